@@ -1,0 +1,53 @@
+"""Which commit runs."""
+
+import subprocess
+from functools import cache
+
+
+@cache
+def commit() -> str:
+    """The commit of the working directory's repository, with `-dirty` where any file differs from it or is new.
+
+    `uncommitted` before the first commit, `unknown` where there is no git repository.
+    """
+    try:
+        status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=normal")
+    except FileNotFoundError:
+        return "unknown"
+    if status.returncode != 0:
+        return "unknown"
+    lines = status.stdout.splitlines()
+    head = next(line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid "))
+    if head == "(initial)":
+        return "uncommitted"
+    return head + ("-dirty" if any(not line.startswith("#") for line in lines) else "")
+
+
+def short(commit: str) -> str:
+    """A commit as a person reads it: its first 11 digits, and `-dirty` where it was."""
+    digits, dash, dirty = commit.partition("-")
+    return digits[:11] + dash + dirty
+
+
+def distance(commit: str) -> str:
+    """Where a commit stands, as in `HEAD`, `HEAD + changes`, `3 commits behind HEAD`, `1 commit ahead of HEAD`."""
+    digits, _, dirty = commit.partition("-")
+    if digits in ("uncommitted", "unknown"):
+        return "no commit"
+    try:
+        counts = _git("rev-list", "--left-right", "--count", f"{digits}...HEAD")
+    except FileNotFoundError:
+        return "no git here"
+    if counts.returncode != 0:
+        return "not in this repository"
+    ahead, behind = map(int, counts.stdout.split())
+    parts = [_commits(ahead) + " ahead of HEAD"] * bool(ahead) + [_commits(behind) + " behind HEAD"] * bool(behind)
+    return (" and ".join(parts) or "HEAD") + (" + changes" if dirty else "")
+
+
+def _commits(count: int) -> str:
+    return f"{count} commit" + "s" * (count != 1)
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True)
