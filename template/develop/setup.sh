@@ -1,0 +1,67 @@
+#!/bin/sh
+# Environment, git repository and hooks, as far as they are missing; says why where it leaves something out.
+# With `upgrade`: newer versions of all dependencies, up to today instead of the template's day.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# uv: the one on the PATH, or one of the project's own from PyPI.
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    uv=.venv-uv/bin/uv
+    if [ ! -x "$uv" ]; then
+        say "uv is not installed: a copy of it into .venv-uv"
+        python3 -m venv .venv-uv || {
+            say "this Python cannot make environments: install uv, or Debian's python3-venv" >&2
+            exit 1
+        }
+        .venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+    fi
+fi
+
+[ ! -f .venv/ready ] || [ "$(cat .venv/ready)" = "$(pwd -P)" ] || rm -r .venv # it was made elsewhere
+if [ "${1:-}" = upgrade ]; then
+    today=$(date -u +%Y-%m-%dT00:00:00Z)
+    say "the newest versions of $today into uv.lock and .venv"
+    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" pyproject.toml >.venv/pyproject.toml
+    cat .venv/pyproject.toml >pyproject.toml
+    "$uv" sync --upgrade
+else
+    say "the environment of uv.lock into .venv"
+    "$uv" sync --quiet
+fi
+
+# A repository of its own: not the one that happens to lie above, unless that one keeps these files.
+if ! command -v git >/dev/null; then
+    say "no git here: no repository, and runs will not know their commit"
+elif ! git rev-parse --git-dir >/dev/null 2>&1 || git check-ignore --quiet .; then
+    git init --quiet --initial-branch=main
+    say "a new git repository"
+fi
+top=$(git rev-parse --show-toplevel 2>/dev/null || true)
+if [ -n "$top" ] && [ "$top" != "$(pwd -P)" ]; then
+    say "part of the repository in $top: its commits and hooks are left to you"
+elif [ -n "$top" ]; then
+    if git rev-parse --quiet --verify HEAD >/dev/null; then
+        say "git has commits already: none made"
+    elif git config user.email >/dev/null && git config user.name >/dev/null; then
+        git add --all
+        if git commit --quiet --no-verify --message "Begin from copier-ml"; then
+            say "the first commit"
+        else
+            say "no first commit: git refused it"
+        fi
+    else
+        say "no first commit: git does not know you (git config --global user.name and user.email)"
+    fi
+    if [ -n "$(git config core.hooksPath || true)" ]; then
+        say "no pre-commit hook: core.hooksPath of git is set, so the hooks are somebody else's"
+    elif [ -e "$(git rev-parse --git-path hooks/pre-commit)" ]; then
+        say "git has a pre-commit hook already: left as it is"
+    else
+        .venv/bin/pre-commit install >/dev/null
+        say "the pre-commit hook"
+    fi
+fi
+pwd -P >.venv/ready
