@@ -1,0 +1,45 @@
+"""The template's own rules, called by pre-commit and `make check`: prints what breaks one, and exits with 1."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "template"
+RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+
+
+def complaints(template: Path = TEMPLATE, questions: Path = ROOT / "copier.yml") -> Iterator[str]:
+    """Yield a line for each broken rule."""
+    files = [path for path in template.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    texts = {path: path.read_bytes() for path in files}
+    for path in template.rglob("*"):
+        name = path.relative_to(template).as_posix()
+        if re.search(r'[<>:"|?*\\]|[. ]$', path.name) or RESERVED.match(path.name):
+            yield f"{name}: not a legal name on Windows"
+        if path.is_symlink():
+            yield f"{name}: a symbolic link, which Windows does not keep"
+    for path, content in texts.items():
+        name = path.relative_to(template).as_posix()
+        if not content.strip():
+            yield f"{name}: an empty file"
+        if b"\r" in content or not content.endswith(b"\n"):
+            yield f"{name}: lines end in LF, the last one too"
+        if path.name.endswith((".py", ".py.jinja")) and b"{%" in content:
+            yield f"{name}: control flow of Jinja in Python"
+        if path.suffix == ".jinja" and b"{{" not in content and b"{%" not in content:
+            yield f"{name}: nothing is filled in, so .jinja can go"
+    everything = b"".join(content for path, content in texts.items() if path.suffix == ".jinja").decode()
+    everything += "".join(path.relative_to(template).as_posix() for path in files)
+    for question in yaml.safe_load(questions.read_text(encoding="utf-8")):
+        if not question.startswith("_") and not re.search(rf"\b{question}\b", everything):
+            yield f"{questions.name}: the answer to {question} is used nowhere"
+
+
+if __name__ == "__main__":
+    found = list(complaints())
+    print("\n".join(found), end="\n" if found else "")
+    sys.exit(bool(found))
