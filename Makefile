@@ -1,0 +1,52 @@
+# copier-ml itself. Python 3.11 or newer, git and make are enough.
+PYTHON ?= python3
+READY := .venv/ready
+DEMO := var/demo
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## generate a project with the defaults and run it
+	@if [ -d $(DEMO) ]; then \
+	    echo "demo: $(DEMO) is there already; for a fresh one remove it first"; \
+	else \
+	    echo "demo: copier copy --defaults . $(DEMO)"; \
+	    copier copy --defaults --quiet --vcs-ref HEAD "$(CURDIR)" $(DEMO); \
+	fi
+	@echo "demo: cd $(DEMO) && make develop"
+	@$(MAKE) --no-print-directory -C $(DEMO) develop
+	@printf '%s\n' "" "Today's recommendations, from nothing. Go on there:" "    cd $(DEMO)" \
+	    "    make explore     a first look at the orders" "    make check       format, lint, types, tests" \
+	    "    make             all the verbs"
+
+test: $(READY) ## all tests; generated projects are really installed, run and tested
+	pytest -n 2 --dist worksteal
+
+check: $(READY) ## format, lint, types and the template's own rules
+	ruff format --check
+	ruff check
+	mypy
+	python hooks/rules.py
+	shellcheck .ci/run template/develop/setup.sh
+	shfmt -d -i 4 .ci/run template/develop/setup.sh
+
+bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
+	python bench
+
+pins: $(READY) ## newer versions in requirements.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt
+
+$(READY): requirements.txt
+	@echo "setup: what this template works with, into .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
+	    { echo "setup: this Python makes no environments: on Debian, install python3-venv" >&2; exit 1; }
+	@command -v uv >/dev/null || .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	    "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
+	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
+	@touch $(READY)
+
+.PHONY: help demo test check bench pins
+.DEFAULT_GOAL := help
