@@ -1,0 +1,61 @@
+"""Generated projects and the databases that they write to."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import rig
+from rig import Project
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work tree as a repository of its own, tagged with its version."""
+    return rig.snapshot(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def generate(template: Path) -> Callable[..., Project]:
+    """Generate a project into a folder, with the default answers but for those given."""
+    return partial(rig.generate, template)
+
+
+@pytest.fixture(scope="session")
+def project(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project of the default answers, set up; tests leave its files as they are."""
+    made = generate(tmp_path_factory.mktemp("project") / "burger")
+    made.make("setup")
+    return made
+
+
+@pytest.fixture
+def shop(project: Project, tmp_path: Path) -> Project:
+    """The default project with a small sample, and a database and runs of the test's own."""
+    return project.with_env(
+        ORDERS__SAMPLE__CUSTOMERS="300",
+        DATABASE__URL=f"sqlite:///{tmp_path}/results.db",
+        RUNS__FOLDER=str(tmp_path / "runs"),
+    )
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL, without a database's name, of a PostgreSQL server."""
+    programs = rig.postgresql_programs()
+    if programs is None:
+        reason = "no PostgreSQL server's programs (initdb) here"
+        if os.environ.get("REQUIRE_POSTGRESQL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with rig.postgresql_server(programs, "-F") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def stored(request: pytest.FixtureRequest, shop: Project) -> Project:
+    """The shop, once on SQLite and once on PostgreSQL, with an empty database each time."""
+    if request.param == "sqlite":
+        return shop
+    return shop.with_env(DATABASE__URL=rig.new_database(request.getfixturevalue("postgresql"), shop))

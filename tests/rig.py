@@ -1,0 +1,183 @@
+"""What tests and benchmarks stand on: a snapshot of the template, generated projects, a PostgreSQL server."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import copier
+
+ROOT = Path(__file__).parent.parent
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+GIT_IDENTITY = {
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "user.email",
+    "GIT_CONFIG_VALUE_0": "ada@example.org",
+    "GIT_CONFIG_KEY_1": "user.name",
+    "GIT_CONFIG_VALUE_1": "Ada",
+}
+
+ROWS = """
+import json
+from {package}.ops.settings import StageSettings, load
+from {package}.ops.store import ROWS, Store, is_there
+
+url = load(StageSettings, "{stage}").database.url
+found = runs = []
+if is_there(url):
+    with Store(url) as store:
+        if store.has(ROWS):
+            found = store.query(f"SELECT * FROM {{ROWS}} ORDER BY date, customer").rows(named=True)
+        if store.has("runs"):
+            runs = store.query("SELECT * FROM runs ORDER BY started_at").rows(named=True)
+print(json.dumps([found, runs], default=str))
+"""
+
+
+def environment() -> dict[str, str]:
+    """The environment of a person who has uv and git, and whom git knows."""
+    unusual = ("GIT_", "BURGER_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(unusual)}
+    env["PATH"] = f"{ROOT}/.venv/bin{os.pathsep}{env['PATH']}"
+    return env | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"} | GIT_IDENTITY
+
+
+def sh(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and return what it printed; a failure is the caller's to judge."""
+    return subprocess.run(
+        command, cwd=cwd, env=environment() if env is None else env, text=True, capture_output=True, timeout=600
+    )
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project and the environment in which its commands run."""
+
+    folder: Path
+    package: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    def with_env(self, **variables: str) -> "Project":
+        """The same project under other settings, given without the package's prefix."""
+        return replace(self, env=self.env | {f"{self.package.upper()}_{key}": text for key, text in variables.items()})
+
+    @property
+    def command(self) -> str:
+        """The project's command line, relative to its folder."""
+        return f".venv/bin/{self.package.replace('_', '-')}"
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Any command in the project's folder."""
+        return sh(*command, cwd=self.folder, env=environment() | self.env)
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The project's own command line."""
+        return self.run(self.command, *arguments)
+
+    def python(self, script: str) -> subprocess.CompletedProcess[str]:
+        """A script in the project's environment."""
+        return self.run(".venv/bin/python", "-c", script)
+
+    def make(self, *arguments: str) -> str:
+        """Standard output of a verb that has to succeed."""
+        done = self.run("make", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def git(self, *arguments: str) -> str:
+        """What git prints."""
+        return self.run("git", *arguments).stdout.strip()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The project's own command line in the background, its output kept."""
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        env = environment() | self.env
+        return subprocess.Popen([self.command, *arguments], cwd=self.folder, env=env, text=True, **pipes)
+
+    def written(self, stage: str = "develop") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The rows and the runs' records that stand in the stage's database."""
+        done = self.python(ROWS.format(package=self.package, stage=stage))
+        assert done.returncode == 0, done.stderr
+        rows, runs = json.loads(done.stdout)
+        return rows, runs
+
+
+def snapshot(folder: Path) -> Path:
+    """The work tree as a repository of its own in `folder`, tagged with its version."""
+    listed = sh("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    commit(folder, VERSION)
+    return folder
+
+
+def commit(folder: Path, tag: str) -> None:
+    """Commit all of a folder, a repository or not yet one, and tag it."""
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", tag], ["tag", tag]):
+        done = sh("git", *arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+
+def generate(template: Path, folder: Path, **answers: str) -> Project:
+    """Generate a project, with the default answers but for those given."""
+    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
+    return Project(folder, next(path.name for path in (folder / "src").iterdir()))
+
+
+def postgresql_programs() -> Path | None:
+    """The folder of a PostgreSQL server's programs, Debian's newest first."""
+    program = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return debian[-1] if debian else Path(program).resolve().parent if program else None
+
+
+@contextmanager
+def postgresql_server(programs: Path, *options: str) -> Iterator[str]:
+    """A new server on loopback; yields its URL without a database's name, and ends with this process at the latest."""
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        become = ["setpriv", "--pdeathsig=INT"]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            become += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
+        init = [*become, str(programs / "initdb"), "-D", f"{folder}/data", "-U", "shop", "-A", "trust", "-N"]
+        subprocess.run(init, check=True, capture_output=True, cwd=folder)
+        serve = [*become, str(programs / "postgres"), "-D", f"{folder}/data", "-p", port, "-k", folder, *options]
+        server = subprocess.Popen([*serve, "-h", "127.0.0.1"], stderr=subprocess.DEVNULL, cwd=folder)
+        try:
+            while subprocess.run([programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", port]).returncode:
+                assert server.poll() is None, "the PostgreSQL server did not start"
+                time.sleep(0.1)
+            yield f"postgresql://shop@127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+
+
+def new_database(server: str, project: Project) -> str:
+    """Create an empty database on the server and return its URL."""
+    name = f"test_{time.time_ns()}"
+    done = project.python(f"""
+import adbc_driver_postgresql.dbapi as driver
+with driver.connect("{server}/postgres", autocommit=True) as connection, connection.cursor() as cursor:
+    cursor.execute("CREATE DATABASE {name}")
+""")
+    assert done.returncode == 0, done.stderr
+    return f"{server}/{name}"

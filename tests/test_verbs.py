@@ -1,0 +1,215 @@
+"""A generated project as its user meets it: set up, checked, run and looked at through its verbs."""
+
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import copier
+import pytest
+from rig import GIT_IDENTITY, Project, commit, environment, sh
+
+
+def test_setup_makes_environment_repository_hooks_and_first_commit(project: Project) -> None:
+    assert (project.folder / "uv.lock").exists()
+    assert (project.folder / ".git/hooks/pre-commit").exists()
+    assert project.git("log", "--format=%s") == "Begin from copier-ml"
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_setup_again_changes_nothing(project: Project) -> None:
+    head, lock = project.git("rev-parse", "HEAD"), (project.folder / "uv.lock").read_bytes()
+    said = project.make("setup")
+    assert "git has commits already" in said
+    assert "a pre-commit hook already" in said
+    assert (project.git("rev-parse", "HEAD"), (project.folder / "uv.lock").read_bytes()) == (head, lock)
+
+
+def test_an_untouched_project_passes_its_own_check(project: Project) -> None:
+    assert "passed" in project.make("check")
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_make_alone_lists_every_verb(project: Project) -> None:
+    listed = project.make()
+    for verb in ("setup", "explore", "develop", "test", "check", "status", "logs", "results", "upgrade"):
+        assert f"make {verb} " in listed
+
+
+def test_explore_shows_orders_and_recommendations_and_writes_nothing(shop: Project) -> None:
+    shown = shop.make("explore")
+    assert "What sells:" in shown
+    assert "would like" in shown
+    assert shop.git("status", "--porcelain") == ""
+    assert shop.written() == ([], [])
+
+
+def test_develop_then_status_logs_and_results(shop: Project) -> None:
+    head = shop.git("rev-parse", "HEAD")
+    shown = shop.make("develop")
+    assert "299 customers" in shown or "300 customers" in shown
+    assert head in shown
+    rows, runs = shop.written()
+    assert {row["git_commit"] for row in rows} == {head} == {run["git_commit"] for run in runs}
+
+    assert "none yet" in shop.make("status", "STAGE=production")
+    status = shop.make("status", "STAGE=develop")
+    assert "production" not in status
+    assert f"{head[:11]} (HEAD)" in status
+    assert "ok" in status
+    logs = shop.make("logs").splitlines()
+    assert f"commit={head}" in logs[0]
+    assert any("publish" in line for line in logs)
+    assert rows[0]["item_1"] in shop.make("results", "CUSTOMER=" + rows[0]["customer"])
+    assert """no row in develop for customer 'a"b `c`'""" in shop.run("make", "results", 'CUSTOMER=a"b `c`').stderr
+    report = next(Path(shop.env["BURGER_COMBOS_RUNS__FOLDER"]).glob("*/report.html")).read_text()
+    assert head[:11] in report
+    assert not re.search(r"(src|href|url|import)[^ ]{1,3}https?:", report)
+
+
+def test_looking_before_the_first_run_says_so(shop: Project) -> None:
+    assert shop.make("status").count("none yet") == 3
+    for command in ("logs", "results"):
+        done = shop.call(command)
+        assert done.returncode == 1
+        assert "yet in develop" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not Path(shop.env["BURGER_COMBOS_DATABASE__URL"].removeprefix("sqlite:///")).exists()
+
+
+def test_a_changed_file_shows_as_dirty_everywhere(
+    generate: Callable[..., Project], project: Project, tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine")
+    mine.make("setup")
+    head = mine.git("rev-parse", "HEAD")
+    orders = mine.folder / "src" / mine.package / "orders.py"
+    orders.write_text(orders.read_text() + "\n")
+    mine.make("develop")
+    rows, runs = mine.written()
+    assert {row["git_commit"] for row in rows} == {run["git_commit"] for run in runs} == {f"{head}-dirty"}
+    assert f"{head[:11]}-dirty (HEAD + changes)" in mine.make("status", "STAGE=develop")
+    assert f"{head[:11]}-dirty" in next((mine.folder / "var/develop/runs").glob("*/report.html")).read_text()
+
+
+def test_the_hooks_stop_a_bad_commit(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    mine.make("setup")
+    (mine.folder / "src" / mine.package / "bad.py").write_text(
+        '"""Bad."""\n\n\ndef bad() -> int:\n    """Bad."""\n    x = 1\n    return "a"\n'
+    )
+    mine.git("add", "-A")
+    done = mine.run("git", "commit", "-m", "bad")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "F841" in said
+    assert re.search(r"types\.+Failed", said)
+    assert mine.git("log", "--format=%s") == "Begin from copier-ml"
+
+
+def test_without_uv_the_project_brings_its_own(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    env = environment()
+    env["PATH"] = os_path_without("uv", env["PATH"])
+    done = sh("make", "setup", cwd=mine.folder, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "uv is not installed" in done.stdout
+    assert (mine.folder / ".venv-uv/bin/uv").exists()
+    assert mine.git("status", "--porcelain") == ""
+
+
+def os_path_without(program: str, path: str) -> str:
+    return ":".join(folder for folder in path.split(":") if not (Path(folder) / program).exists())
+
+
+def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    nobody = {key: value for key, value in environment().items() if key not in GIT_IDENTITY}
+    done = sh("make", "develop", cwd=mine.folder, env=nobody)
+    assert "no first commit: git does not know you" in done.stdout
+    assert "commit   uncommitted" in done.stdout
+
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    sh("git", "init", "-q", cwd=outer)
+    inner = generate(outer / "inner")
+    assert "part of the repository in" in inner.make("setup")
+    assert not (inner.folder / ".git").exists()
+
+
+def test_a_new_project_has_the_versions_of_the_release(project: Project) -> None:
+    day = tomllib.loads((project.folder / "pyproject.toml").read_text())["tool"]["uv"]["exclude-newer"]
+    lock = (project.folder / "uv.lock").read_text()
+    uploads = re.findall(r'upload-time = "([^"]+)"', lock)
+    assert len(uploads) > 100
+    assert max(uploads) < day
+
+
+def test_upgrade_moves_the_day_on(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    settings = mine.folder / "pyproject.toml"
+    settings.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", settings.read_text()))
+    mine.make("setup")
+    assert 'exclude-newer = "2026-11-01' in (mine.folder / "uv.lock").read_text()
+    mine.make("upgrade")
+    assert f'exclude-newer = "{datetime.now(UTC):%Y-%m-%d}' in (mine.folder / "uv.lock").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ['The "Größte" Küche\'s combos', "汉堡 {{ x }} 🍔", "a\\b $HOME `date`"], ids=["quotes", "scripts", "shell"]
+)
+def test_odd_names_give_a_working_project(name: str, generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "a folder", project_name=name, description=name, author=name, licence="MIT")
+    assert "passed" in mine.make("check")
+    assert "customers for" in mine.make("develop")
+
+
+def test_an_update_leaves_what_is_the_users(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:
+    newer = tmp_path / "template"
+    shutil.copytree(template, newer)
+    mine = generate(tmp_path / "mine", licence="MIT")
+    answers = mine.folder / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace(str(template), str(newer)))
+    source = mine.folder / "src" / mine.package
+    kept = ["model.py", "orders.py", "pipeline.py", "__init__.py"]
+    kept = [f"src/{mine.package}/{name}" for name in kept]
+    kept += ["develop/settings.toml", "tests/test_model.py", "explore/first_look.py", "LICENSE"]
+    for name in kept:
+        (mine.folder / name).write_text("# Mine.\n")
+    (source / "evaluate.py").unlink()
+    shutil.rmtree(mine.folder / "production")
+    commit(mine.folder, "mine")
+    for file in [path for path in (newer / "template").rglob("*") if path.suffix in (".py", ".toml", ".jinja", ".md")]:
+        file.write_text(file.read_text() + "\n# NEWER = True\n")
+    commit(newer, "99.0.0")
+    copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True)
+    for name in kept:
+        assert (mine.folder / name).read_text() == "# Mine.\n", name
+    assert not (source / "evaluate.py").exists()
+    assert not (mine.folder / "production").exists()
+    assert "NEWER" in (source / "ops/progress.py").read_text()
+    assert "NEWER" in (mine.folder / "Makefile").read_text()
+    assert "_commit: 99.0.0" in answers.read_text()
+
+
+def test_a_moved_project_is_set_up_anew(generate: Callable[..., Project], tmp_path: Path) -> None:
+    generate(tmp_path / "mine").make("setup")
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    moved = Project(tmp_path / "moved", "burger_combos")
+    assert "customers for" in moved.make("develop")
+    assert "mine" not in (moved.folder / ".venv/bin/burger-combos").read_text()
+
+
+def test_where_head_stands_from_the_last_run(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    mine.make("develop")
+    mine.git("commit", "--allow-empty", "--no-verify", "-m", "next")
+    assert "(1 commit behind HEAD)" in mine.make("status")
+    mine.make("develop")
+    mine.git("config", "status.showUntrackedFiles", "no")
+    mine.git("checkout", "-q", "HEAD~1")
+    assert "(1 commit ahead of HEAD)" in mine.make("status")
+    (mine.folder / "new.py").write_text("")
+    assert "-dirty" in mine.make("develop")
