@@ -1,0 +1,39 @@
+"""How fast, each beside its floor: `make bench` prints the table and keeps it in RESULTS.md."""
+
+import os
+import platform
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from lab import Lab
+from rows import ROWS
+
+INTRODUCTION = """# How fast
+Printed by `make bench` on {day}, on {cores} cores of a {machine} machine, Python {python}. Each row is measured beside
+its floor in the same run, in turns, and the best of each counts; machines differ, ratios hardly do.
+
+"""
+
+
+def main() -> None:
+    """Measure every row and write them down."""
+    text = INTRODUCTION.format(
+        day=date.today(), cores=os.cpu_count(), machine=platform.machine(), python=platform.python_version()
+    )
+    text += "| what | measured | floor | measured at | ratio | at most | |\n|---|---|---|---|---|---|---|\n"
+    print(text, end="", flush=True)
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        Path(folder).chmod(0o755)
+        lab = Lab(Path(folder))
+        for measure in ROWS:
+            for line in measure(lab):
+                print(line, flush=True)
+                text += str(line) + "\n"
+    (Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+main()

@@ -1,0 +1,86 @@
+"""Where the measuring takes place: an empty template as a floor, a generated project, and a watch."""
+
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rig
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: something measured, its floor, and what their ratio may be."""
+
+    what: str
+    seconds: float
+    floor: str
+    floor_seconds: float
+    limit: float
+    remark: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """How many times the floor."""
+        return self.seconds / self.floor_seconds
+
+    def __str__(self) -> str:
+        """As a row of a Markdown table."""
+        verdict = "" if self.ratio <= self.limit else "**over** "
+        return (
+            f"| {self.what} | {self.seconds:.2f} s | {self.floor} | {self.floor_seconds:.2f} s | {self.ratio:.2f} × "
+            f"| {self.limit:.3g} × | {verdict}{self.remark} |"
+        )
+
+
+class Lab:
+    """A folder with the template and a project of it, set up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = rig.environment()
+        self.template = rig.snapshot(self._new("template"))
+        self.empty = self._new("empty")
+        (self.empty / "copier.yml").write_text("_subdirectory: template\n")
+        (self.empty / "template").mkdir()
+        (self.empty / "template/file").write_text("one\n")
+        rig.commit(self.empty, "1.0.0")
+        self.project = rig.generate(self.template, folder / "project")
+        self.project.make("develop")
+
+    def _new(self, name: str) -> Path:
+        (self.folder / name).mkdir()
+        return self.folder / name
+
+    def fresh(self) -> Path:
+        """A path at which there is nothing yet."""
+        return self.folder / f"fresh-{time.time_ns()}"
+
+    def seconds(self, *command: str | Path, cwd: Path | None = None, **env: str) -> float:
+        """How long a command takes that has to succeed."""
+        start = time.perf_counter()
+        done = subprocess.run(command, cwd=cwd or self.folder, env=self.env | env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return time.perf_counter() - start
+
+    def peak(self, *command: str, **env: str) -> tuple[float, float]:
+        """Seconds and the most memory in GB that a command of the project takes."""
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=self.project.folder, env=self.env | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0, command
+        used: resource.struct_rusage = usage
+        return time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9
+
+
+def best(times: int, *measures: Callable[[], float]) -> list[float]:
+    """The least of each, measured in turns, after one turn that does not count."""
+    for measure in measures:
+        measure()
+    turns = [[measure() for measure in measures] for _ in range(times)]
+    return [min(column) for column in zip(*turns, strict=True)]

@@ -1,0 +1,166 @@
+"""The rows of the table: what a person waits for, each with its floor."""
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+
+import rig
+from lab import Lab, Line, best
+
+# A user's change: one line of the model, another one each time, so that Python compiles it anew.
+CHANGED = "\n# changed {}\n"
+
+
+def copy(lab: Lab) -> Iterator[Line]:
+    """Generating a project, beside generating nothing."""
+    ours, floor = best(
+        7,
+        lambda: lab.seconds("copier", "copy", "--quiet", "--defaults", lab.template, lab.fresh()),
+        lambda: lab.seconds("copier", "copy", "--quiet", lab.empty, lab.fresh()),
+    )
+    yield Line("`copier copy --defaults`", ours, "an empty template", floor, 1.5)
+
+
+def from_nothing(lab: Lab) -> Iterator[Line]:
+    """From nothing to the first recommendations, packages in uv's cache and no network asked."""
+
+    def everything() -> float:
+        folder = lab.fresh()
+        return lab.seconds("copier", "copy", "--quiet", "--defaults", lab.template, folder) + lab.seconds(
+            "make", "develop", cwd=folder, UV_OFFLINE="1"
+        )
+
+    def least() -> float:
+        folder = lab.fresh()
+        seconds = lab.seconds("copier", "copy", "--quiet", lab.empty, folder)
+        for name in ("pyproject.toml", "uv.lock", "README.md"):
+            shutil.copy(lab.project.folder / name, folder)
+        shutil.copytree(lab.project.folder / "src", folder / "src")
+        return seconds + lab.seconds("uv", "sync", "--quiet", cwd=folder, UV_OFFLINE="1")
+
+    ours, floor = best(3, everything, least)
+    folder = lab.fresh()
+    lab.seconds("copier", "copy", "--quiet", "--defaults", lab.template, folder)
+    lab.seconds("make", "setup", cwd=folder, UV_OFFLINE="1")
+    first = lab.seconds(folder / ".venv/bin/python", "-c", "import numpy, polars", cwd=folder)
+    remark = f"Python compiles libraries at their first import: numpy and polars alone take {first:.2f} s"
+    yield Line("from nothing to recommendations", ours, "an empty template + `uv sync`", floor, 2, remark)
+
+
+def again(lab: Lab) -> Iterator[Line]:
+    """One changed line to the next result."""
+    model = next(lab.project.folder.glob("src/*/model.py"))
+    original = model.read_text(encoding="utf-8")
+
+    def changed() -> float:
+        model.write_text(original + CHANGED.format(lab.fresh().name), encoding="utf-8")
+        return lab.seconds("make", "develop", cwd=lab.project.folder)
+
+    python = lab.project.folder / ".venv/bin/python"
+    ours, floor = best(7, changed, lambda: lab.seconds(python, "-c", "import numpy, polars"))
+    model.write_text(original, encoding="utf-8")
+    yield Line("`make develop` after one changed line", ours, "Python importing numpy and polars", floor, 4)
+
+
+def growth(lab: Lab) -> Iterator[Line]:
+    """The whole run at a million customers, beside a tenth of them."""
+
+    def at(customers: int) -> tuple[float, float]:
+        sample = {"BURGER_COMBOS_ORDERS__SAMPLE__CUSTOMERS": str(customers)}
+        database = {"BURGER_COMBOS_DATABASE__URL": f"sqlite:///{lab.fresh()}.db"}
+        return lab.peak(lab.project.command, "run", **sample, **database)
+
+    small, _ = min(at(100_000) for _ in range(3))
+    seconds, memory = min(at(1_000_000) for _ in range(2))
+    remark = f"exponent {math.log10(seconds / small):.2f} (at most 1.1), {memory:.1f} GB (at most 3), at most 20 s"
+    yield Line("1 M customers, 5 M orders: the whole run", seconds, "100 k customers", small, 10**1.1, remark)
+
+
+# In the project's environment: the same million rows published, and written in bulk into a table beside it.
+PUBLISH = """
+import json, time
+from datetime import date
+import polars as pl
+from pydantic import SecretStr
+from {package}.ops.store import Store
+
+DAY, N = date(2026, 1, 1), 1_000_000
+items = pl.Series([f"Burger {{n}} & fries" for n in range(100)])
+rows = pl.DataFrame({{
+    "stage": ["develop"] * N,
+    "date": [DAY] * N,
+    "customer": [f"C{{n:07d}}" for n in range(N)],
+    **{{f"item_{{k}}": items.gather(pl.Series([(n * k) % 100 for n in range(N)])) for k in range(1, 6)}},
+    "run_id": ["20260101T000000-abcdef"] * N,
+    "git_commit": ["0123456789012345678901234567890123456789"] * N,
+}})
+times = []
+for turn in range(3):
+    with Store(SecretStr("{url}".format(turn=turn)), create=True) as store:
+        connection = store._connection
+        def write(sql):
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+        if turn == 0 or store.kind == "sqlite":
+            store.prepare()
+            store.replace_day("develop", date(1999, 1, 1), rows.head(0))
+        else:
+            write("TRUNCATE recommendations")
+            connection.commit()
+        start = time.perf_counter()
+        store.replace_day("develop", DAY, rows)
+        ours = time.perf_counter() - start
+        {floor}
+        times.append((ours, *floors))
+print(json.dumps([min(column) for column in zip(*times)]))
+"""
+
+FLOOR_POSTGRESQL = """
+        rows.write_csv("{file}", include_header=False)
+        floors = []
+        for like in ("(LIKE recommendations INCLUDING ALL)", "(LIKE recommendations)"):
+            write("DROP TABLE IF EXISTS floor")
+            write("CREATE TABLE floor " + like)
+            connection.commit()
+            start = time.perf_counter()
+            write("COPY floor FROM '{file}' CSV")
+            connection.commit()
+            floors.append(time.perf_counter() - start)
+"""
+
+FLOOR_SQLITE = """
+        floors = []
+        names = ", ".join('"' + name + '" TEXT' for name in rows.columns)
+        for key in (", PRIMARY KEY (stage, date, customer)", ""):
+            write("DROP TABLE IF EXISTS floor")
+            write("CREATE TABLE floor (" + names + key + ")")
+            connection.commit()
+            start = time.perf_counter()
+            store._append("floor", rows)
+            connection.commit()
+            floors.append(time.perf_counter() - start)
+"""
+
+
+def publish(lab: Lab) -> Iterator[Line]:
+    """A million rows into each database, beside the bare bulk write of the same rows into the same and a bare table."""
+    programs = rig.postgresql_programs()
+    if programs is None:
+        sys.exit("bench: no PostgreSQL server's programs (initdb) here")
+    with rig.postgresql_server(programs) as server:
+        url = rig.new_database(server, lab.project)
+        for name, address, floor, bare in (
+            ("PostgreSQL", url, FLOOR_POSTGRESQL.format(file=lab.folder / "rows.csv"), "COPY from a file"),
+            ("SQLite", f"sqlite:///{lab.folder}/rows{{turn}}.db", FLOOR_SQLITE, "bulk insert"),
+        ):
+            script = PUBLISH.format(package=lab.project.package, url=address, floor=floor.strip())
+            done = lab.project.python(script)
+            assert done.returncode == 0, done.stderr
+            ours, keyed, keyless = json.loads(done.stdout.splitlines()[-1])
+            remark = f"into a table without a key the floor is {keyless:.2f} s: {ours / keyless:.2f} ×"
+            yield Line(f"1 M rows to {name}", ours, bare + ", same table", keyed, 2, remark)
+
+
+ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (copy, from_nothing, again, growth, publish)
