@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from .problems import Problem, one_line
+from .problems import Problem
 
 PREFIX = __name__.partition(".")[0].upper() + "_"
 
@@ -109,9 +109,9 @@ def load(kind: type[S], stage: Stage) -> S:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Problem(f"{file}: not valid TOML: {error}") from None
     except SettingsError as error:
-        raise Problem(
-            f"environment variable of {file}: {one_line(error)}: a list or a section is written as JSON"
-        ) from None
+        value = getattr(error.__cause__, "doc", None)  # what JSON could not be read from
+        names = [written for written in _variables().values() if os.environ[written] == value]
+        raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
         raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
     if kind is not StageSettings:
