@@ -101,29 +101,30 @@ def _status(settings: StageSettings) -> tuple[str, ...]:
     record = _last_record(settings)
     if record is None:
         return ("none yet",)
+    outcome = record.status
+    if outcome == "running":
+        record, outcome = _unfinished(settings, record)
     rows = record.numbers.get("rows_published")
     return (
         _ago(record.started_at),
         str(record.date),
         f"{record.seconds:.1f} s",
-        _outcome(settings, record),
+        outcome,
         "" if rows is None else f"{rows:,.0f}",
         record.problem or record.headline,
         f"{short(record.git_commit)} ({distance(record.git_commit)})",
     )
 
 
-def _outcome(settings: StageSettings, record: Record) -> str:
-    """The record's status; of one that says running, whether a process does."""
-    if record.status != "running":
-        return record.status
+def _unfinished(settings: StageSettings, record: Record) -> tuple[Record, str]:
+    """What the folder of a run that has not ended knows of it, and whether a process executes it."""
     try:
         run = Run.open(settings.runs.folder, record.run_id)
     except Problem:
-        return "running elsewhere, or stopped"
+        return record, "running elsewhere, or stopped"
     if run.is_alive():
-        return "running"
-    return f"stopped after {list(run.record.steps)[-1]}" if run.record.steps else "stopped"
+        return run.record, "running"
+    return run.record, f"stopped after {list(run.record.steps)[-1]}" if run.record.steps else "stopped"
 
 
 def _run_folder(settings: StageSettings, stage: Stage, run_id: str) -> Path:
