@@ -24,9 +24,12 @@ fi
 if [ "${1:-}" = upgrade ]; then
     today=$(date -u +%Y-%m-%dT00:00:00Z)
     say "the newest versions of $today into uv.lock and .venv"
-    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" pyproject.toml >.venv/pyproject.toml
-    cat .venv/pyproject.toml >pyproject.toml
-    "$uv" sync --upgrade
+    cp pyproject.toml .venv/pyproject.toml
+    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" .venv/pyproject.toml >pyproject.toml
+    "$uv" sync --upgrade || {
+        cp .venv/pyproject.toml pyproject.toml
+        exit 1
+    }
 else
     say "the environment of uv.lock into .venv"
     "$uv" sync --quiet
