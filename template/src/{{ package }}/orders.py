@@ -66,14 +66,14 @@ def check(raw: pl.DataFrame, settings: OrderSettings, today: date) -> tuple[pl.D
 
     Args:
         raw: the rows as they were read.
-        settings: how dates are written, and the share of rows that may be set aside.
+        settings: how dates are written.
         today: the day by the clock; an order cannot be later.
 
     Returns:
         The orders that fit the schema, and the rows that do not, as read, with their `row` (from 1) and the `reason`.
 
     Raises:
-        Problem: more rows were rejected than the settings allow, or all.
+        Problem: a column is of a type that cannot be read so, or the schema demands one that is not there.
     """
     typed = _typed(raw, settings.date_formats)
     try:
