@@ -40,7 +40,8 @@ pins: $(READY) ## newer versions in requirements.txt
 
 $(READY): requirements.txt
 	@echo "setup: what this template works with, into .venv"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "setup: Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
 	    { echo "setup: this Python makes no environments: on Debian, install python3-venv" >&2; exit 1; }
 	@command -v uv >/dev/null || .venv/bin/python -m pip install --quiet --disable-pip-version-check \

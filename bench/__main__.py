@@ -14,7 +14,7 @@ from rows import ROWS
 
 INTRODUCTION = """# How fast
 Printed by `make bench` on {day}, on {cores} cores of a {machine} machine, Python {python}. Each row is measured beside
-its floor in the same run, in turns, and the best of each counts; machines differ, ratios hardly do.
+its floor in the same run, in turns, and the best of each counts: compare the ratios, not the seconds.
 
 """
 
