@@ -13,7 +13,8 @@ from ..pipeline import STEPS, Settings, Step
 from . import logs, report
 from .problems import Problem, Refused
 from .runs import Run, prune
-from .store import Store
+from .settings import Stage
+from .store import Store, make_database
 from .version import commit
 
 NAMES = [step.__name__ for step in STEPS]
@@ -58,6 +59,8 @@ def run_step(settings: Settings, name: str, run_id: str, day: date) -> Run:
 
 
 def _begin(settings: Settings, day: date, run_id: str | None = None) -> Run:
+    if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
+        make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     return Run.create(settings.runs.folder, settings.stage, day, run_id)
@@ -82,7 +85,9 @@ def _executing(run: Run, settings: Settings) -> Iterator[None]:
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
         record.status, record.problem = "running", ""
         _save(run, settings)
-        log.info("run", id=record.run_id, commit=record.git_commit, stage=str(record.stage), date=str(record.date))
+        image = {"image": record.image[:19]} if record.image else {}
+        begun = {"stage": str(record.stage), "date": str(record.date)}
+        log.info("run", id=record.run_id, commit=record.git_commit, **image, **begun)
         try:
             yield
         except Refused as refusal:

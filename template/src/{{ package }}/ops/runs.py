@@ -4,18 +4,20 @@ The folder is all that steps share, so that each can run in a process of its own
 """
 
 import json
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import filelock
 
+from . import PREFIX
 from .problems import Problem
 from .settings import Stage
 from .version import commit
@@ -29,6 +31,7 @@ class Record:
     stage: Stage
     date: date
     git_commit: str = field(default_factory=commit)
+    image: str = field(default_factory=lambda: os.environ.get(PREFIX + "IMAGE", ""))  # its id, where one runs
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: str = "running"  # running, ok, refused (by a gate), failed
     problem: str = ""
@@ -49,10 +52,11 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; what another version of this program knew beyond it is left out."""
         values = json.loads(text)
+        known = {"image": ""} | {each.name: values[each.name] for each in fields(cls) if each.name in values}
         return cls(
-            **values
+            **known
             | {
                 "stage": Stage(values["stage"]),
                 "date": date.fromisoformat(values["date"]),

@@ -1,15 +1,17 @@
 """A stage's settings: `<stage>/settings.toml`, overridden by environment variables.
 
-The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there.
+The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there. A container may be
+given them as files: `/run/secrets/NAME` is taken for the variable NAME.
 """
 
 import os
+import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,9 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from . import PREFIX as PREFIX
 from .problems import Problem
+from .version import branch
 
-PREFIX = __name__.partition(".")[0].upper() + "_"
+SECRETS = Path("/run/secrets")
 
 
 class Stage(StrEnum):
@@ -37,16 +41,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _of_branch(value: Any) -> Any:
+    return value.replace("{branch}", branch()) if isinstance(value, str) else value
+
+
 class Database(Section):
     """Where the rows and the records of the runs go."""
 
-    url: SecretStr = SecretStr("sqlite:///var/results.db")
+    url: Annotated[SecretStr, BeforeValidator(_of_branch)] = SecretStr("sqlite:///var/results.db")
 
 
 class Runs(Section):
     """The folders of the runs: log, artifacts, report."""
 
-    folder: Path = Path("var/runs")
+    folder: Annotated[Path, BeforeValidator(_of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
 
 
@@ -102,6 +110,7 @@ def load(kind: type[S], stage: Stage) -> S:
         Problem: the file cannot be read, or a key or value is wrong; all that is wrong, in one line.
     """
     file = settings_file(stage)
+    _adopt_secrets()
     try:
         settings = kind(stage=stage)
     except OSError as error:
@@ -117,6 +126,17 @@ def load(kind: type[S], stage: Stage) -> S:
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
+
+
+def _adopt_secrets() -> None:
+    for file in SECRETS.glob("*"):
+        if re.fullmatch(r"[A-Z]\w*", file.name) and file.is_file():
+            try:
+                os.environ.setdefault(file.name, file.read_text(encoding="utf-8").strip())
+            except OSError as error:
+                raise Problem(f"{file}: {error.strerror}") from None
+            except UnicodeError:
+                raise Problem(f"{file}: not UTF-8 text") from None
 
 
 def _complaint(file: Path, detail: Any) -> str:

@@ -14,7 +14,7 @@ from .logs import renderer
 from .problems import Problem
 from .runs import Record, Run, names
 from .settings import Stage, StageSettings, load, settings_file
-from .store import ROWS, Store, is_there
+from .store import ROWS, NotThere, Store
 from .version import distance, short
 
 
@@ -46,9 +46,11 @@ def logs(stage: Stage, run_id: str) -> None:
 def results(stage: Stage, rows: int, customer: str = "", day: date | None = None) -> None:
     """The rows of a day, or of the newest; from which run and commit, and where the report is."""
     settings = load(StageSettings, stage)
-    if not is_there(settings.database.url):
-        raise Problem(f"{settings_file(stage)}: no results yet in {stage}")
-    with Store(settings.database.url) as store:
+    try:
+        database = Store(settings.database.url)
+    except NotThere:
+        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+    with database as store:
         if not store.has(ROWS):
             raise Problem(f"{store.name}: no results yet in {stage}")
         ours = f"stage = '{stage}'"
@@ -81,9 +83,11 @@ def _print(table: Table) -> None:
 
 
 def _last_record(settings: StageSettings) -> Record | None:
-    if not is_there(settings.database.url):
+    try:
+        database = Store(settings.database.url)
+    except NotThere:
         return None
-    with Store(settings.database.url) as store:
+    with database as store:
         if not store.has("runs"):
             return None
         last = store.query(

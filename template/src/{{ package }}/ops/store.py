@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 import polars as pl
 from adbc_driver_manager import Error, dbapi
@@ -33,6 +34,10 @@ CREATE TABLE IF NOT EXISTS runs (
 )"""
 
 
+class NotThere(Problem):
+    """There is no such database, or not yet."""
+
+
 class Store:
     """An open database; use it as a context manager."""
 
@@ -44,7 +49,8 @@ class Store:
             create: whether a SQLite file that is not there is made.
 
         Raises:
-            Problem: the URL is of no kind known here, or the database is not there or cannot be reached.
+            NotThere: there is no such database.
+            Problem: the URL is of no kind known here, or the database cannot be reached.
         """
         plain = url.get_secret_value()
         self.kind, _, path = plain.partition(":///")
@@ -60,8 +66,8 @@ class Store:
             target = path
             if create:
                 self._make_folder(Path(path))
-            elif not is_there(url):
-                raise Problem(f"{self.name}: no such file")
+            elif not Path(path).exists():
+                raise NotThere(f"{self.name}: no such file")
         else:
             raise Problem(f"database.url: {self.name}: neither sqlite:///FILE nor postgresql://USER@HOST/NAME")
         with self._translated():
@@ -91,6 +97,16 @@ class Store:
             "postgresql": "SELECT 1 FROM pg_class WHERE relname = $1 AND pg_table_is_visible(oid)",
         }
         return not self.query(catalogue[self.kind], table).is_empty()
+
+    def make_database(self, name: str) -> None:
+        """Make another database on this PostgreSQL server; it does no harm if somebody else does so meanwhile."""
+        with self._translated():
+            self._connection.adbc_connection.set_autocommit(True)
+            try:
+                self._execute('CREATE DATABASE "' + name.replace('"', '""') + '"')
+            except Error as error:
+                if error.sqlstate not in ("42P04", "23505"):  # it is there by now
+                    raise
 
     def prepare(self) -> None:
         """Make what the records need, and so find out whether this database can be written."""
@@ -150,7 +166,8 @@ class Store:
         try:
             yield
         except Error as error:
-            raise Problem(f"{self.name}: {one_line(error)}") from None
+            missing = re.search(r'FATAL: +database ".*" does not exist', str(error))
+            raise (NotThere if missing else Problem)(f"{self.name}: {one_line(error)}") from None
 
     def _execute(self, sql: str, *parameters: str) -> None:
         with self._connection.cursor() as cursor:
@@ -169,10 +186,19 @@ class Store:
             raise Problem(f"{self.name}: {file.parent}: {error.strerror}") from None
 
 
-def is_there(url: SecretStr) -> bool:
-    """Whether the database can be looked at without making it; of a server that is not known before."""
-    kind, _, path = url.get_secret_value().partition(":///")
-    return kind != "sqlite" or Path(path).exists()
+def make_database(url: SecretStr) -> None:
+    """Make the database where its PostgreSQL server has none of that name; of SQLite, `Store` makes the file.
+
+    Raises:
+        Problem: the server cannot be reached, or does not allow it.
+    """
+    try:
+        with Store(url, create=True):
+            return
+    except NotThere:
+        parts = urlsplit(url.get_secret_value())
+    with Store(SecretStr(parts._replace(path="/postgres").geturl())) as server:
+        server.make_database(unquote(parts.path[1:]))
 
 
 # SQLite: a write that changes nothing takes the lock; only as the first statement does it wait for others.

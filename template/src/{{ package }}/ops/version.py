@@ -1,7 +1,12 @@
-"""Which commit runs."""
+"""Which commit runs, and on which branch; an image is told both by its environment. As a program: prints them."""
 
+import os
+import re
 import subprocess
+import zlib
 from functools import cache
+
+from . import PREFIX
 
 
 @cache
@@ -10,6 +15,8 @@ def commit() -> str:
 
     `uncommitted` before the first commit, `unknown` where there is no git repository.
     """
+    if told := os.environ.get(PREFIX + "COMMIT"):
+        return told
     try:
         status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=normal")
     except FileNotFoundError:
@@ -21,6 +28,24 @@ def commit() -> str:
     if head == "(initial)":
         return "uncommitted"
     return head + ("-dirty" if any(not line.startswith("#") for line in lines) else "")
+
+
+@cache
+def branch() -> str:
+    """The branch as a name for folders, databases and containers: lower-case letters, digits and `-`.
+
+    A branch whose name is more than that gets a checksum of it behind; `no-branch` where none is checked out.
+    """
+    if told := os.environ.get(PREFIX + "BRANCH"):
+        return told
+    try:
+        name = _git("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+    except FileNotFoundError:
+        name = ""
+    if not name:
+        return "no-branch"
+    plain = re.sub("[^a-z0-9]+", "-", name.lower())[:30].strip("-")
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}".strip("-")
 
 
 def short(commit: str) -> str:
@@ -51,3 +76,7 @@ def _commits(count: int) -> str:
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *arguments], capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    print(commit(), branch())
