@@ -3,6 +3,7 @@
 # With `upgrade`: newer versions of all dependencies, up to today instead of the template's day.
 set -eu
 cd "$(dirname "$0")/.."
+venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -20,19 +21,32 @@ if [ -z "$uv" ]; then
     fi
 fi
 
-[ ! -f .venv/ready ] || [ "$(cat .venv/ready)" = "$(pwd -P)" ] || rm -r .venv # it was made elsewhere
+if [ "$venv" = .venv ] && [ -f .venv/ready ] && [ "$(cat .venv/ready)" != "$(pwd -P)" ]; then
+    rm -r .venv # it was made elsewhere
+fi
+
+# The image's Python, where this machine has it.
+wanted=$(sed -n 's/^ARG PYTHON_IMAGE=python:\([0-9.]*\).*/\1/p' Dockerfile)
+if [ -z "${UV_PYTHON:-}" ] && "$uv" python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
+    export UV_PYTHON="$wanted"
+fi
+
 if [ "${1:-}" = upgrade ]; then
     today=$(date -u +%Y-%m-%dT00:00:00Z)
-    say "the newest versions of $today into uv.lock and .venv"
-    cp pyproject.toml .venv/pyproject.toml
-    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" .venv/pyproject.toml >pyproject.toml
+    say "the newest versions of $today into uv.lock and $venv"
+    cp pyproject.toml "$venv/pyproject.toml"
+    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" "$venv/pyproject.toml" >pyproject.toml
     "$uv" sync --upgrade || {
-        cp .venv/pyproject.toml pyproject.toml
+        cp "$venv/pyproject.toml" pyproject.toml
         exit 1
     }
 else
-    say "the environment of uv.lock into .venv"
+    say "the environment of uv.lock into $venv"
     "$uv" sync --quiet
+fi
+found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+if [ "$found" != "$wanted" ]; then
+    say "Python $found here, $wanted in the image (uv python install $wanted, and make setup again, make them one)"
 fi
 
 # A repository of its own: not the one that happens to lie above, unless that one keeps these files.
@@ -60,11 +74,16 @@ elif [ -n "$top" ]; then
     fi
     if [ -n "$(git config core.hooksPath || true)" ]; then
         say "no pre-commit hook: core.hooksPath of git is set, so the hooks are somebody else's"
-    elif [ -e "$(git rev-parse --git-path hooks/pre-commit)" ]; then
-        say "git has a pre-commit hook already: left as it is"
     else
-        .venv/bin/pre-commit install >/dev/null
-        say "the pre-commit hook"
+        hook=$(git rev-parse --git-path hooks/pre-commit)
+        if [ -e "$hook" ] && ! grep -q pre-commit "$hook"; then
+            say "git has a pre-commit hook already: left as it is"
+        else
+            mkdir -p "$(dirname "$hook")"
+            printf '%s\n' '#!/bin/sh' 'exec sh develop/tool.sh pre-commit run' >"$hook"
+            chmod +x "$hook"
+            say "the pre-commit hook"
+        fi
     fi
 fi
-pwd -P >.venv/ready
+pwd -P >"$venv/ready"

@@ -1,0 +1,107 @@
+#!/bin/sh
+# The develop stage in containers, which are this folder's and this branch's own.
+#   container.sh run       the pipeline in production's image, or in the locked environment where that cannot be
+#   container.sh look …    the command line here, on the database in its container
+#   container.sh clean     removes this branch's containers, images, volumes and results
+set -eu
+cd "$(dirname "$0")/.."
+compose=develop/compose.yaml
+venv=${UV_PROJECT_ENVIRONMENT:-.venv}
+
+say() { printf 'develop: %s\n' "$*" >&2; }
+field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" pyproject.toml | head -n 1; }
+
+project=$(field name)
+package=$(echo "$project" | tr - _)
+prefix=$(echo "$package" | tr '[:lower:]' '[:upper:]')
+known=$("$venv/bin/python" -m "$package.ops.version")
+commit=${known% *} branch=${known#* }
+slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
+name=$project-$slug
+database=$name-database-1
+
+# Why nothing can run in containers here, and exit code 0; otherwise what the engine says of itself.
+obstacle() {
+    facts='{{.ServerVersion}} {{.SecurityOptions}}{{range .ClientInfo.Plugins}} {{.Name}}{{end}}'
+    if [ "$venv" = /opt/venv ]; then
+        echo "in the devcontainer"
+    elif ! command -v docker >/dev/null; then
+        echo "no container engine here"
+    elif engine=$(docker info --format "$facts" 2>/dev/null || true) && [ "${engine%% *}" = "" ]; then
+        echo "no container engine answers (docker info says why)"
+    elif case $engine in *" buildx"*) false ;; esac then
+        echo "this docker has no buildx"
+    elif [ -f $compose ] && case $engine in *" compose"*) false ;; esac then
+        echo "this docker has no compose"
+    elif case $(docker context inspect --format '{{.Endpoints.docker.Host}}') in unix:* | npipe:*) false ;; esac then
+        echo "the container engine is on another machine"
+    else
+        echo "$engine"
+        return 1
+    fi
+}
+
+run() {
+    if why=$(obstacle); then
+        say "$why: in the locked environment of $venv"
+        exec "$venv/bin/$project" run --stage develop
+    fi
+    say "in production's image, built from $commit"
+    mkdir -p var
+    built=$(mktemp -d)
+    if ! docker buildx build --load --tag "$project:$slug" --iidfile "$built/id" --progress plain \
+        --build-arg "COMMIT=$commit" --build-arg "VERSION=$(field version)" . >"$built/log" 2>&1; then
+        tail -n 30 "$built/log" >&2
+        say "the image cannot be built; the whole log is $built/log"
+        exit 1
+    fi
+    image=$(cat "$built/id")
+    rm -r "$built"
+    case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
+    set -- --rm --init --name "$name-run-$$" --user "$user" --read-only --tmpfs /tmp --cap-drop ALL \
+        --security-opt no-new-privileges --security-opt label=disable \
+        --mount "type=bind,\"source=$PWD/var\",target=/app/var" \
+        --env "${prefix}_BRANCH=$branch" --env "${prefix}_IMAGE=$image"
+    [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$PWD/data\",target=/app/data,readonly"
+    for variable in $(env | sed -n "s/^\(${prefix}_[A-Z_]*__[A-Z_]*\)=.*/\1/p"); do
+        set -- "$@" --env "$variable"
+    done
+    if [ -f $compose ]; then
+        docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database
+        set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
+        say "the database runs on as container $database, until make clean"
+    fi
+    [ ! -t 1 ] || [ ! -t 2 ] || set -- "$@" --tty
+    exec docker run "$@" "$image" run --stage develop
+}
+
+# The URL is the same as in the containers; libpq takes the rest from the environment.
+look() {
+    if ! why=$(obstacle) && [ -z "$(printenv "${prefix}_DATABASE__URL")" ]; then
+        port=$(docker port "$database" 5432/tcp 2>/dev/null) || {
+            say "no database runs on this branch: make develop starts it"
+            [ "$1" = status ]
+            exit
+        }
+        PGPASSWORD=$(docker exec "$database" cat /run/secrets/PGPASSWORD)
+        export PGHOSTADDR="${port%:*}" PGPORT="${port##*:}" PGPASSWORD
+    fi
+    exec "$venv/bin/$project" "$@"
+}
+
+clean() {
+    if why=$(obstacle); then
+        say "$why: no containers to remove"
+    else
+        running=$(docker ps --quiet --filter "name=^$name-run-")
+        [ -z "$running" ] || docker rm --force "$running"
+        [ ! -f $compose ] || docker compose --project-name "$name" --file $compose --progress quiet down --volumes
+        docker image rm "$project:$slug" >/dev/null 2>&1 || true
+        docker image prune --force --filter "label=org.opencontainers.image.title=$project" >/dev/null
+        say "removed the containers, images and volumes of $name"
+    fi
+    rm -rf "var/develop/$branch"
+    say "removed var/develop/$branch"
+}
+
+"$@"
