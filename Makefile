@@ -2,6 +2,7 @@
 PYTHON ?= python3
 READY := .venv/ready
 DEMO := var/demo
+SCRIPTS := .ci/run $(wildcard tests/containers/*.sh template/*/*.sh template/.*/*.sh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## this list
@@ -28,8 +29,8 @@ check: $(READY) ## format, lint, types and the template's own rules
 	ruff check
 	mypy
 	python hooks/rules.py
-	shellcheck .ci/run template/develop/setup.sh
-	shfmt -d -i 4 .ci/run template/develop/setup.sh
+	shellcheck $(SCRIPTS)
+	shfmt -d -i 4 $(SCRIPTS)
 
 bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 	python bench

@@ -2,12 +2,22 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import rig
+from containers import engine, images
 from rig import Project
+
+
+def missing(what: str, reason: str) -> NoReturn:
+    """Skip for this reason, or fail where the environment says that nothing of the kind may be missing."""
+    if os.environ.get(f"REQUIRE_{what}") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +55,7 @@ def postgresql() -> Iterator[str]:
     """The URL, without a database's name, of a PostgreSQL server."""
     programs = rig.postgresql_programs()
     if programs is None:
-        reason = "no PostgreSQL server's programs (initdb) here"
-        if os.environ.get("REQUIRE_POSTGRESQL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("POSTGRESQL", "no PostgreSQL server's programs (initdb) here")
     with rig.postgresql_server(programs, "-F") as url:
         yield url
 
@@ -59,3 +66,21 @@ def stored(request: pytest.FixtureRequest, shop: Project) -> Project:
     if request.param == "sqlite":
         return shop
     return shop.with_env(DATABASE__URL=rig.new_database(request.getfixturevalue("postgresql"), shop))
+
+
+@pytest.fixture(scope="session")
+def containers(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A container engine that has the images which generated projects begin from."""
+    if not engine.is_there():
+        missing("DOCKER", "no container engine here: python3 tests/containers/engine.py make test starts one")
+    images.provide(generate(tmp_path_factory.mktemp("images") / "burger", database="postgresql").folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def contained(
+    request: pytest.FixtureRequest, containers: None, generate: Callable[..., Project], tmp_path: Path
+) -> Iterator[Project]:
+    """A new project whose develop stage runs in containers, on SQLite and on PostgreSQL."""
+    made = replace(generate(tmp_path / "a folder, mine", database=request.param), containers=True)
+    yield made
+    made.run("make", "clean")

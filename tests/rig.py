@@ -32,25 +32,28 @@ GIT_IDENTITY = {
 ROWS = """
 import json
 from {package}.ops.settings import StageSettings, load
-from {package}.ops.store import ROWS, Store, is_there
+from {package}.ops.store import ROWS, NotThere, Store
 
-url = load(StageSettings, "{stage}").database.url
 found = runs = []
-if is_there(url):
-    with Store(url) as store:
+try:
+    with Store(load(StageSettings, "{stage}").database.url) as store:
         if store.has(ROWS):
             found = store.query(f"SELECT * FROM {{ROWS}} ORDER BY date, customer").rows(named=True)
         if store.has("runs"):
             runs = store.query("SELECT * FROM runs ORDER BY started_at").rows(named=True)
+except NotThere:
+    pass
 print(json.dumps([found, runs], default=str))
 """
 
 
-def environment() -> dict[str, str]:
-    """The environment of a person who has uv and git, and whom git knows."""
+def environment(*, containers: bool = False) -> dict[str, str]:
+    """The environment of a person who has uv and git, and whom git knows; with a container engine or with none."""
     unusual = ("GIT_", "BURGER_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
     env = {key: value for key, value in os.environ.items() if not key.startswith(unusual)}
     env["PATH"] = f"{ROOT}/.venv/bin{os.pathsep}{env['PATH']}"
+    if not containers:
+        env["DOCKER_HOST"] = "unix:///no/engine"
     return env | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"} | GIT_IDENTITY
 
 
@@ -68,6 +71,7 @@ class Project:
     folder: Path
     package: str
     env: dict[str, str] = field(default_factory=dict)
+    containers: bool = False
 
     def with_env(self, **variables: str) -> "Project":
         """The same project under other settings, given without the package's prefix."""
@@ -80,7 +84,7 @@ class Project:
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Any command in the project's folder."""
-        return sh(*command, cwd=self.folder, env=environment() | self.env)
+        return sh(*command, cwd=self.folder, env=environment(containers=self.containers) | self.env)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The project's own command line."""
@@ -103,7 +107,7 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The project's own command line in the background, its output kept."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        env = environment() | self.env
+        env = environment(containers=self.containers) | self.env
         return subprocess.Popen([self.command, *arguments], cwd=self.folder, env=env, text=True, **pipes)
 
     def written(self, stage: str = "develop") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -114,8 +118,21 @@ class Project:
         return rows, runs
 
 
+def earlier_releases() -> dict[str, str]:
+    """The commit of each release before the present one, oldest first: `Release 0.1.0` is what such a commit says."""
+    log = sh("git", "log", "--reverse", "--format=%H %s", "--grep=^Release [0-9.]*$", cwd=ROOT).stdout.splitlines()
+    releases = {line.split()[2]: line.split()[0] for line in log}
+    return {version: revision for version, revision in releases.items() if version != VERSION}
+
+
 def snapshot(folder: Path) -> Path:
-    """The work tree as a repository of its own in `folder`, tagged with its version."""
+    """A repository in `folder` of all releases, each tagged with its version; the last is the work tree."""
+    for version, revision in earlier_releases().items():
+        _empty(folder)
+        files = subprocess.run(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        subprocess.run(["tar", "-x"], cwd=folder, input=files, check=True)
+        commit(folder, version)
+    _empty(folder)
     listed = sh("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
@@ -125,6 +142,12 @@ def snapshot(folder: Path) -> Path:
     return folder
 
 
+def _empty(repository: Path) -> None:
+    for path in repository.iterdir():
+        if path.name != ".git":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def commit(folder: Path, tag: str) -> None:
     """Commit all of a folder, a repository or not yet one, and tag it."""
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", tag], ["tag", tag]):
@@ -132,9 +155,9 @@ def commit(folder: Path, tag: str) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def generate(template: Path, folder: Path, **answers: str) -> Project:
-    """Generate a project, with the default answers but for those given."""
-    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
+def generate(template: Path, folder: Path, release: str | None = None, **answers: str) -> Project:
+    """Generate a project of a release, or of the newest, with the default answers but for those given."""
+    copier.run_copy(str(template), folder, data=answers, vcs_ref=release, defaults=True, quiet=True)
     return Project(folder, next(path.name for path in (folder / "src").iterdir()))
 
 

@@ -1,0 +1,1 @@
+"""A container engine, and the base images of generated projects, where there are none."""

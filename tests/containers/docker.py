@@ -1,0 +1,40 @@
+"""What tests ask the engine."""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rig import Project
+
+
+def docker(*arguments: str) -> str:
+    """What a docker command prints that has to succeed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def inspected(image: str) -> dict[str, Any]:
+    """What the engine knows of an image or a container."""
+    found: list[dict[str, Any]] = json.loads(docker("inspect", image))
+    return found[0]
+
+
+def build(project: Project, target: str = "runtime", *options: str) -> str:
+    """The id of the image that the project's Dockerfile makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = (*options, "--progress=plain", f"--target={target}", f"--iidfile={folder}/id")
+        docker("buildx", "build", "--load", *options, str(project.folder))
+        return Path(folder, "id").read_text()
+
+
+def belongings(project: Project) -> list[str]:
+    """The names of all containers, volumes, networks and images of the project's folder and branch."""
+    slug = project.run("sh", "-c", "pwd -P | cksum | cut -d ' ' -f 1").stdout.strip()
+    slug = f"{project.git('symbolic-ref', '--short', 'HEAD')}-{slug}"
+    lists = [["ps", "--all"], ["volume", "ls"], ["network", "ls"], ["images"]]
+    forms = ["{{.Names}}", "{{.Name}}", "{{.Name}}", "{{.Repository}}:{{.Tag}}"]
+    names = [name for what, form in zip(lists, forms, strict=True) for name in docker(*what, "--format", form).split()]
+    return [name for name in names if slug in name]

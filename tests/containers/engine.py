@@ -1,0 +1,121 @@
+"""Run a command with a container engine: `python3 tests/containers/engine.py make test`.
+
+Where an engine runs already, with buildx and compose, the command gets that one. Elsewhere, on Debian and as root, one
+is unpacked from Debian's packages into the cache, started for the command, and ended after it.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Not root's home, into which no other user may look.
+CACHE = Path("/var/cache" if os.geteuid() == 0 else Path.home() / ".cache") / "copier-ml"
+SUITE = "trixie"  # whose buildx is new enough for RUN --mount, and runs on older Debians too
+PACKAGES = ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "tini"]
+PLUGINS = "usr/libexec/docker/cli-plugins"
+
+
+def main() -> int:
+    """Run the command of the arguments with an engine; return its exit code."""
+    if not sys.argv[1:]:
+        sys.exit("engine: a command is needed: engine.py make test")
+    if is_there():
+        return subprocess.call(sys.argv[1:])
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit("engine: none runs here, and one can be started only by root on Debian")
+    programs = unpack()
+    with tempfile.TemporaryDirectory(prefix="engine") as folder:
+        Path(folder).chmod(0o755)  # the tests come here as other users too
+        env = environment(programs, Path(folder))
+        engine = start(env, Path(folder))
+        try:
+            return subprocess.call(sys.argv[1:], env=env)
+        finally:
+            engine.send_signal(signal.SIGTERM)
+            engine.wait(60)
+
+
+def is_there() -> bool:
+    """Whether an engine answers that has what is needed."""
+    needed = (["version"], ["buildx", "version"], ["compose", "version"])
+    return bool(shutil.which("docker")) and not any(
+        subprocess.run(["docker", *arguments], capture_output=True).returncode for arguments in needed
+    )
+
+
+def unpack() -> Path:
+    """Unpack the engine's programs into the cache, once."""
+    apt("install", "--no-install-recommends", "runc", "iptables")
+    programs = CACHE / "engine"
+    if programs.exists():
+        return programs
+    print(f"engine: Debian's of {SUITE} into {programs}", file=sys.stderr)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        place = Path(folder)
+        for name in ("lists/partial", "archives/partial", "root"):
+            (place / name).mkdir(parents=True)
+        (place / "sources.list").write_text(f"deb {mirror()} {SUITE} main\n")
+        private = [f"Dir::Etc::sourcelist={place}/sources.list", "Dir::Etc::sourceparts=-", f"Dir::Cache={place}"]
+        private += [f"Dir::State::lists={place}/lists", "APT::Sandbox::User=root"]
+        options = [word for option in private for word in ("-o", option)]
+        apt(*options, "update")
+        apt(*options, "download", *PACKAGES, cwd=place)
+        for package in place.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", package, place / "root"], check=True)
+        (place / "root").rename(programs)
+    return programs
+
+
+def mirror() -> str:
+    """Where this machine gets Debian's packages from."""
+    listed = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    return next(address for address in found if address.rstrip("/").endswith("/debian"))
+
+
+def apt(*arguments: str, cwd: Path | None = None) -> None:
+    """Call apt-get quietly."""
+    command = ["apt-get", "-qq", "-y", *arguments]
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        sys.exit(f"engine: {' '.join(command)}:\n{done.stdout}")
+
+
+def environment(programs: Path, folder: Path) -> dict[str, str]:
+    """The environment in which `docker` is the client of the engine in this folder."""
+    (folder / "config").mkdir()
+    (folder / "config/config.json").write_text(f'{{"cliPluginsExtraDirs": ["{programs}/{PLUGINS}"]}}\n')
+    path = f"{programs}/usr/bin:{programs}/usr/sbin:{os.environ['PATH']}"
+    return os.environ | {
+        "PATH": path,
+        "DOCKER_HOST": f"unix://{folder}/docker.sock",
+        "DOCKER_CONFIG": f"{folder}/config",
+    }
+
+
+def start(env: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the engine and wait until it answers; it ends with this process at the latest."""
+    log = CACHE / "engine.log"
+    command = ["setpriv", "--pdeathsig=TERM", "dockerd", f"--host={env['DOCKER_HOST']}", f"--data-root={CACHE}/images"]
+    command += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    with log.open("wb") as output:
+        engine = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+    for _ in range(600):
+        if subprocess.run(["docker", "version"], env=env, capture_output=True).returncode == 0:
+            return engine
+        if engine.poll() is not None:
+            break
+        time.sleep(0.1)
+    engine.terminate()
+    sys.exit(f"engine: it did not start: {log}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
