@@ -1,0 +1,133 @@
+"""`make develop` where a container engine runs: production's image, and for each branch what is its own."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from containers.docker import belongings, docker, inspected
+from rig import Project
+
+pytestmark = pytest.mark.docker
+
+
+def newest(project: Project, branch: str = "main") -> Path:
+    """The folder of the newest run."""
+    return max(project.folder.glob(f"var/develop/{branch}/runs/*/run.json")).parent
+
+
+def develop(project: Project) -> str:
+    """What `make develop` says on standard error."""
+    done = project.run("make", "develop")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_the_commit_is_the_same_in_label_log_record_report_and_rows(contained: Project) -> None:
+    contained.make("setup")
+    head = contained.git("rev-parse", "HEAD")
+    assert f"in production's image, built from {head}\n" in develop(contained)
+    record = json.loads((newest(contained) / "run.json").read_text())
+    labels = inspected(record["image"])["Config"]["Labels"]
+    assert labels["org.opencontainers.image.revision"] == head == record["git_commit"]
+    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    first = json.loads((newest(contained) / "log.jsonl").read_text().splitlines()[0])
+    assert (first["commit"], first["image"]) == (head, record["image"][:19])
+    assert head[:11] in (newest(contained) / "report.html").read_text()
+    assert f"commit   {head}\n" in contained.make("results")
+    status = contained.make("status")
+    assert re.search(rf"develop .* ok .* {head[:11]} \(HEAD\)", status)
+    assert re.search(r"production +none yet", status)
+    assert "publish" in contained.make("logs")
+
+    source = contained.folder / "src" / contained.package / "model.py"
+    source.write_text(source.read_text() + "\n# Changed.\n")
+    assert f"commit   {head}-dirty\n" in contained.make("develop")
+    record = json.loads((newest(contained) / "run.json").read_text())
+    assert inspected(record["image"])["Config"]["Labels"]["org.opencontainers.image.revision"] == f"{head}-dirty"
+    assert f"{head[:11]}-dirty (HEAD + changes)" in contained.make("status", "STAGE=develop")
+
+
+def test_branches_side_by_side_share_nothing_and_leave_nothing(contained: Project) -> None:
+    develop(contained)
+    contained.git("worktree", "add", "-q", "-b", "other", str(contained.folder.parent / "other"))
+    other = replace(contained, folder=contained.folder.parent / "other")
+    before = other.run("make", "results")
+    assert before.returncode != 0
+    assert "no results yet" in before.stderr or "no database runs on this branch" in before.stderr
+    with_database = (contained.folder / "develop/compose.yaml").exists()
+    assert ("the database runs on as container" in develop(other)) == with_database
+    assert belongings(contained)
+    assert belongings(other)
+    assert set(belongings(contained)).isdisjoint(belongings(other))
+
+    other.make("clean")
+    assert belongings(other) == []
+    assert not (other.folder / "var/develop/other").exists()
+    assert "customers for" in contained.make("results")
+    contained.make("clean")
+    assert belongings(contained) == []
+
+
+def test_branches_of_one_folder_share_nothing(contained: Project) -> None:
+    develop(contained)
+    contained.git("checkout", "-q", "-b", "feature/Next")
+    before = contained.run("make", "status")
+    assert before.returncode == 0
+    assert re.search(r"develop +none yet|no database runs on this branch", before.stdout + before.stderr)
+    develop(contained)
+    assert newest(contained, "feature-next-*").parent.parent.name == "feature-next-0fe5d0be"
+    contained.make("clean")
+    contained.git("checkout", "-q", "main")
+    assert "customers for" in contained.make("results")
+
+
+def test_the_database_is_seeded_and_its_password_is_in_no_file_and_no_variable(contained: Project) -> None:
+    if not (contained.folder / "develop/compose.yaml").exists():
+        pytest.skip("SQLite has no password")
+    said = develop(contained)
+    found = re.search(r"as container (\S+),", said)
+    assert found
+    database = found[1]
+    password = docker("exec", database, "cat", "/run/secrets/PGPASSWORD")
+    assert len(password) == 48
+    assert password not in json.dumps(inspected(database))
+    for file in contained.folder.rglob("*"):
+        if file.is_file() and ".venv" not in file.parts:
+            assert password.encode() not in file.read_bytes(), file
+    query = ["exec", database, "psql", "--username=app", "--tuples-only", "--command"]
+    assert int(docker(*query, "SELECT count(DISTINCT customer) FROM orders")) == 2000
+    port = inspected(database)["NetworkSettings"]["Ports"]["5432/tcp"]
+    assert [each["HostIp"] for each in port] == ["127.0.0.1"]
+    refused = contained.with_env(DATABASE__URL=f"postgresql://app:wrong@127.0.0.1:{port[0]['HostPort']}/app")
+    assert "password authentication failed" in refused.run("make", "results").stderr
+
+
+def test_data_and_settings_of_the_environment_reach_the_image(contained: Project) -> None:
+    (contained.folder / "data").mkdir()
+    rows = [f"C{number % 40},Burger {number % 7},2026-01-{number % 28 + 1:02}" for number in range(400)]
+    (contained.folder / "data/mine.csv").write_text("\n".join(["customer,item,ordered_at", *rows]) + "\n")
+    mine = contained.with_env(ORDERS__SOURCE="data/mine.csv", ORDERS__COLUMNS__QUANTITY="")
+    assert "40 customers for" in mine.make("develop")
+    missing = contained.with_env(ORDERS__SOURCE="data/none.csv").run("make", "develop")
+    assert missing.returncode != 0
+    assert "error: data/none.csv: no such file\n" in missing.stderr
+    (contained.folder / "uv.lock").write_text("not a lock\n")
+    broken = contained.run("make", "develop")
+    assert broken.returncode != 0
+    assert "uv.lock" in broken.stderr
+
+
+def test_a_stopped_run_leaves_no_container(contained: Project) -> None:
+    contained.make("develop")
+    slow = contained.folder / "src" / contained.package / "model.py"
+    slow.write_text(slow.read_text() + "\nimport time\n\ntime.sleep(600)\n")
+    stopped = contained.run("timeout", "--signal=INT", "15", "make", "develop")
+    assert stopped.returncode != 0
+    assert not [name for name in belongings(contained) if "-run-" in name]
+
+
+def test_files_that_the_container_writes_are_the_users(contained: Project) -> None:
+    develop(contained)
+    assert {file.stat().st_uid for file in contained.folder.glob("var/**/*")} == {contained.folder.stat().st_uid}
