@@ -9,6 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import rig
+from containers import engine, images
 from lab import Lab
 from rows import ROWS
 
@@ -21,6 +23,8 @@ its floor in the same run, in turns, and the best of each counts: compare the ra
 
 def main() -> None:
     """Measure every row and write them down."""
+    if not engine.is_there():
+        sys.exit("bench: no container engine here: python3 tests/containers/engine.py make bench")
     text = INTRODUCTION.format(
         day=date.today(), cores=os.cpu_count(), machine=platform.machine(), python=platform.python_version()
     )
@@ -29,6 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         Path(folder).chmod(0o755)
         lab = Lab(Path(folder))
+        images.provide(rig.generate(lab.template, lab.fresh(), database="postgresql").folder)
         for measure in ROWS:
             for line in measure(lab):
                 print(line, flush=True)

@@ -1,5 +1,6 @@
 """Where the measuring takes place: an empty template as a floor, a generated project, and a watch."""
 
+import math
 import os
 import resource
 import subprocess
@@ -13,13 +14,13 @@ import rig
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: something measured, its floor, and what their ratio may be."""
+    """A row of the table: something measured, its floor, and what their ratio may be, if there is a limit."""
 
     what: str
     seconds: float
     floor: str
     floor_seconds: float
-    limit: float
+    limit: float = math.inf
     remark: str = ""
 
     @property
@@ -29,10 +30,11 @@ class Line:
 
     def __str__(self) -> str:
         """As a row of a Markdown table."""
+        limit = f"{self.limit:.3g} ×" if math.isfinite(self.limit) else ""
         verdict = "" if self.ratio <= self.limit else "**over** "
         return (
             f"| {self.what} | {self.seconds:.2f} s | {self.floor} | {self.floor_seconds:.2f} s | {self.ratio:.2f} × "
-            f"| {self.limit:.3g} × | {verdict}{self.remark} |"
+            f"| {limit} | {verdict}{self.remark} |"
         )
 
 
@@ -41,7 +43,6 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.env = rig.environment()
         self.template = rig.snapshot(self._new("template"))
         self.empty = self._new("empty")
         (self.empty / "copier.yml").write_text("_subdirectory: template\n")
@@ -59,10 +60,11 @@ class Lab:
         """A path at which there is nothing yet."""
         return self.folder / f"fresh-{time.time_ns()}"
 
-    def seconds(self, *command: str | Path, cwd: Path | None = None, **env: str) -> float:
+    def seconds(self, *command: str | Path, cwd: Path | None = None, containers: bool = False, **env: str) -> float:
         """How long a command takes that has to succeed."""
+        env = rig.environment(containers=containers) | env
         start = time.perf_counter()
-        done = subprocess.run(command, cwd=cwd or self.folder, env=self.env | env, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=cwd or self.folder, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return time.perf_counter() - start
 
@@ -70,7 +72,11 @@ class Lab:
         """Seconds and the most memory in GB that a command of the project takes."""
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=self.project.folder, env=self.env | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            cwd=self.project.folder,
+            env=rig.environment() | env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, command

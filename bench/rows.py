@@ -4,9 +4,13 @@ import json
 import math
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import rig
+from containers.devcontainer import install
+from containers.docker import docker
 from lab import Lab, Line, best
 
 # A user's change: one line of the model, another one each time, so that Python compiles it anew.
@@ -49,19 +53,74 @@ def from_nothing(lab: Lab) -> Iterator[Line]:
     yield Line("from nothing to recommendations", ours, "an empty template + `uv sync`", floor, 2, remark)
 
 
-def again(lab: Lab) -> Iterator[Line]:
-    """One changed line to the next result."""
+@contextmanager
+def changing(lab: Lab) -> Iterator[Callable[[], None]]:
+    """A function that changes a line of the model; in the end it is as it was."""
     model = next(lab.project.folder.glob("src/*/model.py"))
     original = model.read_text(encoding="utf-8")
 
-    def changed() -> float:
+    def change() -> None:
         model.write_text(original + CHANGED.format(lab.fresh().name), encoding="utf-8")
-        return lab.seconds("make", "develop", cwd=lab.project.folder)
 
-    python = lab.project.folder / ".venv/bin/python"
-    ours, floor = best(7, changed, lambda: lab.seconds(python, "-c", "import numpy, polars"))
+    yield change
     model.write_text(original, encoding="utf-8")
-    yield Line("`make develop` after one changed line", ours, "Python importing numpy and polars", floor, 4)
+
+
+def again(lab: Lab) -> Iterator[Line]:
+    """One changed line to the next result, in the locked environment."""
+    python = lab.project.folder / ".venv/bin/python"
+    with changing(lab) as change:
+
+        def changed() -> float:
+            change()
+            return lab.seconds("make", "develop", cwd=lab.project.folder)
+
+        ours, floor = best(7, changed, lambda: lab.seconds(python, "-c", "import numpy, polars"))
+    what = "`make develop` after one changed line, no container engine"
+    yield Line(what, ours, "Python importing numpy and polars", floor, 4)
+
+
+def again_in_the_image(lab: Lab) -> Iterator[Line]:
+    """One changed line to the next result, from the rebuilt image."""
+    folder = lab.project.folder
+    build = ["docker", "buildx", "build", "--load", "--quiet", "--tag=bench", str(folder)]
+    bare = ["docker", "run", "--rm", "--entrypoint=python", "bench", "-c", "pass"]
+    with changing(lab) as change:
+
+        def changed() -> float:
+            change()
+            return lab.seconds("make", "develop", cwd=folder, containers=True)
+
+        def least() -> float:
+            seconds = lab.seconds(*build, containers=True) + lab.seconds(*bare, containers=True)
+            return seconds + lab.seconds(lab.project.command, "run", cwd=folder)
+
+        lab.seconds(*build, containers=True)
+        ours, floor = best(7, changed, least)
+    lab.seconds("make", "clean", cwd=folder, containers=True)
+    what = "one changed line → new result from the rebuilt image"
+    yield Line(what, ours, "no-change build + bare `docker run` + the run in the local environment", floor, 1.5)
+
+
+def devcontainer(lab: Lab) -> Iterator[Line]:
+    """Opening the devcontainer anew, its image cached."""
+    cli, folder = install(), lab.project.folder
+    up = [str(cli), "up", "--workspace-folder", str(folder), "--remove-existing-container"]
+    lab.seconds(*up, containers=True)
+    mine = ["--filter", f"label=devcontainer.local_folder={folder}"]
+    image = docker("ps", "--format={{.Image}}", *mine)
+
+    def least() -> float:
+        start = time.perf_counter()
+        container = docker("run", "--detach", "--init", image)
+        docker("exec", container, "true")
+        seconds = time.perf_counter() - start
+        docker("rm", "--force", container)
+        return seconds
+
+    ours, floor = best(3, lambda: lab.seconds(*up, containers=True), least)
+    docker("rm", "--force", docker("ps", "--quiet", *mine))
+    yield Line("`devcontainer up`, image cached", ours, "`docker run` of the same image until it answers", floor)
 
 
 def growth(lab: Lab) -> Iterator[Line]:
@@ -163,4 +222,12 @@ def publish(lab: Lab) -> Iterator[Line]:
             yield Line(f"1 M rows to {name}", ours, bare + ", same table", keyed, 2, remark)
 
 
-ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (copy, from_nothing, again, growth, publish)
+ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
+    copy,
+    from_nothing,
+    again,
+    again_in_the_image,
+    devcontainer,
+    growth,
+    publish,
+)

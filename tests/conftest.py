@@ -1,23 +1,14 @@
 """Generated projects and the databases that they write to."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 import rig
 from containers import engine, images
 from rig import Project
-
-
-def missing(what: str, reason: str) -> NoReturn:
-    """Skip for this reason, or fail where the environment says that nothing of the kind may be missing."""
-    if os.environ.get(f"REQUIRE_{what}") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +46,7 @@ def postgresql() -> Iterator[str]:
     """The URL, without a database's name, of a PostgreSQL server."""
     programs = rig.postgresql_programs()
     if programs is None:
-        missing("POSTGRESQL", "no PostgreSQL server's programs (initdb) here")
+        rig.missing("POSTGRESQL", "no PostgreSQL server's programs (initdb) here")
     with rig.postgresql_server(programs, "-F") as url:
         yield url
 
@@ -72,7 +63,7 @@ def stored(request: pytest.FixtureRequest, shop: Project) -> Project:
 def containers(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> None:
     """A container engine that has the images which generated projects begin from."""
     if not engine.is_there():
-        missing("DOCKER", "no container engine here: python3 tests/containers/engine.py make test starts one")
+        rig.missing("DOCKER", "no container engine here: python3 tests/containers/engine.py make test starts one")
     images.provide(generate(tmp_path_factory.mktemp("images") / "burger", database="postgresql").folder)
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import copier
+import pytest
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -204,3 +205,10 @@ with driver.connect("{server}/postgres", autocommit=True) as connection, connect
 """)
     assert done.returncode == 0, done.stderr
     return f"{server}/{name}"
+
+
+def missing(what: str, reason: str) -> NoReturn:
+    """Skip for this reason, or fail where the environment says that nothing of the kind may be missing."""
+    if os.environ.get(f"REQUIRE_{what}") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -56,8 +56,10 @@ def test_branches_side_by_side_share_nothing_and_leave_nothing(contained: Projec
     before = other.run("make", "results")
     assert before.returncode != 0
     assert "no results yet" in before.stderr or "no database runs on this branch" in before.stderr
-    with_database = (contained.folder / "develop/compose.yaml").exists()
-    assert ("the database runs on as container" in develop(other)) == with_database
+    named = re.findall("the database runs on as container (.+), until make clean", develop(other))
+    running = docker("ps", "--format={{.Names}}").split()
+    assert [name for name in running if name in belongings(other)] == named
+    assert bool(named) == (contained.folder / "develop/compose.yaml").exists()
     assert belongings(contained)
     assert belongings(other)
     assert set(belongings(contained)).isdisjoint(belongings(other))
@@ -83,9 +85,8 @@ def test_branches_of_one_folder_share_nothing(contained: Project) -> None:
     assert "customers for" in contained.make("results")
 
 
+@pytest.mark.parametrize("contained", ["postgresql"], indirect=True)
 def test_the_database_is_seeded_and_its_password_is_in_no_file_and_no_variable(contained: Project) -> None:
-    if not (contained.folder / "develop/compose.yaml").exists():
-        pytest.skip("SQLite has no password")
     said = develop(contained)
     found = re.search(r"as container (\S+),", said)
     assert found
