@@ -1,12 +1,16 @@
 """`make develop` where a container engine runs: production's image, and for each branch what is its own."""
 
 import json
+import os
 import re
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from containers.docker import belongings, docker, inspected
+from containers.users import UID, someone
 from rig import Project
 
 pytestmark = pytest.mark.docker
@@ -105,12 +109,39 @@ def test_the_database_is_seeded_and_its_password_is_in_no_file_and_no_variable(c
     assert "password authentication failed" in refused.run("make", "results").stderr
 
 
+@pytest.mark.parametrize("contained", ["postgresql"], indirect=True)
+def test_a_seed_that_fails_is_named(contained: Project) -> None:
+    seed = contained.folder / "develop/seed.sql"
+    seed.write_text(seed.read_text() + "SELEC 1;\n")
+    done = contained.run("make", "develop")
+    assert done.returncode != 0
+    assert 'ERROR:  syntax error at or near "SELEC"' in done.stderr
+    assert "where develop/seed.sql is to blame, mend it and make clean" in done.stderr
+
+
+@pytest.mark.parametrize("contained", ["sqlite"], indirect=True)
+def test_what_is_missing_is_made_or_said(contained: Project) -> None:
+    contained.make("clean")
+    (contained.folder / "uv.lock").unlink()
+    assert "in production's image" in develop(contained)
+    (contained.folder / "Dockerfile").write_text("FROM\n")
+    broken = contained.run("make", "develop")
+    assert broken.returncode != 0
+    assert "FROM requires either one or three arguments" in broken.stderr
+    (contained.folder / "Dockerfile").unlink()
+    contained.make("setup")
+    assert "develop: no Dockerfile here: in the locked environment of .venv\n" in develop(contained)
+
+
 def test_data_and_settings_of_the_environment_reach_the_image(contained: Project) -> None:
     (contained.folder / "data").mkdir()
     rows = [f"C{number % 40},Burger {number % 7},2026-01-{number % 28 + 1:02}" for number in range(400)]
     (contained.folder / "data/mine.csv").write_text("\n".join(["customer,item,ordered_at", *rows]) + "\n")
     mine = contained.with_env(ORDERS__SOURCE="data/mine.csv", ORDERS__COLUMNS__QUANTITY="")
     assert "40 customers for" in mine.make("develop")
+    written = replace(mine, env=mine.env | {"burger_combos_model__top_k": "2"}).make("develop")
+    assert re.search("item_1 +item_2 +item_3", written)
+    assert re.search("^C0 .* - +- +-", written, re.MULTILINE)
     missing = contained.with_env(ORDERS__SOURCE="data/none.csv").run("make", "develop")
     assert missing.returncode != 0
     assert "error: data/none.csv: no such file\n" in missing.stderr
@@ -129,6 +160,17 @@ def test_a_stopped_run_leaves_no_container(contained: Project) -> None:
     assert not [name for name in belongings(contained) if "-run-" in name]
 
 
-def test_files_that_the_container_writes_are_the_users(contained: Project) -> None:
-    develop(contained)
-    assert {file.stat().st_uid for file in contained.folder.glob("var/**/*")} == {contained.folder.stat().st_uid}
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], containers: None) -> None:
+    with tempfile.TemporaryDirectory(prefix="develop") as place:
+        Path(place).chmod(0o755)  # unlike pytest's own folders, open to other users
+        mine = replace(generate(Path(place) / "mine"), containers=True)
+        for path in [mine.folder, *mine.folder.rglob("*")]:
+            os.chown(path, UID, UID)
+        become = someone(Path(place) / "home")
+        done = mine.run(*become, "make", "develop")
+        assert "in production's image" in done.stderr
+        assert "customers for" in done.stdout, done.stderr
+        assert {path.lstat().st_uid for path in mine.folder.rglob("*")} == {UID}
+        assert mine.run(*become, "make", "clean").returncode == 0
+        assert belongings(mine) == []

@@ -25,6 +25,8 @@ obstacle() {
     facts='{{.ServerVersion}} {{.SecurityOptions}}{{range .ClientInfo.Plugins}} {{.Name}}{{end}}'
     if [ "$venv" = /opt/venv ]; then
         echo "in the devcontainer"
+    elif [ ! -f Dockerfile ]; then
+        echo "no Dockerfile here"
     elif ! command -v docker >/dev/null; then
         echo "no container engine here"
     elif engine=$(docker info --format "$facts" 2>/dev/null || true) && [ "${engine%% *}" = "" ]; then
@@ -44,6 +46,8 @@ obstacle() {
 run() {
     if why=$(obstacle); then
         say "$why: in the locked environment of $venv"
+        [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
+            say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
         exec "$venv/bin/$project" run --stage develop
     fi
     say "in production's image, built from $commit"
@@ -58,20 +62,27 @@ run() {
     image=$(cat "$built/id")
     rm -r "$built"
     case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
+    folder=$(pwd | sed 's/"/""/g')
     set -- --rm --init --name "$name-run-$$" --user "$user" --read-only --tmpfs /tmp --cap-drop ALL \
         --security-opt no-new-privileges --security-opt label=disable \
-        --mount "type=bind,\"source=$PWD/var\",target=/app/var" \
+        --mount "type=bind,\"source=$folder/var\",target=/app/var" \
         --env "${prefix}_BRANCH=$branch" --env "${prefix}_IMAGE=$image"
-    [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$PWD/data\",target=/app/data,readonly"
-    for variable in $(env | sed -n "s/^\(${prefix}_[A-Z_]*__[A-Z_]*\)=.*/\1/p"); do
+    [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$folder/data\",target=/app/data,readonly"
+    settings='BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
+    variables=$(awk -v "prefix=$prefix" "$settings")
+    for variable in $variables; do
         set -- "$@" --env "$variable"
     done
     if [ -f $compose ]; then
-        docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database
+        docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database || {
+            docker logs --tail 5 "$database" >&2
+            say "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
+            exit 1
+        }
         set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
         say "the database runs on as container $database, until make clean"
     fi
-    [ ! -t 1 ] || [ ! -t 2 ] || set -- "$@" --tty
+    ! { [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; } || set -- "$@" --interactive --tty
     exec docker run "$@" "$image" run --stage develop
 }
 
@@ -93,8 +104,9 @@ clean() {
     if why=$(obstacle); then
         say "$why: no containers to remove"
     else
-        running=$(docker ps --quiet --filter "name=^$name-run-")
-        [ -z "$running" ] || docker rm --force "$running"
+        for container in $(docker ps --quiet --filter "name=^$name-run-"); do
+            docker rm --force "$container" >/dev/null
+        done
         [ ! -f $compose ] || docker compose --project-name "$name" --file $compose --progress quiet down --volumes
         docker image rm "$project:$slug" >/dev/null 2>&1 || true
         docker image prune --force --filter "label=org.opencontainers.image.title=$project" >/dev/null

@@ -26,8 +26,8 @@ if [ "$venv" = .venv ] && [ -f .venv/ready ] && [ "$(cat .venv/ready)" != "$(pwd
 fi
 
 # The image's Python, where this machine has it.
-wanted=$(sed -n 's/^ARG PYTHON_IMAGE=python:\([0-9.]*\).*/\1/p' Dockerfile)
-if [ -z "${UV_PYTHON:-}" ] && "$uv" python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
+wanted=$(sed -n 's/^ARG PYTHON_IMAGE=python:\([0-9.]*\).*/\1/p' Dockerfile 2>/dev/null || true)
+if [ -n "$wanted" ] && [ -z "${UV_PYTHON:-}" ] && "$uv" python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
     export UV_PYTHON="$wanted"
 fi
 
@@ -45,7 +45,7 @@ else
     "$uv" sync --quiet
 fi
 found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-if [ "$found" != "$wanted" ]; then
+if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then
     say "Python $found here, $wanted in the image (uv python install $wanted, and make setup again, make them one)"
 fi
 
