@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import rig
 from containers import engine, images
+from containers.docker import belongings
 from rig import Project
 
 
@@ -74,4 +75,5 @@ def contained(
     """A new project whose develop stage runs in containers, on SQLite and on PostgreSQL."""
     made = replace(generate(tmp_path / "a folder, mine", database=request.param), containers=True)
     yield made
-    made.run("make", "clean")
+    made.make("clean")
+    assert belongings(made) == []

@@ -68,7 +68,7 @@ def test_a_project_that_is_lived_in_keeps_its_edits_and_works(
     assert model.read_text() == edits[model]
     assert settings.read_text() == edits[settings]
     assert "mine: ## a verb of our own" in makefile.read_text()
-    assert "clean: ##" in makefile.read_text()
+    assert "## without what make develop made" in makefile.read_text()
     assert '"tzdata",' in metadata.read_text()
     assert not (mine.folder / "production/settings.toml").exists()
     mine.git("add", "--all")
