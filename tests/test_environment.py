@@ -80,8 +80,10 @@ def test_a_branch_gets_its_database_on_a_server_and_production_does_not(shop: Pr
         on_branch = mine.with_env(BRANCH=branch.replace(" ", "%20").replace('"', "%22"))
         assert "develop     none yet" in on_branch.call("status").stdout
         assert "no results yet in develop" in on_branch.call("results").stderr
-        for _ in range(2):
-            assert "customers for" in on_branch.call("run").stdout
+        for first in (True, False):
+            done = on_branch.call("run")
+            assert "customers for" in done.stdout
+            assert ("made the database postgresql://shop@127.0.0.1" in done.stderr) == first
     refused = mine.with_env(BRANCH="elsewhere").call("run", "--stage", "production")
     assert refused.returncode == 1
     assert refused.stderr.endswith('database "shop-elsewhere" does not exist\n')

@@ -4,6 +4,7 @@ Both take `$1` for a parameter and Arrow tables for many rows, so that one piece
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -187,7 +188,7 @@ class Store:
 
 
 def make_database(url: SecretStr) -> None:
-    """Make the database where its PostgreSQL server has none of that name; of SQLite, `Store` makes the file.
+    """Make the database where its PostgreSQL server has none of that name, and say so; `Store` makes SQLite's file.
 
     Raises:
         Problem: the server cannot be reached, or does not allow it.
@@ -199,6 +200,7 @@ def make_database(url: SecretStr) -> None:
         parts = urlsplit(url.get_secret_value())
     with Store(SecretStr(parts._replace(path="/postgres").geturl())) as server:
         server.make_database(unquote(parts.path[1:]))
+    print(f"made the database {_without_password(url.get_secret_value())}", file=sys.stderr)
 
 
 # SQLite: a write that changes nothing takes the lock; only as the first statement does it wait for others.
