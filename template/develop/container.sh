@@ -25,8 +25,6 @@ obstacle() {
     facts='{{.ServerVersion}} {{.SecurityOptions}}{{range .ClientInfo.Plugins}} {{.Name}}{{end}}'
     if [ "$venv" = /opt/venv ]; then
         echo "in the devcontainer"
-    elif [ ! -f Dockerfile ]; then
-        echo "no Dockerfile here"
     elif ! command -v docker >/dev/null; then
         echo "no container engine here"
     elif engine=$(docker info --format "$facts" 2>/dev/null || true) && [ "${engine%% *}" = "" ]; then
@@ -44,7 +42,7 @@ obstacle() {
 }
 
 run() {
-    if why=$(obstacle); then
+    if why=$(obstacle) || { [ ! -f Dockerfile ] && why="no Dockerfile here"; }; then
         say "$why: in the locked environment of $venv"
         [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
             say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
