@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from containers.docker import belongings, docker, inspected
+from containers.docker import belongings, build, docker, inspected
 from containers.users import UID, someone
 from rig import Project
 
@@ -48,9 +48,25 @@ def test_the_commit_is_the_same_in_label_log_record_report_and_rows(contained: P
     source = contained.folder / "src" / contained.package / "model.py"
     source.write_text(source.read_text() + "\n# Changed.\n")
     assert f"commit   {head}-dirty\n" in contained.make("develop")
-    record = json.loads((newest(contained) / "run.json").read_text())
-    assert inspected(record["image"])["Config"]["Labels"]["org.opencontainers.image.revision"] == f"{head}-dirty"
+    changed = json.loads((newest(contained) / "run.json").read_text())
+    assert inspected(changed["image"])["Config"]["Labels"]["org.opencontainers.image.revision"] == f"{head}-dirty"
     assert f"{head[:11]}-dirty (HEAD + changes)" in contained.make("status", "STAGE=develop")
+
+
+@pytest.mark.parametrize("contained", ["sqlite"], indirect=True)
+def test_cleaning_removes_each_image_that_was_made_and_no_other(contained: Project) -> None:
+    source = contained.folder / "src" / contained.package / "model.py"
+    for change in ("one", "two"):
+        source.write_text(source.read_text() + f"\n# Change {change}.\n")
+        develop(contained)
+    made = (contained.folder / "var/develop/main/images").read_text().split()
+    assert len(set(made)) == 2
+    source.write_text(source.read_text() + "\n# Another's.\n")
+    other = build(contained)  # of the same name, and untagged
+    contained.make("clean")
+    images = docker("images", "--all", "--quiet", "--no-trunc").split()
+    assert other in images
+    assert not set(made) & set(images)
 
 
 def test_branches_side_by_side_share_nothing_and_leave_nothing(contained: Project) -> None:

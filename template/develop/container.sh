@@ -19,6 +19,7 @@ commit=${known% *} branch=${known#* }
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
 name=$project-$slug
 database=$name-database-1
+made=var/develop/$branch
 
 # Why nothing can run in containers here, and exit code 0; otherwise what the engine says of itself.
 obstacle() {
@@ -49,7 +50,6 @@ run() {
         exec "$venv/bin/$project" run --stage develop
     fi
     say "in production's image, built from $commit"
-    mkdir -p var
     built=$(mktemp -d)
     if ! docker buildx build --load --tag "$project:$slug" --iidfile "$built/id" --progress plain \
         --build-arg "COMMIT=$commit" --build-arg "VERSION=$(field version)" . >"$built/log" 2>&1; then
@@ -59,6 +59,8 @@ run() {
     fi
     image=$(cat "$built/id")
     rm -r "$built"
+    mkdir -p "$made"
+    echo "$image" >>"$made/images"
     case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
     folder=$(pwd | sed 's/"/""/g')
     set -- --rm --init --name "$name-run-$$" --user "$user" --read-only --tmpfs /tmp --cap-drop ALL \
@@ -107,11 +109,15 @@ clean() {
         done
         [ ! -f $compose ] || docker compose --project-name "$name" --file $compose --progress quiet down --volumes
         docker image rm "$project:$slug" >/dev/null 2>&1 || true
-        docker image prune --force --filter "label=org.opencontainers.image.title=$project" >/dev/null
+        sort -u "$made/images" 2>/dev/null | while read -r image; do
+            case $(docker image inspect --format '{{len .RepoTags}}' "$image" 2>/dev/null) in
+            0) docker image rm "$image" >/dev/null 2>&1 || true ;; # one that another container runs stays
+            esac
+        done
         say "removed the containers, images and volumes of $name"
     fi
-    rm -rf "var/develop/$branch"
-    say "removed var/develop/$branch"
+    rm -rf "$made"
+    say "removed $made"
 }
 
 "$@"
