@@ -5,17 +5,10 @@
 #   container.sh clean     removes this branch's containers, images, volumes and results
 set -eu
 cd "$(dirname "$0")/.."
+stage=develop
+# shellcheck source=template/develop/image.sh
+. develop/image.sh
 compose=develop/compose.yaml
-venv=${UV_PROJECT_ENVIRONMENT:-.venv}
-
-say() { printf 'develop: %s\n' "$*" >&2; }
-field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" pyproject.toml | head -n 1; }
-
-project=$(field name)
-package=$(echo "$project" | tr - _)
-prefix=$(echo "$package" | tr '[:lower:]' '[:upper:]')
-known=$("$venv/bin/python" -m "$package.ops.version")
-commit=${known% *} branch=${known#* }
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
 name=$project-$slug
 database=$name-database-1
@@ -23,17 +16,8 @@ made=var/develop/$branch
 
 # Why nothing can run in containers here, and exit code 0; otherwise what the engine says of itself.
 obstacle() {
-    facts='{{.ServerVersion}} {{.SecurityOptions}}{{range .ClientInfo.Plugins}} {{.Name}}{{end}}'
-    if [ "$venv" = /opt/venv ]; then
-        echo "in the devcontainer"
-    elif ! command -v docker >/dev/null; then
-        echo "no container engine here"
-    elif engine=$(docker info --format "$facts" 2>/dev/null || true) && [ "${engine%% *}" = "" ]; then
-        echo "no container engine answers (docker info says why)"
-    elif case $engine in *" buildx"*) false ;; esac then
-        echo "this docker has no buildx"
-    elif [ -f $compose ] && case $engine in *" compose"*) false ;; esac then
-        echo "this docker has no compose"
+    if engine=$(no_engine); then
+        echo "$engine"
     elif case $(docker context inspect --format '{{.Endpoints.docker.Host}}') in unix:* | npipe:*) false ;; esac then
         echo "the container engine is on another machine"
     else
@@ -47,18 +31,10 @@ run() {
         say "$why: in the locked environment of $venv"
         [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
             say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
-        exec "$venv/bin/$project" run --stage develop
+        exec "$command" run --stage develop
     fi
     say "in production's image, built from $commit"
-    built=$(mktemp -d)
-    if ! docker buildx build --load --tag "$project:$slug" --iidfile "$built/id" --progress plain \
-        --build-arg "COMMIT=$commit" --build-arg "VERSION=$(field version)" . >"$built/log" 2>&1; then
-        tail -n 30 "$built/log" >&2
-        say "the image cannot be built; the whole log is $built/log"
-        exit 1
-    fi
-    image=$(cat "$built/id")
-    rm -r "$built"
+    build --tag "$project:$slug" --target runtime
     mkdir -p "$made"
     echo "$image" >>"$made/images"
     case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
@@ -68,16 +44,13 @@ run() {
         --mount "type=bind,\"source=$folder/var\",target=/app/var" \
         --env "${prefix}_BRANCH=$branch" --env "${prefix}_IMAGE=$image"
     [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$folder/data\",target=/app/data,readonly"
-    settings='BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
-    variables=$(awk -v "prefix=$prefix" "$settings")
-    for variable in $variables; do
+    for variable in $(variables); do
         set -- "$@" --env "$variable"
     done
     if [ -f $compose ]; then
         docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database || {
             docker logs --tail 5 "$database" >&2
-            say "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
-            exit 1
+            fail "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
         }
         set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
         say "the database runs on as container $database, until make clean"
@@ -91,13 +64,14 @@ look() {
     if ! why=$(obstacle) && [ -z "$(printenv "${prefix}_DATABASE__URL")" ]; then
         port=$(docker port "$database" 5432/tcp 2>/dev/null) || {
             say "no database runs on this branch: make develop starts it"
-            [ "$1" = status ]
+            [ "$1" = status ] || exit 1
+            case " $* " in *" --production "*) exec "$command" "$@" --stage production ;; esac
             exit
         }
         PGPASSWORD=$(docker exec "$database" cat /run/secrets/PGPASSWORD)
         export PGHOSTADDR="${port%:*}" PGPORT="${port##*:}" PGPASSWORD
     fi
-    exec "$venv/bin/$project" "$@"
+    exec "$command" "$@"
 }
 
 clean() {
