@@ -29,6 +29,7 @@ class Verdict:
     gate: str
     passed: bool
     finding: str
+    margin: float | None = None  # how many times what is demanded was found
 
 
 def backtest(
@@ -92,6 +93,7 @@ def judge(metrics: dict[str, float], settings: GateSettings) -> list[Verdict]:
                 metrics["hit_rate"] > settings.min_lift * baseline,
                 f"hit rate {metrics['hit_rate']:.3f}, {name.replace('_', ' ')} {baseline:.3f}; gate.min_lift is "
                 f"{settings.min_lift:g}",
+                metrics["hit_rate"] / max(settings.min_lift * baseline, 1e-9),
             )
         )
     return verdicts

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .problems import Problem, told_in_one_line
-from .settings import Stage, enter_project, load
+from .problems import Problem, stoppable, told_in_one_line
+from .settings import Stage, StageSettings, enter_project, load
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -18,6 +18,7 @@ DateOption = Annotated[
         "--date", formats=["%Y-%m-%d"], help="The day to recommend for, from the orders before it. [default: today]"
     ),
 ]
+RunOption = typer.Option("--run", help="A run's id. [default: the last]")
 
 
 @app.command()
@@ -27,7 +28,8 @@ def run(stage: StageOption = Stage.develop, day: DateOption = None) -> None:
     from ..pipeline import Settings
     from . import execute, show
 
-    done = execute.run_all(load(Settings, stage), _day(day))
+    with stoppable():
+        done = execute.run_all(load(Settings, stage), _day(day))
     try:
         show.results(stage, rows=10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
@@ -48,28 +50,44 @@ def step(
 
     if name not in execute.NAMES:
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}")
-    execute.run_step(load(Settings, stage), name, run_id, _day(day))
+    with stoppable():
+        execute.run_step(load(Settings, stage), name, run_id, _day(day))
 
 
 @app.command()
-def status(stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None) -> None:
-    """The last run of each stage, what came of it, and from which commit."""
+def status(
+    stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line a stage, for --production.")] = False,
+    production: Annotated[
+        typer.FileText | None, typer.Option(help="What `status --stage production --json` says where that runs.")
+    ] = None,
+) -> None:
+    """Each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
     from . import show
+    from .status import seen, told
 
-    show.status([stage] if stage else list(Stage))
+    stages = [stage] if stage else list(Stage)
+    views = [seen(each) for each in stages if each is not Stage.production or production is None]
+    if production and Stage.production in stages:
+        views.append(told(production.read()) or seen(Stage.production))
+    if as_json:
+        print("\n".join(view.to_json() for view in views))
+    else:
+        show.status(views, all_deployments=stage is not None)
 
 
 @app.command()
 def logs(
     stage: StageOption = Stage.develop,
-    run_id: Annotated[str, typer.Option("--run", help="A run's id. [default: the last]")] = "",
+    run_id: Annotated[str, RunOption] = "",
+    follow: Annotated[bool, typer.Option("--follow", help="As it grows, until the run ends.")] = False,
 ) -> None:
     """The log of a run."""
     enter_project(stage)
     from . import show
 
-    show.logs(stage, run_id)
+    show.logs(stage, run_id, follow=follow)
 
 
 @app.command()
@@ -77,12 +95,63 @@ def results(
     stage: StageOption = Stage.develop,
     customer: Annotated[str, typer.Option(help="Only this customer's row.")] = "",
     rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
+    run_id: Annotated[str, RunOption] = "",
 ) -> None:
     """The newest rows, and which run and commit wrote them."""
     enter_project(stage)
     from . import show
 
-    show.results(stage, rows, customer)
+    show.results(stage, rows, customer, run_id=run_id)
+
+
+@app.command()
+def schedule(stage: StageOption = Stage.production) -> None:
+    """Run the pipeline whenever it is due, as long as this version is the one that is deployed."""
+    enter_project(stage)
+    from .schedule import Scheduler
+
+    Scheduler(load(StageSettings, stage)).serve()
+
+
+@app.command()
+def gates(stage: StageOption = Stage.production) -> None:
+    """What a version has to show before it is deployed; publishes nothing."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import gates, show
+
+    show.gates(gates.judge(stage, load(Settings, stage)))
+
+
+@app.command(hidden=True)
+def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.production) -> None:
+    """What `gates` runs at each size."""
+    enter_project(stage)
+    from . import gates
+
+    gates.trial(stage, _day(day), factor)
+
+
+@app.command(hidden=True)
+def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: StageOption = Stage.production) -> None:
+    """Put this version in charge of its stage, if it can work there."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import deployments
+    from .cron import Cron
+
+    Cron(load(Settings, stage))
+    deployments.promote(stage, by, action)
+
+
+@app.command(hidden=True)
+def previous(to: str = "", stage: StageOption = Stage.production) -> None:
+    """The image and the commit that a rollback goes back to."""
+    enter_project(stage)
+    from . import deployments
+
+    found = deployments.previous(stage, to)
+    print(found.image, found.commit)
 
 
 def main() -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-import polars as pl
 import structlog
 
 from ..pipeline import STEPS, Settings, Step
-from . import logs, report
-from .problems import Problem, Refused
+from . import alerts, logs, records, report
+from .problems import Problem, Refused, Stopped
 from .runs import Run, prune
 from .settings import Stage
 from .store import Store, make_database
@@ -93,6 +92,9 @@ def _executing(run: Run, settings: Settings) -> Iterator[None]:
         except Refused as refusal:
             record.status, record.problem = "refused", str(refusal)
             raise
+        except Stopped:
+            record.status = "stopped"
+            raise
         except BaseException as error:
             record.status, record.problem = "failed", str(error) or type(error).__name__
             raise
@@ -106,6 +108,10 @@ def _executing(run: Run, settings: Settings) -> Iterator[None]:
             _save(run, settings)
             if record.status != "running":
                 _report(run)
+            if record.status in ("refused", "failed"):
+                alerts.failed(settings.alert, record.stage, record.problem, record)
+            elif record.status == "ok":
+                alerts.succeeded(settings.alert, record)
         if record.status == "ok":
             prune(settings.runs.folder, settings.runs.keep)
 
@@ -120,18 +126,4 @@ def _report(run: Run) -> None:
 
 def _save(run: Run, settings: Settings) -> None:
     run.save()
-    record = run.record
-    row = pl.DataFrame(
-        {
-            "run_id": [record.run_id],
-            "stage": [str(record.stage)],
-            "date": [record.date],
-            "status": [record.status],
-            "git_commit": [record.git_commit],
-            "started_at": [record.started_at],
-            "seconds": [record.seconds],
-            "record": [record.to_json()],
-        }
-    )
-    with Store(settings.database.url) as store:
-        store.save_run(row)
+    records.save(run.record, settings)

@@ -15,8 +15,8 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def start(file: Path) -> None:
-    """Send all logs, the libraries' too, to standard error and to a file, which is added to."""
+def start(file: Path | None = None) -> None:
+    """Send all logs, the libraries' too, to standard error and, where one is given, to a file, which is added to."""
     terminal = logging.StreamHandler(sys.stderr)
     terminal.addFilter(lambda record: record.name != FILE_ONLY)
     terminal.setFormatter(
@@ -25,18 +25,22 @@ def start(file: Path) -> None:
             processors=[_for_people, renderer(colors=sys.stderr.isatty())],
         )
     )
-    lines = logging.FileHandler(file, encoding="utf-8")
-    lines.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
-            ],
+    handlers: list[logging.Handler] = [terminal]
+    if file:
+        lines = logging.FileHandler(file, encoding="utf-8")
+        lines.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=_SHARED,
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    structlog.processors.JSONRenderer(ensure_ascii=False),
+                ],
+            )
         )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[terminal, lines], force=True)
+        handlers.append(lines)
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # which tells of every look at the clock
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

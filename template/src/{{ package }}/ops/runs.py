@@ -20,7 +20,7 @@ import filelock
 from . import PREFIX
 from .problems import Problem
 from .settings import Stage
-from .version import commit
+from .version import commit, template
 
 
 @dataclass
@@ -32,8 +32,9 @@ class Record:
     date: date
     git_commit: str = field(default_factory=commit)
     image: str = field(default_factory=lambda: os.environ.get(PREFIX + "IMAGE", ""))  # its id, where one runs
+    template: str = field(default_factory=template)  # the version of copier-ml
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    status: str = "running"  # running, ok, refused (by a gate), failed
+    status: str = "running"  # running, ok, refused (by a gate), failed, stopped (from outside, to be done again)
     problem: str = ""
     steps: dict[str, float] = field(default_factory=dict)  # seconds of each finished step
     numbers: dict[str, float] = field(default_factory=dict)  # counts and metrics
@@ -54,9 +55,10 @@ class Record:
     def from_json(cls, text: str) -> Self:
         """The inverse of `to_json`; what another version of this program knew beyond it is left out."""
         values = json.loads(text)
-        known = {"image": ""} | {each.name: values[each.name] for each in fields(cls) if each.name in values}
+        known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
         return cls(
-            **known
+            **{"image": "", "template": ""}
+            | known
             | {
                 "stage": Stage(values["stage"]),
                 "date": date.fromisoformat(values["date"]),

@@ -6,12 +6,25 @@ given them as files: `/run/secrets/NAME` is taken for the variable NAME.
 
 import os
 import re
+import sys
 import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,7 +34,7 @@ from pydantic_settings import (
 )
 
 from . import PREFIX as PREFIX
-from .problems import Problem
+from .problems import Problem, told_in_one_line
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -58,6 +71,50 @@ class Runs(Section):
     keep: PositiveInt = 30
 
 
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{value!r} is no time zone, as Europe/Lisbon is") from None
+    return value
+
+
+class Schedule(Section):
+    """When the scheduler runs the pipeline."""
+
+    cron: str = Field(default="0 5 * * *", description="minute hour day month weekday; empty for never")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
+    late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
+
+
+class Alert(Section):
+    """Who is told how a run ended, by HTTP POST; addresses of this kind are secrets."""
+
+    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run
+    heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
+
+
+class Scale(Section):
+    """The scale check: the pipeline at growing sizes."""
+
+    by: str = "customer"  # the column of the first step's raw.parquet whose values are more or fewer
+    factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
+    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times the one at the smallest
+    max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
+    max_seconds: PositiveFloat = 3600  # at the largest
+    max_memory_mb: PositiveFloat = 8000
+
+
+class Deploy(Section):
+    """What a version has to show before it goes to production, and where its image is kept."""
+
+    registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
+    metric: str = "hit_rate"  # the number of a run that says how good it is, more being better
+    min_of_production: NonNegativeFloat = 0.95  # at least this many times that of the version now in production
+    scale: Scale = Scale()
+
+
 class StageSettings(BaseSettings):
     """What the machinery itself needs; the project's own settings extend it."""
 
@@ -66,6 +123,9 @@ class StageSettings(BaseSettings):
     stage: Stage
     database: Database = Database()
     runs: Runs = Runs()
+    schedule: Schedule = Schedule()
+    alert: Alert = Alert()
+    deploy: Deploy = Deploy()
 
     @classmethod
     def settings_customise_sources(
@@ -160,3 +220,11 @@ def _refuse_stray_variables(kind: type[StageSettings]) -> None:
 def _variables() -> dict[str, str]:
     """This package's environment variables: in capitals, and as they are written."""
     return {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        value: Any = load(StageSettings, Stage(sys.argv[1]))
+        for key in sys.argv[2].split("."):
+            value = getattr(value, key)
+        print(value)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import zlib
 from functools import cache
+from pathlib import Path
 
 from . import PREFIX
 
@@ -46,6 +47,18 @@ def branch() -> str:
         return "no-branch"
     plain = re.sub("[^a-z0-9]+", "-", name.lower())[:30].strip("-")
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}".strip("-")
+
+
+def template() -> str:
+    """The version of copier-ml that this project was last updated to; empty where nothing tells."""
+    if told := os.environ.get(PREFIX + "TEMPLATE"):
+        return told
+    try:
+        answers = Path(".copier-answers.yml").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search("^_commit: *['\"]?([^'\"\n]+)", answers, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def short(commit: str) -> str:
