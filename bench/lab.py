@@ -5,7 +5,8 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +91,20 @@ def best(times: int, *measures: Callable[[], float]) -> list[float]:
         measure()
     turns = [[measure() for measure in measures] for _ in range(times)]
     return [min(column) for column in zip(*turns, strict=True)]
+
+
+# A user's change: one line of the model, another one each time, so that Python compiles it anew.
+CHANGED = "\n# changed {}\n"
+
+
+@contextmanager
+def changing(lab: Lab) -> Iterator[Callable[[], None]]:
+    """A function that changes a line of the model; in the end it is as it was."""
+    model = next(lab.project.folder.glob("src/*/model.py"))
+    original = model.read_text(encoding="utf-8")
+
+    def change() -> None:
+        model.write_text(original + CHANGED.format(lab.fresh().name), encoding="utf-8")
+
+    yield change
+    model.write_text(original, encoding="utf-8")

@@ -6,15 +6,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import rig
 from containers.devcontainer import install
 from containers.docker import docker
-from lab import Lab, Line, best
-
-# A user's change: one line of the model, another one each time, so that Python compiles it anew.
-CHANGED = "\n# changed {}\n"
+from deploying import deployed
+from lab import Lab, Line, best, changing
 
 
 def copy(lab: Lab) -> Iterator[Line]:
@@ -51,19 +48,6 @@ def from_nothing(lab: Lab) -> Iterator[Line]:
     first = lab.seconds(folder / ".venv/bin/python", "-c", "import numpy, polars", cwd=folder)
     remark = f"Python compiles libraries at their first import: numpy and polars alone take {first:.2f} s"
     yield Line("from nothing to recommendations", ours, "an empty template + `uv sync`", floor, 2, remark)
-
-
-@contextmanager
-def changing(lab: Lab) -> Iterator[Callable[[], None]]:
-    """A function that changes a line of the model; in the end it is as it was."""
-    model = next(lab.project.folder.glob("src/*/model.py"))
-    original = model.read_text(encoding="utf-8")
-
-    def change() -> None:
-        model.write_text(original + CHANGED.format(lab.fresh().name), encoding="utf-8")
-
-    yield change
-    model.write_text(original, encoding="utf-8")
 
 
 def again(lab: Lab) -> Iterator[Line]:
@@ -227,6 +211,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     from_nothing,
     again,
     again_in_the_image,
+    deployed,
     devcontainer,
     growth,
     publish,
