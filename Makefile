@@ -22,7 +22,8 @@ demo: $(READY) ## generate a project with the defaults and run it
 	    "    make             all the verbs"
 
 test: $(READY) ## all tests; generated projects are really installed, run and tested
-	pytest -n 2 --dist worksteal
+	pytest -n 2 --dist worksteal -m "not alone"
+	pytest -m alone
 
 check: $(READY) ## format, lint, types and the template's own rules
 	ruff format --check

@@ -42,6 +42,17 @@ def shop(project: Project, tmp_path: Path) -> Project:
     )
 
 
+@pytest.fixture
+def place(project: Project, tmp_path: Path) -> Project:
+    """A folder with the settings of a project whose environment is there, as an image has them."""
+    for stage in ("explore", "develop", "production"):
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "settings.toml").write_bytes((project.folder / stage / "settings.toml").read_bytes())
+    (tmp_path / ".venv").symlink_to(project.folder / ".venv")
+    mine = replace(project, folder=tmp_path).with_env(COMMIT="c" * 40, IMAGE="sha256:" + "1" * 64, BRANCH="main")
+    return mine.with_env(ORDERS__SAMPLE__CUSTOMERS="300")
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL, without a database's name, of a PostgreSQL server."""

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -100,6 +101,17 @@ class Project:
         done = self.run("make", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def status(self, *options: str) -> dict[str, dict[str, str]]:
+        """What `make status` shows of each stage."""
+        table = self.make("status", *options).partition("\n\n")[0].splitlines()
+        starts = [found.start() for found in re.finditer(r"\S+", table[0])]
+        bounds = list(zip(starts, [*starts[1:], None], strict=True))
+        shown: dict[str, dict[str, str]] = {table[0][start:end].strip(): {} for start, end in bounds}
+        for line in table[1:]:
+            for stage, (start, end) in zip(shown, bounds, strict=True):
+                shown[stage][line[: starts[0]].strip()] = line[start:end].strip()
+        return shown
 
     def git(self, *arguments: str) -> str:
         """What git prints."""

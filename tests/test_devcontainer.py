@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -86,7 +85,7 @@ def test_it_opens_straight_after_copying_and_works(
     assert " passed" in mine.call("exec", "make", "check")
     customers = "2,000" if database == "postgresql" else "1,999"  # those of seed.sql, and those that are made up
     assert f"{customers} customers for" in mine.call("exec", "make", "develop")
-    assert re.search("develop .* ok ", mine.call("exec", "make", "status"))
+    assert ", ok, " in mine.call("exec", "make", "status")
     written = [path for path in mine.folder.rglob("*") if path.lstat().st_uid != owner]
     assert written == []
 

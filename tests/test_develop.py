@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from containers.docker import belongings, build, docker, inspected
 from containers.users import UID, someone
-from rig import Project
+from rig import VERSION, Project
 
 pytestmark = pytest.mark.docker
 
@@ -40,9 +40,12 @@ def test_the_commit_is_the_same_in_label_log_record_report_and_rows(contained: P
     assert (first["commit"], first["image"]) == (head, record["image"][:19])
     assert head[:11] in (newest(contained) / "report.html").read_text()
     assert f"commit   {head}\n" in contained.make("results")
-    status = contained.make("status")
-    assert re.search(rf"develop .* ok .* {head[:11]} \(HEAD\)", status)
-    assert re.search(r"production +none yet", status)
+    status = contained.status()
+    assert status["develop"]["commit"] == f"{head[:11]} (HEAD)"
+    assert status["develop"]["image"] == record["image"].removeprefix("sha256:")[:12]
+    assert status["develop"]["template"] == VERSION
+    assert ", ok, " in status["develop"]["last run"]
+    assert status["production"]["commit"] == "none yet"
     assert "publish" in contained.make("logs")
 
     source = contained.folder / "src" / contained.package / "model.py"
@@ -97,7 +100,7 @@ def test_branches_of_one_folder_share_nothing(contained: Project) -> None:
     contained.git("checkout", "-q", "-b", "feature/Next")
     before = contained.run("make", "status")
     assert before.returncode == 0
-    assert re.search(r"develop +none yet|no database runs on this branch", before.stdout + before.stderr)
+    assert re.search(r"commit +none yet +none yet|no database runs on this branch", before.stdout + before.stderr)
     develop(contained)
     assert newest(contained, "feature-next-*").parent.parent.name == "feature-next-0fe5d0be"
     contained.make("clean")

@@ -78,7 +78,7 @@ def test_a_branch_gets_its_database_on_a_server_and_production_does_not(shop: Pr
     mine = shop.with_env(DATABASE__URL=f"{postgresql}/shop-{{branch}}")
     for branch in ("main", 'odd "name"'):
         on_branch = mine.with_env(BRANCH=branch.replace(" ", "%20").replace('"', "%22"))
-        assert "develop     none yet" in on_branch.call("status").stdout
+        assert "commit  none yet" in on_branch.call("status", "--stage", "develop").stdout
         assert "no results yet in develop" in on_branch.call("results").stderr
         for first in (True, False):
             done = on_branch.call("run")

@@ -10,6 +10,8 @@ import copier
 import pytest
 import rig
 from containers.docker import belongings
+from listener import until
+from production import Production
 from rig import VERSION, Project, commit
 
 YOURS = ["src/*/*.py", "tests/*", "explore/*", "*/settings.toml", "LICENSE", ".copier-answers.yml"]
@@ -71,6 +73,7 @@ def test_a_project_that_is_lived_in_keeps_its_edits_and_works(
     assert "## without what make develop made" in makefile.read_text()
     assert '"tzdata",' in metadata.read_text()
     assert not (mine.folder / "production/settings.toml").exists()
+    mine.make("setup")
     mine.git("add", "--all")
     committed = mine.run("git", "commit", "--message", "Update from the template")
     assert committed.returncode == 0, committed.stdout + committed.stderr
@@ -89,6 +92,7 @@ def test_an_updated_project_runs_in_its_image(release: str, generate: Callable[.
     mine.git("add", "--all")
     mine.git("commit", "--quiet", "--no-verify", "--message", "Before")
     update(mine)
+    mine.make("setup")
     mine.git("add", "--all")
     mine.git("commit", "--quiet", "--no-verify", "--message", "Update from the template")
     done = mine.run("make", "develop")
@@ -96,6 +100,14 @@ def test_an_updated_project_runs_in_its_image(release: str, generate: Callable[.
     assert f"commit   {mine.git('rev-parse', 'HEAD')}" in done.stdout
     mine.make("clean")
     assert belongings(mine) == []
+
+    mine.git("checkout", "--quiet", "-b", f"updated-{release.replace('.', '-')}")
+    production = Production(mine)
+    production.deploy()  # with the settings and the model of before
+    until(production.done_by(mine.git("rev-parse", "HEAD")))
+    assert mine.status()["production"]["template"] == VERSION
+    mine.make("clean", "STAGE=production", f"SURE={production.name}")
+    assert production.containers() == []
 
 
 def test_an_update_leaves_what_is_the_users(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:

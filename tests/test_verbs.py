@@ -32,7 +32,19 @@ def test_an_untouched_project_passes_its_own_check(project: Project) -> None:
 
 def test_make_alone_lists_every_verb(project: Project) -> None:
     listed = project.make()
-    for verb in ("setup", "explore", "develop", "test", "check", "status", "logs", "results", "upgrade"):
+    for verb in (
+        "setup",
+        "explore",
+        "develop",
+        "test",
+        "check",
+        "deploy",
+        "rollback",
+        "status",
+        "logs",
+        "results",
+        "upgrade",
+    ):
         assert f"make {verb} " in listed
 
 
@@ -65,6 +77,28 @@ def test_develop_then_status_logs_and_results(shop: Project) -> None:
     report = next(Path(shop.env["BURGER_COMBOS_RUNS__FOLDER"]).glob("*/report.html")).read_text()
     assert head[:11] in report
     assert not re.search(r"(src|href|url|import)[^ ]{1,3}https?:", report)
+
+
+def test_looking_never_imports_what_the_model_needs(shop: Project) -> None:
+    watched = """
+import runpy, sys
+try:
+    runpy.run_path(sys.argv.pop(1), run_name="__main__")
+finally:
+    print("MODULES", *sys.modules)
+"""
+
+    def modules(verb: str, *options: str) -> set[str]:
+        done = shop.run(
+            shop.folder / ".venv/bin/python", "-c", watched, shop.command, verb, "--stage", "develop", *options
+        )
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.partition("MODULES")[2].split())
+
+    models = {"numpy", "scipy", "pandera"}
+    assert models <= modules("run")
+    for verb in ("status", "logs", "results"):
+        assert not models & modules(verb), verb
 
 
 def test_looking_before_the_first_run_says_so(shop: Project) -> None:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 # Not root's home, into which no other user may look.
 CACHE = Path("/var/cache" if os.geteuid() == 0 else Path.home() / ".cache") / "copier-ml"
 SUITE = "trixie"  # whose buildx is new enough for RUN --mount, and runs on older Debians too
-PACKAGES = ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "tini"]
+PACKAGES = ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "docker-registry", "tini"]
 PLUGINS = "usr/libexec/docker/cli-plugins"
 
 
@@ -34,7 +35,12 @@ def main() -> int:
         env = environment(programs, Path(folder))
         engine = start(env, Path(folder))
         try:
-            return subprocess.call(sys.argv[1:], env=env)
+            with subprocess.Popen(sys.argv[1:], env=env) as command:
+                while command.poll() is None:
+                    if engine.poll() is not None:  # a test has killed it, to see what becomes of what it ran
+                        engine = start(env, Path(folder))
+                    time.sleep(0.2)
+            return command.returncode
         finally:
             engine.send_signal(signal.SIGTERM)
             engine.wait(60)
@@ -51,7 +57,7 @@ def is_there() -> bool:
 def unpack() -> Path:
     """Unpack the engine's programs into the cache, once."""
     apt("install", "--no-install-recommends", "runc", "iptables")
-    programs = CACHE / "engine"
+    programs = CACHE / f"engine-{zlib.crc32(' '.join(PACKAGES).encode()):08x}"
     if programs.exists():
         return programs
     print(f"engine: Debian's of {SUITE} into {programs}", file=sys.stderr)
@@ -105,7 +111,7 @@ def start(env: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     log = CACHE / "engine.log"
     command = ["setpriv", "--pdeathsig=TERM", "dockerd", f"--host={env['DOCKER_HOST']}", f"--data-root={CACHE}/images"]
     command += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         engine = subprocess.Popen(command, env=env, stdout=output, stderr=output)
     for _ in range(600):
         if subprocess.run(["docker", "version"], env=env, capture_output=True).returncode == 0:

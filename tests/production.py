@@ -1,0 +1,68 @@
+"""Production on the engine here, as a test sees it."""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from containers.docker import docker
+from rig import Project
+
+COMMAND = "/opt/app/bin/burger-combos"
+
+
+class Production:
+    """A project whose production is on the engine here, on a branch of its own."""
+
+    def __init__(self, project: Project, branch: str = "") -> None:
+        self.project = project
+        self.branch = branch or project.git("symbolic-ref", "--short", "HEAD")
+        self.name = f"burger-combos-production-{self.branch}"
+
+    def commit(self, change: str = "", file: str = "model.py") -> str:
+        """Commit a change of the code; return the commit."""
+        source = self.project.folder / "src" / self.project.package / file
+        source.write_text(source.read_text() + (change or f"\n# {secrets.token_hex(4)}\n"))
+        return self.commit_all()
+
+    def commit_all(self) -> str:
+        self.project.git("add", "--all")
+        self.project.git("commit", "--quiet", "--no-verify", "--message", "Change")
+        return self.project.git("rev-parse", "HEAD")
+
+    def deploy(self, *arguments: str) -> str:
+        """What `make deploy` says; it has to succeed."""
+        done = self.project.run("make", "deploy", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def refused(self, *arguments: str) -> str:
+        """What `make deploy` says on standard error; it has to fail."""
+        done = self.project.run("make", "deploy", *arguments)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def seen(self) -> dict[str, Any]:
+        """All that production tells of itself."""
+        seen: dict[str, Any] = json.loads(docker("exec", self.name, COMMAND, "status", "--stage=production", "--json"))
+        seen["record"] = json.loads(seen["record"] or "{}")
+        return seen
+
+    def done_by(self, commit: str) -> Callable[[], bool]:
+        """Whether the newest run is of this commit, and good."""
+
+        def done() -> bool:
+            record = self.seen()["record"]
+            return (record.get("git_commit"), record.get("status")) == (commit, "ok")
+
+        return done
+
+    def history(self) -> list[tuple[str, str]]:
+        """What was done, and with which commit, oldest first."""
+        return [(each["action"], each["commit"]) for each in self.seen()["deployments"]]
+
+    def containers(self) -> list[str]:
+        return sorted(docker("ps", "--all", "--format={{.Names}}", f"--filter=name=^{self.name}").split())
+
+    def inside(self, command: str) -> str:
+        return docker("exec", self.name, "sh", "-c", command)
