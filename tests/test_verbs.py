@@ -36,14 +36,18 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         "setup",
         "explore",
         "develop",
+        "inside",
         "test",
         "check",
+        "image",
+        "scan",
         "deploy",
         "rollback",
         "status",
         "logs",
         "results",
         "upgrade",
+        "update",
     ):
         assert f"make {verb} " in listed
 
@@ -147,7 +151,7 @@ def test_without_uv_the_project_brings_its_own(generate: Callable[..., Project],
     env["PATH"] = os_path_without("uv", env["PATH"])
     done = sh("make", "setup", cwd=mine.folder, env=env)
     assert done.returncode == 0, done.stderr
-    assert "uv is not installed" in done.stdout
+    assert "uv: not installed here" in done.stderr
     assert (mine.folder / ".venv-uv/bin/uv").exists()
     assert mine.git("status", "--porcelain") == ""
 
@@ -158,7 +162,7 @@ def os_path_without(program: str, path: str) -> str:
 
 def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
-    image = re.search("PYTHON_IMAGE=python:([0-9.]+)", (mine.folder / "Dockerfile").read_text())
+    image = re.search("FROM python:([0-9.]+)", (mine.folder / "Dockerfile").read_text())
     nobody = {key: value for key, value in environment().items() if key not in GIT_IDENTITY}
     done = sh("make", "develop", cwd=mine.folder, env=nobody)
     assert "no first commit: git does not know you" in done.stdout

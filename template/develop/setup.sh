@@ -7,27 +7,15 @@ venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
 
-# uv: the one on the PATH, or one of the project's own from PyPI.
-uv=$(command -v uv || true)
-if [ -z "$uv" ]; then
-    uv=.venv-uv/bin/uv
-    if [ ! -x "$uv" ]; then
-        say "uv is not installed: a copy of it into .venv-uv"
-        python3 -m venv .venv-uv || {
-            say "this Python cannot make environments: install uv, or Debian's python3-venv" >&2
-            exit 1
-        }
-        .venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
-    fi
-fi
-
 if [ "$venv" = .venv ] && [ -f .venv/ready ] && [ "$(cat .venv/ready)" != "$(pwd -P)" ]; then
     rm -r .venv # it was made elsewhere
 fi
 
+sh develop/uv.sh --version >/dev/null # says so where it has to be brought first
+
 # The image's Python, where this machine has it.
-wanted=$(sed -n 's/^ARG PYTHON_IMAGE=python:\([0-9.]*\).*/\1/p' Dockerfile 2>/dev/null || true)
-if [ -n "$wanted" ] && [ -z "${UV_PYTHON:-}" ] && "$uv" python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
+wanted=$(sed -n 's/^FROM python:\([0-9.]*\).*/\1/p' Dockerfile 2>/dev/null || true)
+if [ -n "$wanted" ] && [ -z "${UV_PYTHON:-}" ] && sh develop/uv.sh python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
     export UV_PYTHON="$wanted"
 fi
 
@@ -36,13 +24,13 @@ if [ "${1:-}" = upgrade ]; then
     say "the newest versions of $today into uv.lock and $venv"
     cp pyproject.toml "$venv/pyproject.toml"
     sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" "$venv/pyproject.toml" >pyproject.toml
-    "$uv" sync --upgrade || {
+    sh develop/uv.sh sync --upgrade || {
         cp "$venv/pyproject.toml" pyproject.toml
         exit 1
     }
 else
     say "the environment of uv.lock into $venv"
-    "$uv" sync --quiet
+    sh develop/uv.sh sync --quiet
 fi
 found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then

@@ -1,0 +1,106 @@
+"""What a commit has to pass: each hook lets a good commit by, and stops what it is there for."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rig import Project
+
+CELL = {"cell_type": "code", "execution_count": 7, "id": "a", "metadata": {}, "source": ["1 + 1"]}
+OUTPUT = {"output_type": "execute_result", "execution_count": 7, "data": {"text/plain": ["2"]}, "metadata": {}}
+NOTEBOOK = {"cells": [CELL | {"outputs": [OUTPUT]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+# What is planted, by file; which hook stops it; and what it says.
+PLANTED = {
+    "a secret": ("notes.txt", "url = https://ada:hunter2hunter2@example.org\n", "no secret", "notes.txt:1"),
+    "a private key": ("key.pem", "-----BEGIN RSA PRIVATE" + " KEY-----\n", "no secret", "key.pem:1"),
+    "a conflict": ("notes.md", "<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n", "no conflict left over", "notes.md:1"),
+    "a large file": ("large.csv", "a,b\n" * 300_000, "no large file", "large.csv"),
+    "an output": ("explore/look.ipynb", json.dumps(NOTEBOOK), "notebooks without output", "files were modified"),
+    "bad form": ("explore/other.py", '"""Other."""\n\nx = {  "a":1 }\n', "format", "1 file reformatted"),
+    "an unused name": ("explore/other.py", '"""Other."""\n\nimport os\n', "lint", "files were modified"),
+    "a wrong type": ("explore/other.py", '"""Other."""\n\nx: int = "a"\n', "types", "Incompatible types"),
+    "what is explored, in the package": (
+        "src/burger_combos/other.py",
+        '"""Other."""\n\nfrom explore.first_look import found\n\nprint(found)\n',
+        "lint",
+        "TID251 `explore` is banned: what is explored uses the package",
+    ),
+}
+
+
+@pytest.fixture
+def mine(project: Project, tmp_path: Path) -> Iterator[Project]:
+    """The default project on a branch that is thrown away."""
+    project.git("switch", "--quiet", "--create", "planted")
+    yield project
+    project.git("reset", "--quiet", "--hard", "main")
+    project.git("clean", "--quiet", "-d", "--force")
+    project.git("switch", "--quiet", "main")
+    project.git("branch", "--quiet", "--delete", "--force", "planted")
+
+
+def commit(project: Project) -> tuple[bool, str]:
+    """Whether git takes all that is there as a commit, and what the hooks say."""
+    project.git("add", "--all")
+    done = project.run("git", "commit", "--message", "Change")
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def failed(said: str) -> list[str]:
+    """The names of the hooks that stopped the commit."""
+    return re.findall(r"^(.+?)\.{2,}Failed$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_commit_is_stopped_by(plant: str, mine: Project) -> None:
+    name, text, hook, finding = PLANTED[plant]
+    (mine.folder / name).write_text(text)
+    taken, said = commit(mine)
+    assert not taken
+    assert hook in failed(said)
+    assert finding in said
+    assert mine.git("rev-parse", "HEAD") == mine.git("rev-parse", "main")
+    if plant in ("an output", "bad form"):  # what a hook mends is taken the next time
+        assert commit(mine)[0]
+
+
+def test_a_good_change_of_everything_is_taken(mine: Project) -> None:
+    (mine.folder / "explore/other.py").write_text('"""Other."""\n\nprint(1)\n')
+    (mine.folder / "explore/look.ipynb").write_text(json.dumps(NOTEBOOK | {"cells": []}, indent=1) + "\n")
+    (mine.folder / "notes.txt").write_text("url = https://ada:hunter2@example.org # pragma: allowlist secret\n")
+    taken, said = commit(mine)
+    assert taken, said
+    assert said.count("Passed") == 7  # the lock's is not asked where neither it nor pyproject.toml changed
+
+
+def test_a_lock_of_another_pyproject_is_stopped(mine: Project) -> None:
+    metadata = mine.folder / "pyproject.toml"
+    metadata.write_text(metadata.read_text().replace('"jinja2>=3.1"', '"jinja2>=3.1.1"'))
+    taken, said = commit(mine)
+    assert not taken
+    assert failed(said) == ["the lock is of this pyproject.toml"]
+    assert mine.run("uv", "lock").returncode == 0
+    taken, said = commit(mine)
+    assert taken, said
+
+
+@pytest.mark.parametrize("plant", ["a secret", "a conflict", "what is explored, in the package"])
+def test_make_check_finds_it_in_any_file_also_without_a_repository(
+    plant: str, project: Project, tmp_path: Path, generate: Callable[..., Project]
+) -> None:
+    shutil.copytree(project.folder, tmp_path / "p", ignore=shutil.ignore_patterns(".venv", ".git", ".*_cache"))
+    (tmp_path / "p/.venv").symlink_to(project.folder / ".venv")
+    mine = Project(tmp_path / "p", project.package)
+    good = mine.run("sh", "develop/check.sh")
+    assert good.returncode == 0, good.stdout + good.stderr
+    name, text, hook, finding = PLANTED[plant]
+    (mine.folder / name).write_text(text)
+    done = mine.run("sh", "develop/check.sh")
+    assert done.returncode != 0
+    assert failed(done.stdout) == [hook]
+    assert finding in done.stdout
+    assert not (mine.folder / ".git").exists()
