@@ -8,16 +8,16 @@ from typing import Any
 from containers.docker import docker
 from rig import Project
 
-COMMAND = "/opt/app/bin/burger-combos"
-
 
 class Production:
-    """A project whose production is on the engine here, on a branch of its own."""
+    """A project whose production, or another stage, is on the engine here, on a branch of its own."""
 
-    def __init__(self, project: Project, branch: str = "") -> None:
+    def __init__(self, project: Project, branch: str = "", stage: str = "production") -> None:
         self.project = project
+        self.stage = stage
         self.branch = branch or project.git("symbolic-ref", "--short", "HEAD")
-        self.name = f"burger-combos-production-{self.branch}"
+        self.command = f"/opt/app/bin/{project.package.replace('_', '-')}"
+        self.name = f"{project.package.replace('_', '-')}-{stage}-{self.branch}"
 
     def commit(self, change: str = "", file: str = "model.py") -> str:
         """Commit a change of the code; return the commit."""
@@ -43,8 +43,10 @@ class Production:
         return done.stderr
 
     def seen(self) -> dict[str, Any]:
-        """All that production tells of itself."""
-        seen: dict[str, Any] = json.loads(docker("exec", self.name, COMMAND, "status", "--stage=production", "--json"))
+        """All that the stage tells of itself."""
+        seen: dict[str, Any] = json.loads(
+            docker("exec", self.name, self.command, "status", f"--stage={self.stage}", "--json")
+        )
         seen["record"] = json.loads(seen["record"] or "{}")
         return seen
 

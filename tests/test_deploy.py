@@ -18,7 +18,7 @@ import rig
 from containers import registry
 from containers.docker import docker, inspected
 from listener import until
-from production import COMMAND, Production
+from production import Production
 from rig import Project, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
@@ -362,7 +362,7 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(production: Production)
     rows = production.project.make("results", "STAGE=production")
     production.inside("dd if=/dev/zero of=var/full bs=1k count=20000 2>/dev/null; true")
     full = subprocess.run(
-        ["docker", "exec", production.name, COMMAND, "run", "--stage", "production"],
+        ["docker", "exec", production.name, production.command, "run", "--stage", "production"],
         capture_output=True,
         text=True,
     )

@@ -190,6 +190,10 @@ def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], con
         done = mine.run(*become, "make", "develop")
         assert "in production's image" in done.stderr
         assert "customers for" in done.stdout, done.stderr
+        inside = mine.run(*become, "make", "inside", "DO=make check explore")
+        assert inside.returncode == 0, inside.stdout + inside.stderr
+        assert " passed" in inside.stdout
+        assert "would like" in inside.stdout
         assert {path.lstat().st_uid for path in mine.folder.rglob("*")} == {UID}
         assert mine.run(*become, "make", "clean").returncode == 0
         assert belongings(mine) == []

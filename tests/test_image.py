@@ -4,6 +4,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,11 +135,9 @@ def holds(image: Path, text: bytes) -> bool:
     with tarfile.open(image) as whole:
         for member in whole:
             layer = whole.extractfile(member) if member.isfile() else None
-            if layer and layer.read(512)[257:262] == b"ustar":
-                layer.seek(0)
-                with tarfile.open(fileobj=layer) as files:
-                    for each in files:
-                        content = files.extractfile(each) if each.isfile() else None
-                        if content and each.size < 1e6 and text in content.read():
-                            return True
+            with suppress(tarfile.ReadError), tarfile.open(fileobj=layer) as files:
+                for each in files:
+                    content = files.extractfile(each) if each.isfile() else None
+                    if content and each.size < 1e6 and text in content.read():
+                        return True
     return False

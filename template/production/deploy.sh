@@ -1,12 +1,14 @@
 #!/bin/sh
-# Put a version in charge of production, by the digest of its image.
+# Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
 #   deploy.sh deploy      the commit that is checked out, once it has passed the gates
 #   deploy.sh rollback    the version before, or TO=COMMIT
-#   deploy.sh remove      production and all its data, where SURE= says so
+#   deploy.sh remove      the stage and all its data; production where SURE= says so
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=template/production/host.sh
 . production/host.sh
+# shellcheck source=template/production/candidate.sh
+. production/candidate.sh
 by=${DEPLOYED_BY:-$(git config user.name || id -un)}
 
 deploy() {
@@ -17,78 +19,76 @@ deploy() {
             fail "there are changes that no commit holds: git commit, or DIRTY=1 make deploy, which stamps them $commit"
         ;;
     esac
+    ! overtaken || return 0
     choose
     if [ "$(docker container inspect --format '{{.Image}} {{.State.Running}}' "$name" 2>/dev/null)" = "$image true" ]; then
         secrets
         say "$commit is deployed already, as $image: nothing to do"
-        return
+    else
+        start_database
+        secrets
+        gates
+        push
+        promote deploy
+        say "deployed $commit as $reference"
     fi
-    start_database
-    secrets
-    gates
-    push
-    promote deploy
-    say "deployed $commit as $reference"
-    say "make status, make logs STAGE=production, make results STAGE=production tell the rest; make rollback undoes it"
+    first_run
+    say "make status, make logs STAGE=$stage, make results STAGE=$stage tell the rest; make rollback undoes it"
+}
+
+# With WAIT, a number of minutes: until the version in charge has done the day's work.
+first_run() {
+    [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
+}
+
+# Whether CI comes with a commit that the one in charge was made from: then others were quicker.
+overtaken() {
+    [ -n "${CI:-}" ] || return 1
+    running=$(docker container inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$name" 2>/dev/null) || return 1
+    [ "$running" != "$commit" ] && git merge-base --is-ancestor "$commit" "$running" 2>/dev/null || return 1
+    say "$running is deployed already, which is newer than $commit: nothing to do"
 }
 
 rollback() {
     docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
-    found=$(there previous --to "${TO:-}") || fail "nothing was rolled back"
+    found=$(there previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
     reference=${found% *}
     docker image inspect "$reference" >/dev/null 2>&1 || docker pull --quiet "$reference" >/dev/null ||
         fail "the image $reference is neither here nor to be had: nothing was rolled back"
     image=$reference
     promote rollback
+    first_run
     say "rolled back to ${found#* } as $reference"
 }
 
 remove() {
-    [ "${SURE:-}" = "$name" ] ||
+    [ "$stage" = develop ] || [ "${SURE:-}" = "$name" ] ||
         fail "SURE=$name would remove the schedule, every run and every row of production on branch $branch, for good"
     docker rm --force "$name" "$name-next" >/dev/null 2>&1 || true
     [ ! -f production/compose.yaml ] || compose down --volumes
     for volume in var secrets; do
         docker volume rm "${name}_$volume" >/dev/null 2>&1 || true
     done
-    say "removed $name with all its data; its images stay, as $project:production-$branch-…"
+    say "removed $name with all its data; its images stay, as $project:$stage-$branch-…"
 }
 
-# The image to deploy into $image: IMAGE, which was built and tested elsewhere; the one that is here of this commit, as
-# make develop builds it; or a new one.
-choose() {
-    if [ -n "${IMAGE:-}" ]; then
-        case $IMAGE in *sha256:*) ;; *) fail "IMAGE=$IMAGE: not a digest, as in NAME@sha256:…" ;; esac
-        docker image inspect "$IMAGE" >/dev/null 2>&1 || docker pull --quiet "$IMAGE" >/dev/null || fail "no such image: $IMAGE"
-        image=$(docker image inspect --format '{{.Id}}' "$IMAGE")
-        of=$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$IMAGE")
-        [ "$of" = "$commit" ] || fail "IMAGE=$IMAGE is of commit $of, and $commit is checked out"
-    else
-        title=label=org.opencontainers.image.title=$project
-        revision=label=org.opencontainers.image.revision=$commit
-        image=$(docker images --quiet --no-trunc --filter "$title" --filter "$revision" | head -n 1)
-        case $commit in *-dirty) image= ;; esac
-        if [ -n "$image" ]; then
-            say "the image that is here of $commit"
-        else
-            say "building the image of $commit"
-            build --target runtime
-        fi
-    fi
-    reference=$image
-    kept=$project:production-$branch-$(echo "${image#*sha256:}" | cut -c 1-12)
-    docker tag "$image" "$kept" # a name keeps it from being cleaned away; what is deployed is the digest
-}
-
-# Secrets go where only production's containers look, never on a command line: each file of production/secrets/, and
-# this package's settings among the environment variables. What was put there earlier stays.
+# Secrets go where only the stage's containers look, never on a command line: each file of production/secrets/, this
+# package's settings among the environment variables, and CI's SETTINGS, a line for each, as DATABASE__URL=…. What was
+# put there earlier stays.
 secrets() {
     given=$(mktemp -d)
-    for file in production/secrets/*; do
+    for file in "$stage"/secrets/*; do
         [ ! -f "$file" ] || cp "$file" "$given/"
     done
     for variable in $(variables); do
         printenv "$variable" >"$given/$(echo "$variable" | tr '[:lower:]' '[:upper:]')"
+    done
+    printf '%s\n' "${SETTINGS:-}" | while IFS='=' read -r key value; do
+        case $key in
+        "") ;;
+        *[!A-Z0-9_]*) fail "SETTINGS: $key is no setting's name, as DATABASE__URL is" ;;
+        *) printf '%s\n' "$value" >"$given/${prefix}_$key" ;;
+        esac
     done
     names=$(ls "$given")
     if [ -n "$names" ]; then
@@ -105,7 +105,8 @@ secrets() {
 start_database() {
     [ -f production/compose.yaml ] || return 0
     [ -z "$(printenv "${prefix}_DATABASE__URL")" ] || return 0
-    [ ! -f "production/secrets/${prefix}_DATABASE__URL" ] || return 0
+    [ ! -f "$stage/secrets/${prefix}_DATABASE__URL" ] || return 0
+    case ${SETTINGS:-} in *DATABASE__URL=*) return 0 ;; esac
     if docker volume inspect "${name}_secrets" >/dev/null 2>&1; then
         ! docker run --rm --network none --entrypoint test --mount "type=volume,source=${name}_secrets,target=/run/secrets" \
             "$image" -e "/run/secrets/${prefix}_DATABASE__URL" || return 0
@@ -116,32 +117,20 @@ start_database() {
     fi
     compose up --detach --wait database || {
         docker logs --tail 5 "$database" >&2
-        fail "production's database did not start: nothing was deployed"
+        fail "the database did not start: nothing was deployed"
     }
-    say "production's database: container $database"
+    say "the database: container $database"
 }
 
 gates() {
     say "the gates, in $image"
-    runtime=$image
-    build --target test --build-context "runtime=docker-image://$kept"
+    examine test
     passed=yes
-    docker run --rm --init --network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges "$image" ||
-        passed=
-    docker image rm "$image" >/dev/null 2>&1 || true
+    docker run --rm --init --network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+        "$examiner" || passed=
+    docker image rm "$examiner" >/dev/null 2>&1 || true
     [ -n "$passed" ] || fail "the unit tests refuse $commit: nothing was deployed"
-    image=$runtime
-    confined run --rm "$image" gates --stage production || fail "the gates refuse $commit: nothing was deployed"
-}
-
-push() {
-    registry=$("$venv/bin/python" -m "$package.ops.settings" production deploy.registry)
-    [ -n "$registry" ] || return 0
-    remote=$registry/$project
-    docker tag "$kept" "$remote:$commit"
-    docker push --quiet "$remote:$commit" >/dev/null || fail "$remote cannot be pushed to: nothing was deployed"
-    reference=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$remote@" | head -n 1)
-    say "pushed $reference"
+    confined run --rm "$image" gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
 }
 
 # Everything before the line that promotes, the old version is in charge; from then on, the new one. Whoever is stopped
@@ -151,21 +140,21 @@ promote() {
     tidy
     docker rm --force "$name-next" >/dev/null 2>&1 || true
     confined run --detach --name "$name-next" --restart always --log-opt max-size=10m --log-opt max-file=3 \
-        --env "${prefix}_IMAGE=$reference" "$reference" schedule --stage production >/dev/null
-    docker exec "$name-next" "/opt/app/bin/$project" promote --by "$by" --action "$1" --stage production || {
+        --env "${prefix}_IMAGE=$reference" "$reference" schedule --stage "$stage" >/dev/null
+    docker exec "$name-next" "/opt/app/bin/$project" promote --by "$by" --action "$1" --stage "$stage" || {
         docker logs --tail 5 "$name-next" >&2
         docker rm --force "$name-next" >/dev/null
-        fail "this version cannot do production's work: the old one stays in charge"
+        fail "this version cannot do the stage's work: the old one stays in charge"
     }
     tidy
-    old=$(docker images --filter "reference=$project:production-$branch-*" --format '{{.Repository}}:{{.Tag}}' | tail -n +11)
+    old=$(docker images --filter "reference=$project:$stage-$branch-*" --format '{{.Repository}}:{{.Tag}}' | tail -n +11)
     [ -z "$old" ] || printf '%s\n' "$old" | xargs docker image rm >/dev/null 2>&1 || true # the one that runs stays
 }
 
 # Ends what an earlier deployment, or this one, has begun: the container in charge gets its name, another is removed.
 tidy() {
     docker container inspect "$name-next" >/dev/null 2>&1 || return 0
-    last=$(docker cp --quiet "$name-next:/app/var/production/deployments.jsonl" - 2>/dev/null | tar -xO | tail -n 1)
+    last=$(docker cp --quiet "$name-next:/app/var/$stage/deployments.jsonl" - 2>/dev/null | tar -xO | tail -n 1)
     case $last in
     *"\"$(docker container inspect --format '{{.Config.Image}}' "$name-next")\""*)
         docker stop "$name" >/dev/null 2>&1 || true
@@ -194,7 +183,7 @@ alone() {
         sleep 1
     done
     rm -r "$pipes"
-    trap 'exec 8>&- 9<&-; wait' EXIT # so that it has ended when this has
+    trap 'exec 8>&- 9<&-; wait; [ -z "${ssh:-}" ] || rm -rf "$ssh"' EXIT # so that it has ended when this has
 }
 
 why=$(no_engine) && fail "$why: production on a Docker host needs one"

@@ -1,11 +1,15 @@
-# Sourced by what works with production on a Docker host: this machine, or that of DOCKER_HOST or of docker's context.
+# Sourced by what works with a stage that is deployed on a Docker host: production, or the one that STAGE names, on this
+# machine or on that of DOCKER_HOST or of docker's context.
 # shellcheck shell=sh disable=SC2034,SC2154
-stage=production
+stage=${STAGE:-production}
 # shellcheck source=template/develop/image.sh
 . develop/image.sh
-name=$project-production-$branch
+case $stage in develop | production) ;; *) fail "STAGE=$stage: what is deployed are develop and production" ;; esac
+name=$project-$stage-$branch
 database=$name-database-1
 network=bridge
+# shellcheck source=template/production/ssh.sh
+[ -z "${SSH_KEY:-}" ] || . production/ssh.sh
 
 compose() {
     docker compose --project-name "$name" --file develop/compose.yaml --file production/compose.yaml --progress quiet "$@"
@@ -22,7 +26,7 @@ confined() {
         --env "${prefix}_BRANCH=$branch" "$@"
 }
 
-# The command line where production runs; where its container is stopped, in another of the same image.
+# The command line where the stage runs; where its container is stopped, in another of the same image.
 there() {
     case $(docker container inspect --format '{{.State.Running}} {{.State.Restarting}}' "$name" 2>/dev/null) in
     "") return 1 ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Look at production from here, with the words that every stage has: look.sh status | logs | results, with options.
+# Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=template/production/host.sh
@@ -7,25 +7,28 @@ cd "$(dirname "$0")/.."
 
 status() {
     if [ -f develop/compose.yaml ]; then
-        set -- sh develop/container.sh look status --production - "$@"
+        set -- sh develop/container.sh look status --deployed - "$@"
     else
-        set -- "$command" status --production - "$@"
+        set -- "$command" status --deployed - "$@"
     fi
-    tell | "$@"
+    { STAGE=develop sh "$0" tell && tell; } | "$@"
 }
 
-# Nothing where nothing is deployed, or no engine answers: then it is looked for here, unless its database is there only.
+# A line for a stage that is deployed. Nothing where it is not, or no engine answers: then it is looked for here, unless
+# production's database is there only.
 tell() {
-    there status --stage production --json 2>/dev/null ||
-        { [ -f production/compose.yaml ] && [ -z "$(printenv "${prefix}_DATABASE__URL")" ] && echo '{"stage": "production"}'; } ||
-        true
+    there status --stage "$stage" --json 2>/dev/null || {
+        [ "$stage" = production ] && [ -f production/compose.yaml ] && [ -z "$(printenv "${prefix}_DATABASE__URL")" ] &&
+            echo '{"stage": "production"}'
+    } || true
 }
 
 logs() {
     if [ "${RUN:-}" = scheduler ]; then
-        exec docker logs ${FOLLOW:+--follow} "$name" 2>&1
+        docker logs ${FOLLOW:+--follow} "$name" 2>&1
+    else
+        there logs "$@"
     fi
-    there logs "$@"
 }
 
 results() {
@@ -38,7 +41,14 @@ results() {
     fi
 }
 
-if [ "$1" != status ] && ! docker container inspect "$name" >/dev/null 2>&1; then
-    exec "$command" "$@" # nothing is deployed: what was run here by hand
-fi
+case $1 in
+logs | results)
+    if ! docker container inspect "$name" >/dev/null 2>&1; then # nothing is deployed: what was run here by hand
+        if [ "$stage" = develop ] && [ -f develop/compose.yaml ]; then
+            exec sh develop/container.sh look "$@"
+        fi
+        exec "$command" "$@"
+    fi
+    ;;
+esac
 "$@"

@@ -1,9 +1,11 @@
 """Run a command with a container engine: `python3 tests/containers/engine.py make test`.
 
 Where an engine runs already, with buildx and compose, the command gets that one. Elsewhere, on Debian and as root, one
-is unpacked from Debian's packages into the cache, started for the command, and ended after it.
+is unpacked from Debian's packages into the cache, started for the command, and ended after it. Its images are in
+containerd's store, as those of a new Docker are; ENGINE_STORE=classic has them where older ones keep theirs.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -110,7 +112,9 @@ def start(env: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     """Start the engine and wait until it answers; it ends with this process at the latest."""
     log = CACHE / "engine.log"
     command = ["setpriv", "--pdeathsig=TERM", "dockerd", f"--host={env['DOCKER_HOST']}", f"--data-root={CACHE}/images"]
-    command += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    command += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--config-file={folder}/daemon.json"]
+    features = {"containerd-snapshotter": env.get("ENGINE_STORE") != "classic"}
+    (folder / "daemon.json").write_text(json.dumps({"features": features}))
     with log.open("ab") as output:
         engine = subprocess.Popen(command, env=env, stdout=output, stderr=output)
     for _ in range(600):

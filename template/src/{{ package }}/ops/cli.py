@@ -57,20 +57,20 @@ def step(
 @app.command()
 def status(
     stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line a stage, for --production.")] = False,
-    production: Annotated[
-        typer.FileText | None, typer.Option(help="What `status --stage production --json` says where that runs.")
+    as_json: Annotated[bool, typer.Option("--json", help="A line a stage, for --deployed.")] = False,
+    deployed: Annotated[
+        typer.FileText | None, typer.Option(help="What `status --json` says of stages where those are deployed.")
     ] = None,
+    here: Annotated[bool, typer.Option("--here/--deployed-only", help="Also what was run here.")] = True,
 ) -> None:
     """Each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
     from . import show
     from .status import seen, told
 
-    stages = [stage] if stage else list(Stage)
-    views = [seen(each) for each in stages if each is not Stage.production or production is None]
-    if production and Stage.production in stages:
-        views.append(told(production.read()) or seen(Stage.production))
+    elsewhere = told(deployed.read()) if deployed else {}
+    stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
+    views = [elsewhere.get(each) or seen(each) for each in stages]
     if as_json:
         print("\n".join(view.to_json() for view in views))
     else:
@@ -142,6 +142,15 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
 
     Cron(load(Settings, stage))
     deployments.promote(stage, by, action)
+
+
+@app.command("await", hidden=True)
+def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
+    """Wait until the version in charge of a stage has done its work there once."""
+    enter_project(stage)
+    from . import deployments
+
+    deployments.awaited(load(StageSettings, stage), minutes)
 
 
 @app.command(hidden=True)

@@ -6,13 +6,14 @@ in the middle of a deployment leaves the old version in charge.
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import PREFIX
+from . import PREFIX, records
 from .problems import Problem
-from .settings import Stage
+from .settings import Stage, StageSettings
 from .version import commit, short, template
 
 
@@ -64,6 +65,24 @@ def in_charge(stage: Stage) -> bool:
     """Whether the version that asks is the one that is deployed."""
     deployed = history(stage)[-1:]
     return bool(deployed) and deployed[0].image == os.environ.get(PREFIX + "IMAGE", "")
+
+
+def awaited(settings: StageSettings, minutes: float) -> None:
+    """Wait until the version in charge has ended a run.
+
+    Raises:
+        Problem: the run did not end well, or not in time.
+    """
+    charged = history(settings.stage)[-1]
+    latest = time.monotonic() + 60 * minutes
+    while time.monotonic() < latest:
+        record = records.last(settings)
+        if record and record.image == charged.image and record.status not in ("running", "stopped"):
+            if record.status != "ok":
+                raise Problem(f"run {record.run_id} {record.status}: {record.problem}")
+            return
+        time.sleep(0.5)
+    raise Problem(f"no run of {short(charged.commit)} ended in {minutes:g} minutes; make logs RUN=scheduler says why")
 
 
 def previous(stage: Stage, to: str) -> Deployment:

@@ -48,12 +48,15 @@ def seen(stage: Stage) -> Seen:
     return found
 
 
-def told(text: str) -> Seen | None:
-    """What a stage elsewhere tells of itself; None where nothing is there."""
-    if not text.strip():
-        return None
-    values = json.loads(text)
-    return Seen(**{key: value for key, value in values.items() if key in Seen.__dataclass_fields__})
+def told(text: str) -> dict[str, Seen]:
+    """What stages elsewhere tell of themselves, a line each, by their names."""
+    found = {}
+    for line in text.splitlines():
+        values = json.loads(line)
+        found[values["stage"]] = Seen(
+            **{key: value for key, value in values.items() if key in Seen.__dataclass_fields__}
+        )
+    return found
 
 
 def lines(view: Seen) -> dict[str, str]:

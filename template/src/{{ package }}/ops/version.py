@@ -9,6 +9,9 @@ from pathlib import Path
 
 from . import PREFIX
 
+# Of a pull request, of a push, of GitLab's either.
+CI_BRANCH = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
+
 
 @cache
 def commit() -> str:
@@ -35,7 +38,8 @@ def commit() -> str:
 def branch() -> str:
     """The branch as a name for folders, databases and containers: lower-case letters, digits and `-`.
 
-    A branch whose name is more than that gets a checksum of it behind; `no-branch` where none is checked out.
+    A branch whose name is more than that gets a checksum of it behind. Where none is checked out it is the one that CI
+    names, or `no-branch`.
     """
     if told := os.environ.get(PREFIX + "BRANCH"):
         return told
@@ -43,6 +47,7 @@ def branch() -> str:
         name = _git("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
     except FileNotFoundError:
         name = ""
+    name = name or next(filter(None, map(os.environ.get, CI_BRANCH)), "")
     if not name:
         return "no-branch"
     plain = re.sub("[^a-z0-9]+", "-", name.lower())[:30].strip("-")
