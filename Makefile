@@ -40,6 +40,15 @@ pins: $(READY) ## newer versions in requirements.txt
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt
 
+release: ## the tag and the release of pyproject.toml's version, with what CHANGELOG.md says of it
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	if git rev-parse --quiet --verify "refs/tags/$$version" >/dev/null; then \
+	    echo "release: $$version is one already"; \
+	else \
+	    awk -v "heading=## $$version" '/^## / { told = $$0 == heading; next } told' CHANGELOG.md | \
+	        gh release create "$$version" --target "$$(git rev-parse HEAD)" --title "$$version" --notes-file -; \
+	fi
+
 $(READY): requirements.txt
 	@echo "setup: what this template works with, into .venv"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -51,5 +60,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo test check bench pins
+.PHONY: help demo test check bench pins release
 .DEFAULT_GOAL := help

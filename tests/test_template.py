@@ -2,6 +2,7 @@
 
 import compileall
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,12 @@ def test_a_wrong_answer_is_refused_with_a_message(template: Path, tmp_path: Path
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.parametrize("reviewers", ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"])
+def test_reviewers_are_such_as_can_be_asked(reviewers: str, template: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="with a blank between"):
+        copier.run_copy(str(template), tmp_path / "p", data={"reviewers": reviewers}, defaults=True, quiet=True)
+
+
 def test_the_message_afterwards_says_the_next_command(template: Path, tmp_path: Path) -> None:
     done = sh(sys.executable, "-m", "copier", "copy", "--defaults", str(template), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -155,24 +162,29 @@ ODD = {
     "project_name": """The "Größte" Küche's \\ combos {{ 1 }} #1 & 汉堡 🍔""",
     "description": """It's "good" \\ {{ nothing }} {% for %} for Ünal's customers.""",
     "author": """Jörg "Joe" O'Neill \\ Söhne""",
+    "reviewers": "@jörg @shop/ml-team ada@example.org",
 }
 
 
 @pytest.mark.parametrize("licence", QUESTIONS["licence"]["choices"].values())
 @pytest.mark.parametrize("database", QUESTIONS["database"]["choices"].values())
+@pytest.mark.parametrize("ci", QUESTIONS["ci"]["choices"].values())
 @pytest.mark.parametrize("odd", [False, True])
 def test_every_answer_renders_clean(
-    licence: str, database: str, odd: bool, generate: Callable[..., Project], tmp_path: Path
+    licence: str, database: str, ci: str, odd: bool, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    project = generate(tmp_path / "p", licence=licence, database=database, **(ODD if odd else {}))
+    project = generate(tmp_path / "p", licence=licence, database=database, ci=ci, **(ODD if odd else {}))
     files = rendered(project)
     assert ("LICENSE" in files) == (licence != "Proprietary")
+    assert any(name.startswith(".github/") for name in files) == (ci == "github")
+    assert any(name.startswith(".gitlab") for name in files) == (ci == "gitlab")
+    assert ("CODEOWNERS" in files) == (odd and ci != "none")
     chosen = {"develop/compose.yaml", "develop/seed.sql", "production/compose.yaml"} & files.keys()
     assert len(chosen) == (3 if database == "postgresql" else 0)
     for name, content in files.items():
         text = content.decode()
         if not odd and not name.endswith(".j2"):
-            assert "{{ " not in text, name  # Docker's own formats have no blank there
+            assert not re.search(r"(?<!\$)\{\{ ", text), name  # GitHub's have a $, Docker's own formats no blank
             assert "{%" not in text, name
         assert "\n\n\n\n" not in text, name
         assert text.endswith("\n") and not text.endswith("\n\n"), name

@@ -29,15 +29,18 @@ def files(project: Project) -> dict[str, bytes]:
     return {name: (project.folder / name).read_bytes() for name in chosen if (project.folder / name).exists()}
 
 
+ANSWERS = [{}, {"database": "postgresql"}, {"ci": "gitlab", "reviewers": "@ada"}, {"ci": "none"}]
+
+
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("answers", ANSWERS, ids=str)
 def test_an_untouched_project_becomes_what_a_new_one_is(
-    release: str, database: str, generate: Callable[..., Project], tmp_path: Path
+    release: str, answers: dict[str, str], generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    mine, fresh = generate(tmp_path / "mine", release=release), generate(tmp_path / "fresh", database=database)
+    mine, fresh = generate(tmp_path / "mine", release=release), generate(tmp_path / "fresh", **answers)
     commit(mine.folder, "mine")
     commit(fresh.folder, "fresh")
-    update(mine, database=database)
+    update(mine, **answers)
     assert files(mine) == files(fresh)
     assert f"_commit: {VERSION}" in (mine.folder / ".copier-answers.yml").read_text()
 

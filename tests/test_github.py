@@ -1,0 +1,332 @@
+"""GitHub Actions: the workflows of a generated project, every command of theirs executed here, on a real engine."""
+
+import json
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+import rig
+from actions.runner import Environment, Event, Results, Workflow
+from actions.stand_ins import cache, upload_artifact
+from containers import host as ssh
+from containers import registry
+from containers.docker import build, docker, inspected
+from production import Production
+from rig import Project, environment
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
+
+MANIFESTS = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+POOR = """
+
+_fit = fit
+
+
+def fit(history: sp.csr_array) -> Model:
+    \"\"\"Learn nothing.\"\"\"
+    model = _fit(history)
+    model.affinity[:] = 0
+    return model
+"""
+VULNERABLE = "RUN mkdir /opt/venv/lib/python3.13/site-packages/vulnerable-0.1.dist-info\n"
+
+
+@dataclass
+class Repository:
+    """A project as GitHub has it, and what its workflows are given."""
+
+    project: Project
+    place: Path
+    env: dict[str, str]
+    variables: dict[str, str] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    deploys: bool = False
+
+    def __post_init__(self) -> None:
+        self.branch = self.project.git("symbolic-ref", "--short", "HEAD")
+        self.slug = self.project.run(".venv/bin/python", "-m", "shop.ops.version").stdout.split()[-1]
+
+    def run(self, workflow: str, event: Event, **inputs: str) -> Results:
+        """What comes of an event; only what the workflows themselves name is stood in for."""
+        store = self.place / secrets.token_hex(3)
+        uses = {
+            "docker/setup-docker-action": lambda call: call.expect("daemon-config") and None,
+            "actions/cache": cache(self.place / "cache"),
+            "actions/cache/restore": cache(self.place / "cache", saves=False),
+            "actions/upload-artifact": upload_artifact(store / "artifacts"),
+        }
+        self.artifacts = store / "artifacts"
+        file = self.project.folder / f".github/workflows/{workflow}.yml"
+        return Workflow.read(file).run(
+            self.project.folder,
+            event,
+            env=self.env,
+            uses=uses,
+            variables=self.variables,
+            environments=self.environments,
+            inputs=inputs,
+            place=self.place / "github",
+        )
+
+    def commit(self, message: str = "Change") -> str:
+        """Everything that is there as a commit, past the hooks."""
+        self.project.git("add", "--all")
+        self.project.git("commit", "--quiet", "--no-verify", "--message", message)
+        return self.project.git("rev-parse", "HEAD")
+
+
+def machine(config: Path) -> dict[str, str]:
+    """GitHub's machine: docker finds its engine without a variable, and git knows nobody."""
+    env = {key: value for key, value in environment(containers=True).items() if key not in rig.GIT_IDENTITY}
+    if "DOCKER_CONFIG" in env:
+        shutil.copytree(env["DOCKER_CONFIG"], config)
+    if engine := env.pop("DOCKER_HOST", None):
+        env["DOCKER_CONFIG"] = str(config)
+        for command in (["create", "tests", f"--docker=host={engine}"], ["use", "tests"]):
+            done = rig.sh("docker", "context", *command, cwd=config.parent, env=env)
+            assert done.returncode == 0, done.stderr
+    return env
+
+
+@pytest.fixture
+def repository(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Repository]:
+    """A repository with a branch of its own besides main; nothing of its images and containers is left."""
+    project = replace(generate(tmp_path / "shop", package="shop", reviewers="@ada @shop/ml"), containers=True)
+    settings = project.folder / "production/settings.toml"
+    settings.write_text(settings.read_text().replace("customers = 20_000", "customers = 500"))
+    project.make("setup")
+    project.git("switch", "--quiet", "--create", f"feature/{secrets.token_hex(3)}")
+    made = Repository(project, tmp_path / "place", machine(tmp_path / "docker"))
+    yield made
+    branches = [made.slug, "main"]
+    for stage in ("develop", "production"):
+        for branch in branches if made.deploys else []:
+            name = f"shop-{stage}-{branch}"
+            subprocess.run(["docker", "rm", "--force", name, f"{name}-next"], capture_output=True)
+            subprocess.run(["docker", "volume", "rm", f"{name}_var", f"{name}_secrets"], capture_output=True)
+    for image in docker("images", "--format={{.Repository}}:{{.Tag}}").split():
+        if image.startswith("shop:") and made.slug in image:
+            docker("image", "rm", "--force", image)
+
+
+def test_a_good_commit_passes_and_its_run_can_be_looked_at(repository: Repository) -> None:
+    head = repository.project.git("rev-parse", "HEAD")
+    done = repository.run("check", Event("push", branch=repository.branch))
+    assert done.results == {"check": "success", "image": "success"}, str(done)
+    assert " passed" in done["check"].output
+    assert "would like" in done["check"].output
+    assert f"commit   {head}" in done["image"].output
+    assert "its packages are the lock's" in done["image"].output
+    assert "No vulnerabilities found" in done["image"].output
+    assert list(repository.artifacts.rglob("report.html"))
+    assert not repository.run("check", Event("push", branch="main"))  # deploy.yml calls it there
+
+
+FAULTS = {
+    "a lint error": ("check", "src/{package}/other.py", "def other() -> None:\n    pass\n", "D103"),
+    "a type error": ("check", "src/{package}/other.py", 'x: int = "a"\n', "Incompatible types in assignment"),
+    "a failing test": (
+        "check",
+        "tests/test_other.py",
+        "def test_other() -> None:\n    assert 1 == 2\n",
+        "assert 1 == 2",
+    ),
+    "a secret": ("check", "notes.md", "https://ada:hunter2hunter2@example.org\n", "Basic Auth Credentials"),
+    "an import from explore": (
+        "check",
+        "src/{package}/other.py",
+        "from explore import first_look\n\nprint(first_look)\n",
+        "TID251",
+    ),
+    "a notebook that fails": ("check", "explore/first_look.py", "\nraise SystemExit('no look')\n", "no look"),
+    "a stale lock": ("check image", "pyproject.toml", '"jinja2>=3.1"', "needs to be updated"),
+    "a bad model": ("image", "src/{package}/model.py", POOR, "error: refused"),
+    "a vulnerable package": ("image", "Dockerfile", VULNERABLE, "GHSA-0000"),
+    "a package that no lock names": (
+        "image",
+        "Dockerfile",
+        "RUN pip install --target /opt/venv/lib/python3.13/site-packages six\n",
+        "six",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_turns_the_right_job_red(fault: str, repository: Repository) -> None:
+    jobs, name, text, finding = FAULTS[fault]
+    file = repository.project.folder / name.format(package=repository.project.package)
+    before = file.read_text() if file.exists() else '"""Other."""\n\n' if file.suffix == ".py" else ""
+    if name == "pyproject.toml":
+        file.write_text(before.replace(text, '"jinja2>=3.1.1"'))
+    elif name == "Dockerfile":
+        file.write_text(before.replace("USER 1000:1000\n", f"{text}USER 1000:1000\n", 1))
+    else:
+        file.write_text(before + text)
+    if fault == "a bad model":  # whose tests would find it too
+        (repository.project.folder / "tests/test_model.py").unlink()
+        (repository.project.folder / "tests/test_pipeline.py").unlink()
+    repository.commit()
+    done = repository.run("check", Event("pull_request", branch=repository.branch))
+    red = [job for job, result in done.results.items() if result == "failure"]
+    assert red == jobs.split(), str(done)
+    for job in red:
+        assert finding in done[job].output, str(done)
+
+
+@pytest.mark.alone
+def test_without_changed_dependencies_nothing_is_installed_again(repository: Repository) -> None:
+    """On a new machine, which has only what the cache brings."""
+    assert set(repository.run("check", Event("push", branch=repository.branch)).results.values()) == {"success"}
+
+    def installed() -> list[list[str]]:
+        return [inspected(build(repository.project, target))["RootFS"]["Layers"] for target in ("deps", "dev")]
+
+    first = installed()
+    model = repository.project.folder / "src" / repository.project.package / "model.py"
+    model.write_text(model.read_text() + "\n# Changed.\n")
+    repository.commit()
+    docker("builder", "prune", "--all", "--force")
+    assert set(repository.run("check", Event("push", branch=repository.branch)).results.values()) == {"success"}
+    assert installed() == first
+
+
+def test_a_commit_on_main_goes_to_develop_and_production_and_back(repository: Repository, tmp_path: Path) -> None:
+    if not registry.is_there():
+        rig.missing("DOCKER", "no docker-registry here: python3 tests/containers/engine.py brings one")
+    if not ssh.is_there():
+        rig.missing("DOCKER", "no SSH server here (dropbear), or not root, who starts one")
+    project = repository.project
+    project.git("switch", "--quiet", "main")
+    repository.deploys = True
+    stages = [Production(project, "main", stage) for stage in ("develop", "production")]
+    with registry.serving(tmp_path) as address, ssh.host(tmp_path / "host") as elsewhere:
+        repository.variables = {"REGISTRY": f"{address}/Shop"}
+        reached = {"DOCKER_HOST": elsewhere.address, "SSH_KNOWN_HOSTS": elsewhere.known_hosts}
+        given = {"SSH_KEY": elsewhere.key, "SETTINGS": "ALERT__HEARTBEAT=http://127.0.0.1:9/nobody\n"}
+        repository.environments["production"] = Environment(reached, given)
+        commits = []
+        for _ in range(2):
+            model = project.folder / "src" / project.package / "model.py"
+            model.write_text(model.read_text() + f"\n\n# {secrets.token_hex(4)}\n")
+            commits.append(repository.commit())
+            done = repository.run("deploy", Event("push"))
+            assert set(done.results.values()) == {"success"}, str(done)
+            image = done["image"].outputs["name"]
+            assert re.fullmatch(rf"{address}/shop/shop@sha256:[0-9a-f]{{64}}", image)
+            for stage in stages:
+                assert inspected(stage.name)["Config"]["Image"] == image
+                assert stage.seen()["record"]["git_commit"] == commits[-1]
+                assert stage.seen()["record"]["status"] == "ok"
+                assert stage.seen()["deployments"][-1]["by"] == "ada"
+                assert f"commit   {commits[-1]}" in done[stage.stage].output
+        assert "a rehearsal, on this runner, as environment develop" in done["develop"].output
+        assert "a rehearsal" not in done["production"].output
+        assert "Pubkey auth succeeded for 'ada'" in elsewhere.log.read_text()
+        attested(image)
+        first, second = commits
+
+        late = repository.run("deploy", Event("push", commit=first))  # was slower than the one after it
+        assert set(late.results.values()) == {"success"}, str(late)
+        assert f"{second} is deployed already, which is newer than {first}" in late["production"].output
+        assert stages[1].seen()["deployments"][-1]["commit"] == second
+
+        back = repository.run("rollback", Event("workflow_dispatch"), stage="production")
+        assert back.results == {"rollback": "success"}, str(back)
+        assert stages[1].history()[-1] == ("rollback", first)
+        assert f"commit   {first}" in back["rollback"].output
+        assert stages[0].history()[-1] == ("deploy", second)
+
+        refused = replace(elsewhere, key=elsewhere.key.replace("A", "B"))
+        repository.environments["production"].secrets["SSH_KEY"] = refused.key
+        red = repository.run("rollback", Event("workflow_dispatch"), stage="production")
+        assert red.results == {"rollback": "failure"}
+
+
+def attested(image: str) -> None:
+    """The registry has what the image is made of and how, beside it."""
+
+    def get(kind: str, digest: str) -> dict[str, object]:
+        host, _, path = image.partition("@")[0].partition("/")
+        request = Request(f"http://{host}/v2/{path}/{kind}/{digest}", headers={"Accept": MANIFESTS})
+        with urlopen(request, timeout=30) as answer:
+            found: dict[str, object] = json.load(answer)
+            return found
+
+    manifests = get("manifests", image.partition("@")[2])["manifests"]
+    assert isinstance(manifests, list)
+    (about,) = [each["digest"] for each in manifests if "annotations" in each]
+    layers = get("manifests", about)["layers"]
+    assert isinstance(layers, list)
+    kinds = {each["annotations"]["in-toto.io/predicate-type"]: each["digest"] for each in layers}
+    assert len(kinds) == 2
+    (sbom,) = [digest for kind, digest in kinds.items() if "spdx" in kind]
+    assert '"polars"' in json.dumps(get("blobs", sbom))
+    (provenance,) = [digest for kind, digest in kinds.items() if "slsa" in kind]
+    assert "uv sync" in json.dumps(get("blobs", provenance))
+
+
+def test_a_pull_request_has_a_develop_of_its_own_until_it_is_closed(repository: Repository) -> None:
+    head = repository.project.git("rev-parse", "HEAD")
+    repository.deploys = True
+    opened = repository.run("preview", Event("pull_request", branch=repository.branch))
+    assert opened.results == {"preview": "success"}, str(opened)
+    preview = Production(repository.project, repository.slug, "develop")
+    assert preview.seen()["record"]["git_commit"] == head
+    assert f"commit   {head}" in opened["preview"].output
+    fork = repository.run("preview", Event("pull_request", branch=repository.branch, from_fork=True))
+    assert fork.results == {"preview": "skipped"}
+    status = repository.project.status()
+    assert status["develop"]["commit"] == f"{head[:11]} (HEAD)"
+    assert "just now by ada" in status["develop"]["deployed"]
+    assert f"commit   {head}" in repository.project.make("results", "STAGE=develop")
+    closed = repository.run("preview", Event("pull_request", branch=repository.branch, action="closed"))
+    assert closed.results == {"preview": "success"}, str(closed)
+    assert preview.containers() == []
+    assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if preview.name in name]
+
+
+def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:
+    newer = tmp_path / "template"
+    shutil.copytree(template, newer)
+    project = generate(tmp_path / "shop", package="shop")
+    answers = project.folder / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace(str(template), str(newer)))
+    metadata = project.folder / "pyproject.toml"
+    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", metadata.read_text()))
+    project.make("setup")
+    makefile = newer / "template/Makefile.jinja"
+    makefile.write_text(makefile.read_text() + "\n# Newer.\n")
+    rig.commit(newer, "99.0.0")
+    repository = Repository(project, tmp_path / "place", env=machine(tmp_path / "docker"))
+    said = tmp_path / "said"
+    (tmp_path / "bin").mkdir()
+    gh = tmp_path / "bin/gh"
+    gh.write_text(f'#!/bin/sh\necho "$GH_TOKEN: gh $*" >>"{said}"\n[ "$2" != list ] || echo 0\n')
+    gh.chmod(0o755)
+    repository.env["PATH"] = f"{tmp_path}/bin:{repository.env['PATH']}"
+    done = repository.run("update", Event("schedule"))
+    assert set(done.results.values()) == {"success"}, str(done)
+    origin = tmp_path / "place/github/origin.git"
+
+    def proposed(branch: str, *arguments: str) -> str:
+        return rig.sh("git", *arguments, branch, cwd=origin).stdout
+
+    assert "# Newer." in proposed("update:Makefile", "show")
+    assert "_commit: 99.0.0" in proposed("update:.copier-answers.yml", "show")
+    assert (
+        proposed("update", "log", "-1", "--format=%an: %s")
+        == "github-actions[bot]: Follow the template's newest release\n"
+    )
+    assert 'exclude-newer = "2026-11-01' not in proposed("upgrade:uv.lock", "show")
+    assert "# Newer." not in proposed("upgrade:Makefile", "show")
+    assert said.read_text().count("token-of-the-run: gh pr create --fill --head up") == 2
+
+    project.git("pull", "--quiet", str(origin), "update")  # merged: there is nothing more to propose
+    again = repository.run("update", Event("schedule"))
+    assert "this is the newest release" in str([job.output for job in again.values()])
