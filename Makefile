@@ -2,7 +2,7 @@
 PYTHON ?= python3
 READY := .venv/ready
 DEMO := var/demo
-SCRIPTS := .ci/run $(wildcard tests/containers/*.sh template/*/*.sh template/.*/*.sh)
+SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh template/*/*.sh template/.*/*.sh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## this list

@@ -51,7 +51,7 @@ print(json.dumps([found, runs], default=str))
 
 def environment(*, containers: bool = False) -> dict[str, str]:
     """The environment of a person who has uv and git, and whom git knows; with a container engine or with none."""
-    unusual = ("GIT_", "BURGER_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    unusual = ("GIT_", "BURGER_", "CI", "GITHUB_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
     env = {key: value for key, value in os.environ.items() if not key.startswith(unusual)}
     env["PATH"] = f"{ROOT}/.venv/bin{os.pathsep}{env['PATH']}"
     if not containers:

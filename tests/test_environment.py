@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rig import Project
+from rig import Project, sh
 
 SECRETS = """
 import os, pathlib
@@ -38,6 +38,25 @@ def test_a_branch_has_a_name_fit_for_folders_databases_and_containers(
     other.run("git", "init", "-q", f"--initial-branch={branch}")
     shown = other.run(project.folder / ".venv/bin/python", "-m", "burger_combos.ops.version").stdout.split()
     assert shown == ["uncommitted", known]
+
+
+@pytest.mark.parametrize(
+    ("variables", "known"),
+    [
+        ({"GITHUB_HEAD_REF": "fix-7", "GITHUB_REF_NAME": "7/merge"}, "fix-7"),
+        ({"GITHUB_HEAD_REF": "", "GITHUB_REF_NAME": "main"}, "main"),
+        ({"CI_COMMIT_REF_NAME": "feature/Next"}, "feature-next-0fe5d0be"),
+        ({}, "no-branch"),
+    ],
+)
+def test_where_ci_has_checked_out_a_commit_alone_the_branch_is_the_one_that_it_names(
+    variables: dict[str, str], known: str, project: Project, tmp_path: Path
+) -> None:
+    sh("git", "clone", "--quiet", str(project.folder), str(tmp_path / "p"), cwd=tmp_path)
+    sh("git", "checkout", "--quiet", "--detach", cwd=tmp_path / "p")
+    here = Project(tmp_path / "p", project.package, variables)
+    shown = here.run(project.folder / ".venv/bin/python", "-m", "burger_combos.ops.version").stdout.split()
+    assert shown == [project.git("rev-parse", "HEAD"), known]
 
 
 def test_no_branch_is_said_so(project: Project, tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ obstacle() {
     if engine=$(no_engine); then
         echo "$engine"
     elif case $(docker context inspect --format '{{.Endpoints.docker.Host}}') in
-        unix:* | npipe:*) false ;;
-        tcp://docker:*) false ;; # GitLab's service, which shares the job's folder
-        esac then
+    unix:* | npipe:* | tcp://docker:*) false ;; # the last is GitLab's service, which shares the job's folder
+    esac then
         echo "the container engine is on another machine"
     else
         echo "$engine"

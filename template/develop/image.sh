@@ -1,5 +1,5 @@
 # Sourced by what works with containers: what things are called, and the image of what is checked out.
-# shellcheck shell=sh disable=SC2034,SC2154
+# shellcheck shell=sh disable=SC2034,SC2153,SC2154
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" pyproject.toml | head -n 1; }

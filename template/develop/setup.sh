@@ -30,7 +30,8 @@ if [ "${1:-}" = upgrade ]; then
     }
 else
     say "the environment of uv.lock into $venv"
-    sh develop/uv.sh sync --quiet
+    [ ! -f uv.lock ] || locked=${CI:-} # CI takes the lock as it is, or not at all
+    sh develop/uv.sh sync --quiet ${locked:+--locked}
 fi
 found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then

@@ -183,7 +183,7 @@ alone() {
         sleep 1
     done
     rm -r "$pipes"
-    trap 'exec 8>&- 9<&-; wait; [ -z "${ssh:-}" ] || rm -rf "$ssh"' EXIT # so that it has ended when this has
+    trap 'exec 8>&- 9<&-; wait; [ -z "${ssh:-}" ] || leave_host' EXIT # so that it has ended when this has
 }
 
 why=$(no_engine) && fail "$why: production on a Docker host needs one"
