@@ -150,7 +150,7 @@ FAULTS = {
         "image",
         "Dockerfile",
         FINAL,
-        f"RUN mkdir {PACKAGES}/vulnerable-0.1.dist-info\n{FINAL}",
+        f"RUN mkdir /opt/vulnerable-0.1.dist-info\n{FINAL}",
         "GHSA-0000",
     ),
     "a package that no lock names": (

@@ -134,8 +134,9 @@ def holds(image: Path, text: bytes) -> bool:
     """Whether any file of any layer holds the text."""
     with tarfile.open(image) as whole:
         for member in whole:
-            layer = whole.extractfile(member) if member.isfile() else None
-            with suppress(tarfile.ReadError), tarfile.open(fileobj=layer) as files:
+            if not member.isfile():
+                continue
+            with suppress(tarfile.ReadError), tarfile.open(fileobj=whole.extractfile(member)) as files:
                 for each in files:
                     content = files.extractfile(each) if each.isfile() else None
                     if content and each.size < 1e6 and text in content.read():

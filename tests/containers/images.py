@@ -19,23 +19,34 @@ import filelock
 from . import engine
 
 LABEL = "copier-ml.stand-in"
-ENTRYPOINT = Path(__file__).parent / "postgres-entrypoint.sh"
+HERE = Path(__file__).parent
+ENTRYPOINT = HERE / "postgres-entrypoint.sh"
+GITLAB = HERE / "gitlab"
+GITLAB_HELPER = "localhost/gitlab-helper:1"  # gitlab-ci-local's helper and its wait, in one
+MADE = ("docker:", GITLAB_HELPER)  # never pulled: only stand-ins know the tests' registry and their seed
+SBOM = "docker/buildkit-syft-scanner:stable-1"  # which buildx itself names
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 TLS = f"ENV SSL_CERT_FILE={CERTIFICATES} PIP_CERT={CERTIFICATES}"  # as this machine's, which may have its own
 
 
-def provide(project: Path) -> None:
-    """See to it that every image that the project's files name is there.
+def provide(project: Path, *more: str) -> None:
+    """See to it that every image is there that the project's files name, that buildx needs for an SBOM, and more.
 
     Raises:
         RuntimeError: one can neither be pulled nor made here.
     """
-    texts = [file.read_text() for file in [project / "Dockerfile", *project.glob("develop/compose.yaml")]]
-    names = re.findall(r"^(?:ARG \w+_IMAGE=|\s+image: )(\S+:\S+)$", "\n".join(texts), re.MULTILINE)
     engine.CACHE.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(engine.CACHE / "images.lock"):
-        for name in names:
+        for name in [*names(project), *more]:
             _provide(name)
+
+
+def names(project: Path) -> list[str]:
+    """The images that a project begins from, and what buildx needs for an SBOM."""
+    files = [project / "Dockerfile", *project.glob("develop/compose.yaml"), *project.glob(".gitlab-ci.yml")]
+    text = "\n".join(file.read_text() for file in files)
+    found = re.findall(r"^(?:FROM|\s*image:|\s*- name:) (\S+:\S+)", text, re.MULTILINE)
+    return [*dict.fromkeys(found), SBOM]
 
 
 def _provide(name: str) -> None:
@@ -45,7 +56,8 @@ def _provide(name: str) -> None:
     label = found.stdout.strip()
     if found.returncode == 0 and (label in ("", "<no value>") or label == _key()):
         return
-    if subprocess.run(["docker", "pull", "--quiet", name], capture_output=True).returncode == 0:
+    pull = ["docker", "pull", "--quiet", name]
+    if not name.startswith(MADE) and subprocess.run(pull, capture_output=True).returncode == 0:
         return
     if recipe is None or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise RuntimeError(f"{name}: not pulled, and a stand-in can be made only by root on Debian")
@@ -55,7 +67,7 @@ def _provide(name: str) -> None:
 
 
 def _key() -> str:
-    made_of = [Path(__file__), ENTRYPOINT, CERTIFICATES]
+    made_of = [CERTIFICATES, *HERE.glob("images.py"), *HERE.glob("*.sh"), *HERE.glob("stand_in_*"), *GITLAB.iterdir()]
     return hashlib.sha256(b"".join(path.read_bytes() for path in made_of)).hexdigest()[:16]
 
 
@@ -106,6 +118,47 @@ def _uv(name: str, folder: Path) -> None:
     _import(name, folder, 'ENTRYPOINT ["/uv"]')
 
 
+def _grype(name: str, folder: Path) -> None:
+    shutil.copy(HERE / "stand_in_grype.sh", folder / "grype")
+    _import(name, folder, 'ENTRYPOINT ["/grype"]')
+
+
+def _sbom(name: str, folder: Path) -> None:
+    _debian(folder, "python3")
+    shutil.copy(HERE / "stand_in_sbom.py", folder / "sbom.py")
+    _import(name, folder, 'ENTRYPOINT ["python3", "/sbom.py"]')
+
+
+def _docker(name: str, folder: Path) -> None:
+    """As Alpine has it: busybox's tools; bash, make and python3 are there only when apk is asked for them."""
+    clients = ("docker-buildx", "docker-cli", "docker-compose", "git", "openssh-client")
+    _debian(folder, "busybox", *clients, "make", "python3")
+    shutil.copy(GITLAB / "apk", folder / "usr/local/bin")
+    told = subprocess.run(["chroot", folder, "busybox", "--list"], capture_output=True, text=True, check=True).stdout
+    for applet in set(told.split()) - {"busybox", "ip"}:
+        (folder / "usr/local/bin" / applet).symlink_to("/bin/busybox")
+    (folder / "usr/bin/sh").unlink()
+    (folder / "usr/bin/sh").symlink_to("busybox")
+    (folder / "usr/lib/apk").mkdir()
+    for program in ("bash", "make", "python3"):
+        shutil.copy(folder / "usr/bin" / program, folder / "usr/lib/apk")
+        (folder / "usr/bin" / program).unlink()
+    _import(name, folder, TLS, 'CMD ["sh"]')
+
+
+def _dockerd(name: str, folder: Path) -> None:
+    _debian(folder, "docker-cli", "docker.io", "iptables", "socat")
+    shutil.copy(GITLAB / "dockerd-entrypoint.sh", folder / "usr/local/bin")
+    changes = ["VOLUME /var/lib/docker", "EXPOSE 2375 2376", 'ENTRYPOINT ["dockerd-entrypoint.sh"]', "CMD []"]
+    _import(name, folder, TLS, *changes)
+
+
+def _gitlab_helper(name: str, folder: Path) -> None:
+    _debian(folder, "rsync")
+    shutil.copy(GITLAB / "helper-entrypoint.sh", folder / "usr/local/bin")
+    _import(name, folder, 'ENTRYPOINT ["helper-entrypoint.sh"]')
+
+
 def _import(name: str, folder: Path, *changes: str) -> None:
     flags = [f"--change={change}" for change in (f"LABEL {LABEL}={_key()}", *changes)]
     with subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE) as tar:
@@ -116,4 +169,9 @@ RECIPES: dict[str, Callable[[str, Path], None]] = {
     "python:": _python,
     "ghcr.io/astral-sh/uv:": _uv,
     "postgres:": _postgres,
+    "anchore/grype:": _grype,
+    SBOM: _sbom,
+    "docker:29-dind": _dockerd,
+    "docker:": _docker,
+    GITLAB_HELPER: _gitlab_helper,
 }
