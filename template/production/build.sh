@@ -29,8 +29,10 @@ scan() {
     if [ -n "${IMAGE:-}" ]; then given; else build runtime; fi
     keep
     examine scan
-    docker run --rm --init --mount "type=volume,source=$project-scan,target=/root/.cache" "$examiner" ||
-        fail "known vulnerabilities that have a fix: make upgrade, or a newer base image, brings it"
+    passed=yes
+    docker run --rm --init --mount "type=volume,source=$project-scan,target=/root/.cache" "$examiner" || passed=
+    docker image rm "$examiner" >/dev/null 2>&1 || true
+    [ -n "$passed" ] || fail "known vulnerabilities that have a fix: make upgrade, or a newer base image, brings it"
 }
 
 ! engine=$(no_engine) || fail "$engine: an image needs one"
