@@ -21,7 +21,7 @@ obstacle() {
     if engine=$(no_engine); then
         echo "$engine"
     elif case $(docker context inspect --format '{{.Endpoints.docker.Host}}') in
-    unix:* | npipe:* | tcp://docker:*) false ;; # the last is GitLab's service, which shares the job's folder
+    unix:* | npipe:* | tcp://docker:*) false ;; # the last is a service beside CI's job, which shares its folder
     esac then
         echo "the container engine is on another machine"
     else

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import PREFIX
 
-# Of a pull request, of a push, of GitLab's either.
+# What CI names the branch of a pull request, and of a push.
 CI_BRANCH = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
 
