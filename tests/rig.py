@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -172,6 +172,30 @@ def generate(template: Path, folder: Path, release: str | None = None, **answers
     """Generate a project of a release, or of the newest, with the default answers but for those given."""
     copier.run_copy(str(template), folder, data=answers, vcs_ref=release, defaults=True, quiet=True)
     return Project(folder, next(path.name for path in (folder / "src").iterdir()))
+
+
+def next_release(template: Path, folder: Path, change: Callable[[Path], object]) -> Path:
+    """The template's repository with one more release, 99.0.0, once its files are changed; in `folder`."""
+    shutil.copytree(template, folder)
+    change(folder)
+    commit(folder, "99.0.0")
+    return folder
+
+
+def append(name: str, text: str) -> Callable[[Path], object]:
+    """A change of one file: more at its end."""
+
+    def change(folder: Path) -> None:
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    return change
+
+
+def follow(project: Project, template: Path) -> None:
+    """Let a project follow another repository of the template."""
+    answers = project.folder / ".copier-answers.yml"
+    answers.write_text(re.sub("(?m)^_src_path: .*$", f"_src_path: {template}", answers.read_text(encoding="utf-8")))
 
 
 def postgresql_programs() -> Path | None:

@@ -128,17 +128,12 @@ def test_a_fault_turns_the_right_job_red(fault: str, run: Pipelines) -> None:
 def test_once_a_week_updates_are_proposed(
     containers: None, template: Path, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    newer = tmp_path / "template"
-    shutil.copytree(template, newer)
+    newer = rig.next_release(template, tmp_path / "template", rig.append("template/Makefile.jinja", "\n# Newer.\n"))
     project = generate(tmp_path / "shop", ci="gitlab")
-    answers = project.folder / ".copier-answers.yml"
-    answers.write_text(answers.read_text().replace(str(template), str(newer)))
+    rig.follow(project, newer)
     metadata = project.folder / "pyproject.toml"
     metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", metadata.read_text()))
     project.make("setup")
-    makefile = newer / "template/Makefile.jinja"
-    makefile.write_text(makefile.read_text() + "\n# Newer.\n")
-    rig.commit(newer, "99.0.0")
 
     # GitLab's repository: git goes to a folder instead, which is asked for what GitLab is asked for.
     origin = tmp_path / "origin.git"

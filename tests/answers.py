@@ -1,0 +1,56 @@
+"""What a person could answer: all combinations, and a few in which any two answers occur together, odd words too."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import yaml
+from allpairspy import AllPairs
+from rig import ROOT
+
+Answers = dict[str, str]
+
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS: dict[str, dict[str, Any]] = {name: each for name, each in SETTINGS.items() if not name.startswith("_")}
+DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()}
+
+# Words that other templates stumble over.
+ODD = {
+    "project_name": """The "Größte" Küche's \\ combos {{ 1 }} #1 & 汉堡 🍔""",
+    "description": """It's "good" \\ {{ nothing }} {% for %} for Ünal's customers.""",
+    "author": """Jörg "Joe" O'Neill \\ Söhne""",
+}
+REVIEWERS = "@jörg @shop/ml-team ada@example.org"
+
+VALUES: dict[str, list[str]] = {
+    **{name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question},
+    "reviewers": ["", REVIEWERS],
+    "words": ["plain", "odd"],
+}
+
+
+def _asked(row: Iterable[str]) -> bool:
+    """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
+    given = dict(zip(VALUES, row, strict=False))
+    return not (given.get("ci") == "none" and given.get("reviewers"))
+
+
+def _answers(row: Iterable[str]) -> Answers:
+    given = dict(zip(VALUES, row, strict=True))
+    words = ODD if given.pop("words") == "odd" else {}
+    return {name: value for name, value in (given | words).items() if value != DEFAULTS[name]}
+
+
+def called(answers: Answers) -> str:
+    """A short name for a test's report."""
+    words = [
+        "odd" if name == "project_name" else value
+        for name, value in answers.items()
+        if name in ("project_name", *VALUES)
+    ]
+    return "-".join(words).replace(REVIEWERS, "reviewers") or "defaults"
+
+
+PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
+_PLAIN = [_answers(row) for row in product(*VALUES.values()) if _asked(row) and "odd" not in row]
+ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

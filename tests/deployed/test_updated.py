@@ -1,0 +1,41 @@
+"""A project of an earlier release, updated: in its image, and in production."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import copier
+import pytest
+import rig
+from containers.docker import belongings
+from listener import until
+from production import Production
+from rig import VERSION, Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
+RELEASES = list(rig.earlier_releases())
+
+
+@pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
+def test_it_runs_in_its_image_and_is_deployed(release: str, generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = replace(generate(tmp_path / "mine", release=release), containers=True)
+    mine.make("develop")
+    mine.git("add", "--all")
+    mine.git("commit", "--quiet", "--no-verify", "--message", "Before")
+    copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True, unsafe=True)
+    mine.make("setup")
+    mine.git("add", "--all")
+    mine.git("commit", "--quiet", "--no-verify", "--message", "Update from the template")
+    done = mine.run("make", "develop")
+    assert "in production's image" in done.stderr
+    assert f"commit   {mine.git('rev-parse', 'HEAD')}" in done.stdout
+    mine.make("clean")
+    assert belongings(mine) == []
+
+    mine.git("checkout", "--quiet", "-b", f"updated-{release.replace('.', '-')}")
+    production = Production(mine)
+    production.deploy()  # with the settings and the model of before
+    until(production.done_by(mine.git("rev-parse", "HEAD")))
+    assert mine.status()["production"]["template"] == VERSION
+    mine.make("clean", "STAGE=production", f"SURE={production.name}")
+    assert production.containers() == []

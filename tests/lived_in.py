@@ -1,0 +1,42 @@
+"""A project that its owners have made their own."""
+
+import re
+import shutil
+
+from rig import Project
+
+PUBLISHED = "STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)\n"
+STEP = '''def celebrate(run: Run, settings: Settings) -> None:
+    """Ours: say so."""
+    log.info("celebrate")
+
+
+'''
+
+
+def live_in(project: Project) -> None:
+    """Edit the model, rename a module, add a step, change settings, Makefile, CI and dependencies, delete a folder."""
+    source = f"src/{project.package}"
+    change(project, f"{source}/model.py", "", "\n\nEDITED = True\n")
+    (project.folder / source / "evaluate.py").rename(project.folder / source / "quality.py")
+    change(project, f"{source}/pipeline.py", "from . import evaluate as evaluation\n", "")
+    change(project, f"{source}/pipeline.py", "as ordering\n", "as ordering\nfrom . import quality as evaluation\n")
+    change(project, f"{source}/pipeline.py", "Step = Callable", f"{STEP}Step = Callable")
+    change(project, f"{source}/pipeline.py", PUBLISHED, PUBLISHED.replace("publish)", "publish, celebrate)"))
+    for file in (project.folder / "tests").glob("test_*.py"):
+        renamed = rf"import \1\nfrom {project.package} import quality as evaluate\n"
+        file.write_text(re.sub(r"import evaluate, (.*)\n", renamed, file.read_text()))
+    change(project, "develop/settings.toml", "top_k = 5", "top_k = 3")
+    change(project, "production/settings.toml", "holdout_days = 7", "holdout_days = 14")
+    change(project, "Makefile", "", "\nmine: ## a verb of our own\n\t@echo mine\n")
+    change(project, "pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "tzdata",\n')
+    shutil.rmtree(project.folder / "explore")
+    if (project.folder / ".github").exists():
+        change(project, ".github/workflows/check.yml", "timeout-minutes: 30", "timeout-minutes: 45")
+
+
+def change(project: Project, name: str, old: str, new: str) -> None:
+    """Replace what occurs first in a file, or with nothing to replace, append."""
+    file = project.folder / name
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")

@@ -1,0 +1,126 @@
+"""Every combination of answers, as it is written: valid, tidy, and of nothing that was not chosen."""
+
+import compileall
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+from answers import ALL, DEFAULTS, QUESTIONS, Answers, called
+from rig import ROOT, Project, sh
+
+Rendered = dict[str, str]
+Write = Callable[[Answers], tuple[Project, Rendered]]
+
+
+class ComposeLoader(yaml.SafeLoader):
+    """YAML with the tags by which one compose file overrides another, as `!reset []`."""
+
+
+ComposeLoader.add_multi_constructor("!", lambda loader, _, node: loader.construct_sequence(node))
+PARSERS: dict[str, Callable[[str], object]] = {
+    ".toml": tomllib.loads,
+    ".json": json.loads,
+    ".yml": lambda text: yaml.load(text, ComposeLoader),
+    ".yaml": lambda text: yaml.load(text, ComposeLoader),
+}
+# Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
+OF_ANSWER = {
+    ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
+    ("database", "sqlite"): ["sqlite:///var"],
+    ("ci", "github"): ["GitHub", r"\.github", "actions/", "dependabot", "CODEOWNERS"],
+    ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
+    ("licence", "MIT"): [r"\bMIT\b"],
+    ("licence", "Apache-2.0"): ["Apache"],
+    ("licence", "Proprietary"): ["Proprietary", "Private"],
+}
+SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers")
+
+
+@pytest.fixture(scope="session")
+def write(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Generate a project of these answers, once; return it with its files' texts by their names."""
+    made: dict[str, tuple[Project, Rendered]] = {}
+
+    def get(answers: Answers) -> tuple[Project, Rendered]:
+        name = json.dumps(answers, sort_keys=True)
+        if name not in made:
+            project = generate(tmp_path_factory.mktemp("answers") / "p", **answers)
+            files = [path for path in project.folder.rglob("*") if path.is_file()]
+            texts = {path.relative_to(project.folder).as_posix(): path.read_bytes().decode() for path in files}
+            made[name] = project, texts
+        return made[name]
+
+    return get
+
+
+def of_what_was_not_chosen(given: Answers, files: Rendered) -> list[str]:
+    """The words that only another answer's files should have, and where they stand."""
+    chosen = {word for (question, value), words in OF_ANSWER.items() if given[question] == value for word in words}
+    others = {word for words in OF_ANSWER.values() for word in words} - chosen
+    found = []
+    for name, text in files.items():
+        where = name if SHARED.search(name) else f"{name}\n{text}"
+        found += [f"{name}: {word}" for word in others if re.search(word, where)]
+    return found
+
+
+@pytest.mark.parametrize("answers", ALL, ids=called)
+def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, write: Write) -> None:
+    project, files = write(answers)
+    assert of_what_was_not_chosen(DEFAULTS | answers, files) == []
+    for name, text in files.items():
+        PARSERS.get(Path(name).suffix, str)(text)
+        if "project_name" not in answers and not name.endswith(".j2"):
+            assert not re.search(r"(?<!\$)\{\{ |\{%", text), name  # GitHub's have a $, Docker's own formats no blank
+        blank = 3 if name.endswith(".py") else 2
+        assert "\n" * (blank + 1) not in text, name
+        assert text.endswith("\n") and not text.endswith("\n\n"), name
+        assert "\r" not in text, name
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+    assert compileall.compile_dir(project.folder, quiet=2)
+    for check in (["format", "--check"], ["check"]):
+        done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", cwd=project.folder)
+        assert done.returncode == 0, done.stdout
+    for script in project.folder.rglob("*.sh"):
+        subprocess.run(["sh", "-n", script], check=True)
+    for path in project.folder.rglob("*"):
+        assert not path.is_symlink()
+        assert path.is_file() or any(path.iterdir()), f"{path}: empty"
+    metadata = tomllib.loads(files["pyproject.toml"])["project"]
+    given = DEFAULTS | answers
+    assert metadata["description"] == given["description"]
+    assert metadata["authors"] == [{"name": given["author"]}]
+    assert given["project_name"] in files["README.md"]
+    assert ("LICENSE" in files) == (given["licence"] != "Proprietary")
+    assert ("CODEOWNERS" in files) == bool(given["reviewers"])
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_each_answer_changes_a_file(question: str, write: Write) -> None:
+    values = list(QUESTIONS[question].get("choices", {}).values()) or [DEFAULTS[question], "another"]
+    if question == "reviewers":
+        values = ["", "@ada"]
+
+    def files(value: str) -> Rendered:
+        _, texts = write({} if value == DEFAULTS[question] else {question: value})
+        return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
+
+    for one, other in combinations(values, 2):
+        assert files(one) != files(other), f"{one} and {other} give the same"
+
+
+@pytest.mark.parametrize("database", QUESTIONS["database"]["choices"].values())
+def test_every_stage_has_the_same_settings(database: str, write: Write) -> None:
+    _, files = write({"database": database})
+
+    def keys(stage: str) -> dict[str, list[str]]:
+        settings = tomllib.loads(files[f"{stage}/settings.toml"])
+        return {section: sorted(values) for section, values in settings.items()}
+
+    assert keys("explore") == keys("develop") == keys("production")

@@ -1,0 +1,84 @@
+"""What a project may be called, and what becomes of it."""
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from names import problem, suggest
+from rig import Project
+
+
+def test_names_of_the_standard_library_are_known() -> None:
+    for name in sys.stdlib_module_names:
+        if name.isidentifier() and name.islower() and not name.startswith("_"):
+            assert problem(name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Burger", "lower-case"),
+        ("burger-combos", "lower-case"),
+        ("7up", "lower-case"),
+        ("", "lower-case"),
+        ("class", "keyword of Python"),
+        ("json", "standard library"),
+        ("polars", "the project itself uses"),
+        ("a" * 51, "At most 50"),
+    ],
+)
+def test_a_package_that_cannot_be_is_refused(name: str, message: str) -> None:
+    assert message in problem(name)
+
+
+@given(st.text(max_size=80))
+def test_whatever_the_project_is_called_a_package_is_suggested(name: str) -> None:
+    assert problem(suggest(name)) == ""
+
+
+def test_a_suggestion_reads_well() -> None:
+    assert suggest("Burger Combos") == "burger_combos"
+    assert suggest("Übergröße's Küche") == "uebergroesses_kueche"
+    assert suggest("E-mail") == "e_mail"
+    assert suggest("Test") == "ml_test"
+    assert suggest("汉堡") == "ml_project"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    words=st.lists(
+        st.text(max_size=90) | st.sampled_from(["\"'`$(x)", "\\", "{{ x }}", "ß汉\u202e🍔"]), min_size=3, max_size=3
+    )
+)
+def test_any_words_give_a_project_or_are_refused(
+    words: list[str], generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("words") / "p"
+    name, sentence, author = words
+    try:
+        project = generate(folder, project_name=name, description=sentence, author=author)
+    except ValueError as refused:
+        assert re.search(
+            r": (A project needs a name|One sentence, please|A name, please|One line without|At most 80)", str(refused)
+        )
+        assert not folder.exists()
+        assert any(
+            not word.strip() or re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", word) or len(word) > 80 for word in words
+        )
+        return
+    metadata = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["description"] == sentence
+    assert metadata["authors"] == [{"name": author}]
+    assert metadata["name"] == project.package.replace("_", "-")
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith(f"# {name}\n{sentence}\n")
+    json.loads((folder / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    answers = yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert [answers[key] for key in ("project_name", "description", "author")] == words
+    for file in folder.rglob("*.py"):
+        compile(file.read_text(encoding="utf-8"), file, "exec")

@@ -1,0 +1,259 @@
+"""How the template asks: a person at a terminal, each key and each answer, and answers given on the command line."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import copier
+import pexpect
+import pyte
+import pytest
+import yaml
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from rig import ROOT, Project, environment, sh
+
+COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS = {name: details for name, details in COPIER_YML.items() if not name.startswith("_")}
+CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
+COMMAND = str(ROOT / ".venv/bin/copier")
+ANSWERS = ".copier-answers.yml"
+QUICKLY = ["*", f"!{ANSWERS}"]  # nothing but the answers is written
+NUMBERS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"]
+
+COLUMNS, LINES = 100, 40
+ENTER, DOWN, ERASE, INTERRUPT = "\r", "\x1b[B", "\x15", "\x03"
+
+TYPED = {
+    "project_name": "Die größte Küche",
+    "package": "shop",
+    "description": "It's good.",
+    "author": "Jörg O'Neill",
+    "reviewers": "@ada @shop/ml ada@example.org",
+}
+WRONG = {
+    "project_name": [" ", "x" * 81],
+    "package": ["", "Burger", "class", "json", "polars", "x" * 51],
+    "description": [" "],
+    "author": [""],
+    "reviewers": ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"],
+}
+REFUSED = "Validation error for question 'package': Try ml_class: class is a keyword of Python."
+
+
+class Terminal(pyte.Screen):
+    """The screen and the keyboard of a person whom `copier copy` asks."""
+
+    def __init__(self, template: Path, folder: Path) -> None:
+        super().__init__(COLUMNS, LINES)
+        self.stream = pyte.Stream(self)
+        self.child = pexpect.spawn(
+            COMMAND,
+            ["copy", str(template), str(folder)],
+            env=environment() | {"TERM": "xterm-256color"},
+            dimensions=(LINES, COLUMNS),
+            encoding="utf-8",
+        )
+        self.child.delaybeforesend = None
+
+    def write_process_input(self, data: str) -> None:
+        """Answer, as terminals do, where the cursor is."""
+        self.child.send(data)
+
+    @property
+    def shown(self) -> list[str]:
+        return [line.strip() for line in self.display if line.strip()]
+
+    def has(self, *wanted: str) -> bool:
+        """Whether these lines stand on the screen, one below the other."""
+        shown = self.shown
+        return any(shown[at : at + len(wanted)] == list(wanted) for at in range(LINES))
+
+    def read(self) -> bool:
+        """Show what comes next; whether more may come."""
+        try:
+            self.stream.feed(self.child.read_nonblocking(65536, timeout=0.1))
+        except pexpect.TIMEOUT:
+            pass
+        except pexpect.EOF:
+            return False
+        return True
+
+    def press(self, keys: str, *wanted: str) -> None:
+        """Press keys, and wait until what they bring is on the screen."""
+        self.child.send(keys)
+        deadline = time.monotonic() + 30
+        while not self.has(*wanted):
+            assert self.read() and time.monotonic() < deadline, "\n".join([f"no {wanted} in:", *self.shown])
+
+    def end(self, keys: str) -> int:
+        """Press the last keys, and return the exit code."""
+        self.child.send(keys)
+        deadline = time.monotonic() + 30
+        while self.read():
+            assert time.monotonic() < deadline, "\n".join(self.shown)
+        self.child.close()
+        assert self.child.exitstatus is not None
+        return int(self.child.exitstatus)
+
+
+@pytest.fixture(scope="module")
+def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without a history, which is copied sooner."""
+    folder = tmp_path_factory.mktemp("plain") / "template"
+    return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+
+
+def asked(name: str) -> str:
+    return f"🎤 {QUESTIONS[name]['help']}"
+
+
+def answers(folder: Path) -> dict[str, str]:
+    written: dict[str, str] = yaml.safe_load((folder / ANSWERS).read_text(encoding="utf-8"))
+    return {name: answer for name, answer in written.items() if not name.startswith("_")}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def converse(template: Path, folder: Path, keys: dict[str, str], exclude: Sequence[str] = ()) -> dict[str, str]:
+    """The answers that are written after these keys and Enter at each question."""
+    pressed = "".join(keys.get(name, "") + ENTER for name in QUESTIONS)
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
+        keyboard.send_text(pressed + INTERRUPT)  # at one question too many, which would wait for ever
+        try:
+            copier.run_copy(str(template), folder, exclude=exclude, quiet=True)
+        except KeyboardInterrupt as error:
+            pytest.fail(f"more is asked than was answered: {error}")
+    return answers(folder)
+
+
+def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
+    terminal = Terminal(template, tmp_path / "p")
+    terminal.press("", asked("project_name"), "Burger Combos")
+    assert terminal.shown[0].startswith(f"{NUMBERS[len(QUESTIONS)]} questions.")
+
+    terminal.press(f"{ERASE}Spice Route", asked("project_name"), "Spice Route")
+    terminal.press(ENTER, asked("package"), "spice_route")
+    terminal.press(f"{ERASE}class", asked("package"), "class")
+    terminal.press(ENTER, REFUSED)
+    assert terminal.has(asked("package"), "class")
+    terminal.press(f"{ERASE}spices", asked("package"), "spices")
+    terminal.press(ENTER, asked("description"), QUESTIONS["description"]["default"])
+    terminal.press(ENTER, asked("author"), QUESTIONS["author"]["default"])
+
+    licences, databases, providers = (list(CHOICES[name]) for name in ("licence", "database", "ci"))
+    terminal.press(ENTER, asked("licence"), "(Use arrow keys)", f"» {licences[0]}", *licences[1:])
+    terminal.press(ENTER, asked("database"), "(Use arrow keys)", f"» {databases[0]}", *databases[1:])
+    terminal.press(DOWN, databases[0], f"» {databases[1]}")
+    terminal.press(ENTER, asked("ci"), "(Use arrow keys)", f"» {providers[0]}", *providers[1:])
+    terminal.press(DOWN, providers[0], f"» {providers[1]}", providers[2])
+    terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
+    order = [line for line in terminal.shown if line.startswith("🎤")]
+    assert order == [asked(name) for name in QUESTIONS if name != "reviewers"]
+
+    assert terminal.end(ENTER) == 0
+    assert f"Spice Route is ready in {tmp_path / 'p'}" in "".join(terminal.display)
+    assert any(line.startswith("make develop ") for line in terminal.shown)
+    assert answers(tmp_path / "p") == {
+        "project_name": "Spice Route",
+        "package": "spices",
+        "description": QUESTIONS["description"]["default"],
+        "author": QUESTIONS["author"]["default"],
+        "licence": "Proprietary",
+        "database": "postgresql",
+        "ci": "none",
+    }
+
+
+def test_whoever_thinks_better_of_it_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
+    terminal = Terminal(template, tmp_path / "p")
+    terminal.press("", asked("project_name"), "Burger Combos")
+    terminal.press(ENTER, asked("package"), "burger_combos")
+    assert terminal.end(INTERRUPT) == 1
+    assert terminal.shown[-3:] == [asked("package"), "burger_combos", "Execution stopped by user"]
+    assert not (tmp_path / "p").exists()
+
+
+def test_enter_at_every_question_takes_the_defaults(
+    template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    assert converse(template, tmp_path / "asked", {}).keys() == QUESTIONS.keys()
+    assert files(tmp_path / "asked") == files(generate(tmp_path / "default").folder)
+
+
+@pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
+def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
+    written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY)
+    values = {name: list(choices.values()) for name, choices in CHOICES.items()}
+    assert written == written | {name: each[steps % len(each)] for name, each in values.items()}
+    assert ("reviewers" in written) == (written["ci"] != "none")
+
+
+def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: Path) -> None:
+    assert WRONG.keys() == {name for name, details in QUESTIONS.items() if "validator" in details}
+    typed = {name: [*wrong, TYPED[name]] for name, wrong in WRONG.items()}
+    keys = {name: ENTER.join(ERASE + text for text in texts) for name, texts in typed.items()}
+    written = converse(plain, tmp_path / "p", keys, QUICKLY)
+    assert written == written | TYPED
+
+
+def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
+    given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()}
+    data = [f"--data={name}={answer}" for name, answer in given.items()]
+    done = sh(COMMAND, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "make develop " in done.stderr
+    assert answers(tmp_path / "p") == given
+    assert given.keys() == QUESTIONS.keys()
+
+
+def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tmp_path: Path) -> None:
+    data = "--data=package=class"
+    done = sh(COMMAND, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"ValueError: {REFUSED}"
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "reason"),
+    [
+        ("project_name", "", "A project needs a name."),
+        ("project_name", "x" * 81, "At most 80 characters"),
+        ("project_name", "a\tb", "without control characters"),
+        ("package", "Burger", "lower-case"),
+        ("description", "a\nb", "without control characters"),
+        ("author", "a\u2028b", "without control characters"),
+        ("licence", "GPL", "'GPL' is not in"),
+        ("reviewers", "ada", "with a blank between"),
+    ],
+)
+def test_a_wrong_answer_is_refused_in_one_line(
+    name: str, answer: str, reason: str, plain: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"^.*'{name}': .*{reason}.*$") as refused:
+        copier.run_copy(str(plain), tmp_path / "p", data={name: answer}, defaults=True, quiet=True)
+    assert not (tmp_path / "p").exists()
+    message = str(refused.value)
+    assert message.isprintable() and len(message) <= COLUMNS  # a terminal shows no more of it
+
+
+def test_few_questions_are_asked() -> None:
+    assert len(QUESTIONS) <= 12
+    assert all("?" in details["help"] for details in QUESTIONS.values())
+
+
+def test_the_introduction_and_each_question_fit_in_their_lines() -> None:
+    introduction = [line for line in COPIER_YML["_message_before_copy"].splitlines() if not line.startswith("{%")]
+    choices = [f" » {label}" for labels in CHOICES.values() for label in labels]
+    shown = [*introduction, *(f"   {details['help']}" for details in QUESTIONS.values()), *choices]
+    assert [line for line in shown if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_choices_of_a_question_stand_in_columns(name: str) -> None:
+    assert len({label.index("– ") for label in CHOICES[name]}) == 1

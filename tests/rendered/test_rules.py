@@ -1,0 +1,43 @@
+"""The template's own rules: kept, and each seen to be broken."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import rules
+from rig import ROOT, VERSION
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    assert f"## {VERSION}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_template_keeps_its_own_rules() -> None:
+    assert list(rules.complaints()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("a.py.jinja", "{% if package %}x = 1{% endif %}\n", "control flow of Jinja"),
+        ("aux.txt", "x\n", "not a legal name on Windows"),
+        ('{{ "a" }}', "x\n", "not a legal name on Windows"),
+        ("empty.md", "\n", "an empty file"),
+        ("crlf.md", "a\r\n", "lines end in LF"),
+        ("plain.md.jinja", "a\n", "nothing is filled in"),
+    ],
+)
+def test_a_broken_rule_is_found(file: str, content: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "template").mkdir()
+    (tmp_path / "template" / file).write_text(content, newline="")
+    (tmp_path / "copier.yml").write_text("package: {type: str}\n")
+    found = list(rules.complaints(tmp_path / "template", tmp_path / "copier.yml"))
+    assert any(complaint in line for line in found), found
+
+
+def test_a_question_that_nothing_uses_is_found(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "template", tmp_path / "template")
+    (tmp_path / "copier.yml").write_text("useless: {type: str}\n")
+    assert list(rules.complaints(tmp_path / "template", tmp_path / "copier.yml")) == [
+        "copier.yml: the answer to useless is used nowhere"
+    ]

@@ -1,0 +1,232 @@
+"""`copier update` as it merges: from each release to the present and on, with the owner's edits, answers and files."""
+
+import re
+import sys
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+
+import copier
+import migrate
+import pytest
+import rig
+from answers import DEFAULTS, PAIRWISE, QUESTIONS, REVIEWERS, SETTINGS, Answers, called
+from lived_in import change, live_in
+from rig import ROOT, VERSION, Project, commit, sh
+
+RELEASES = list(rig.earlier_releases())
+ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/README.md"]  # written once, and never again
+OTHERS: list[Answers] = [
+    {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS},
+    {"ci": "gitlab", "licence": "Apache-2.0"},
+    {"ci": "none", "database": "postgresql"},
+    {},
+]
+PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
+UNTOUCHED: list[tuple[str, Answers]] = [
+    *((release, {}) for release in RELEASES[1:]),
+    *((RELEASES[number % len(RELEASES)], answers) for number, answers in enumerate(PAIRWISE)),
+]
+
+
+def update(project: Project, **answers: str) -> None:
+    """Update as one who trusts the template."""
+    copier.run_update(project.folder, data=answers, overwrite=True, defaults=True, quiet=True, unsafe=True)
+
+
+def files(project: Project) -> dict[str, bytes]:
+    """All files of a project but those that a template writes once."""
+    listed = project.git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    chosen = [name for name in listed if "/ops/" in name or not any(fnmatch(name, pattern) for pattern in ONCE)]
+    return {name: (project.folder / name).read_bytes() for name in chosen if (project.folder / name).exists()}
+
+
+def text(project: Project, name: str) -> str:
+    return (project.folder / name).read_text(encoding="utf-8")
+
+
+def conflicts(project: Project) -> list[str]:
+    """The files with a conflict in them."""
+    return project.git("grep", "--files-with-matches", "^<<<<<<< ").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("release", "answers"), UNTOUCHED, ids=lambda value: value if isinstance(value, str) else called(value)
+)
+def test_an_untouched_project_becomes_what_a_new_one_is(
+    release: str, answers: Answers, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine, fresh = generate(tmp_path / "mine", release=release, **answers), generate(tmp_path / "fresh", **answers)
+    commit(mine.folder, "mine")
+    commit(fresh.folder, "fresh")
+    update(mine, **answers)
+    assert files(mine) == files(fresh)
+
+
+def test_other_answers_are_taken_and_taken_back(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    commit(mine.folder, "begun")
+    for number, answers in enumerate(OTHERS):
+        update(mine, **(PLAIN | answers))
+        fresh = generate(tmp_path / str(number), **answers)
+        commit(fresh.folder, "fresh")
+        assert files(mine) == files(fresh)
+        commit(mine.folder, str(number))
+    chosen = {(name, value) for answers in OTHERS for name, value in (DEFAULTS | answers).items()}
+    assert {
+        (name, value) for name, question in QUESTIONS.items() for value in question.get("choices", {}).values()
+    } <= chosen
+
+
+@pytest.mark.parametrize("release", [*RELEASES, VERSION])
+def test_what_was_edited_stays_and_what_is_new_comes(
+    release: str, template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release=release, licence="MIT")
+    live_in(mine)
+    change(mine, "LICENSE", "Permission", "Ours. Permission")
+    commit(mine.folder, "lived-in")
+    own = {name: text(mine, name) for name in mine.git("ls-files", "src/*/*.py", "tests").splitlines()}
+    if release != VERSION:
+        update(mine)
+        commit(mine.folder, "present")
+
+    def improve(folder: Path) -> None:
+        for name in ("Makefile.jinja", "production/settings.toml.jinja", "src/{{ package }}/ops/progress.py"):
+            file = folder / "template" / name
+            file.write_text(f"# Newer.\n{file.read_text()}")
+        workflow = folder / "template/{% if ci == 'github' %}.github{% endif %}/workflows/check.yml"
+        workflow.write_text(f"# Newer.\n{workflow.read_text()}".replace("timeout-minutes: 30", "timeout-minutes: 31"))
+
+    rig.follow(mine, rig.next_release(template, tmp_path / "template", improve))
+    commit(mine.folder, "following")
+    assert conflicts(mine) == []
+    update(mine)
+    for name, mines in own.items():
+        if "/ops/" not in name:
+            assert text(mine, name) == mines, name
+    assert not (mine.folder / "explore").exists()
+    assert not (mine.folder / f"src/{mine.package}/evaluate.py").exists()
+    assert "top_k = 3" in text(mine, "develop/settings.toml")
+    assert "holdout_days = 14" in text(mine, "production/settings.toml")
+    assert "\nmine: ## a verb of our own\n" in text(mine, "Makefile")
+    assert '\n    "tzdata",\n' in text(mine, "pyproject.toml")
+    assert "Ours. Permission" in text(mine, "LICENSE")
+    for name in ("Makefile", "production/settings.toml", f"src/{mine.package}/ops/progress.py"):
+        assert text(mine, name).startswith("# Newer.\n"), name
+    workflow = text(mine, ".github/workflows/check.yml")
+    assert workflow.startswith("# Newer.\n")
+    both = "timeout-minutes: 45" in workflow  # a line that both have changed, where the owner's release had it
+    assert both == (release >= "0.4.0")
+    assert conflicts(mine) == ([".github/workflows/check.yml"] if both else [])
+
+
+def test_an_update_without_anything_new_does_nothing(
+    template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release=RELEASES[-1])
+    live_in(mine)
+    commit(mine.folder, "lived-in")
+    update(mine)
+    commit(mine.folder, "updated")
+    update(mine)
+    assert mine.git("status", "--porcelain") == ""
+
+
+def test_trust_is_asked_for_only_where_a_migration_is_crossed(
+    template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release="0.4.0")
+    commit(mine.folder, "mine")
+    asked = sh(sys.executable, "-m", "copier", "update", "--defaults", cwd=mine.folder)
+    assert asked.returncode == 4
+    assert "--trust" in asked.stderr
+    assert mine.git("status", "--porcelain") == ""
+    update(mine)
+    commit(mine.folder, "updated")
+    rig.follow(
+        mine, rig.next_release(template, tmp_path / "template", rig.append("template/Makefile.jinja", "# Newer.\n"))
+    )
+    commit(mine.folder, "following")
+    copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True)
+    assert text(mine, "Makefile").endswith("# Newer.\n")
+
+
+def test_merging_what_was_left_alone_before_can_be_done_again(
+    generate: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = generate(tmp_path / "mine", release="0.1.0", licence="MIT")
+    live_in(mine)
+    commit(mine.folder, "lived-in")
+    update(mine, database="postgresql")
+    names = ["LICENSE", *(f"{stage}/settings.toml" for stage in ("explore", "develop", "production"))]
+    once = files(mine)
+    assert "top_k = 3" in text(mine, "develop/settings.toml")
+    assert "app@database/develop" in text(mine, "develop/settings.toml")
+    assert "[alert]" in text(mine, "develop/settings.toml")
+    monkeypatch.chdir(mine.folder)
+    migrate.merge(*names)
+    assert files(mine) == once
+    commit(mine.folder, "updated")
+    migrate.merge(*names)
+    assert mine.git("status", "--porcelain") == ""
+
+
+def test_settings_that_both_changed_are_a_conflict_of_those_lines(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release="0.4.0")
+    change(mine, "develop/settings.toml", 'url = "sqlite', 'url = "postgresql://ours/shop" # sqlite')
+    commit(mine.folder, "mine")
+    update(mine, database="postgresql")
+    assert conflicts(mine) == ["develop/settings.toml"]
+    found = re.findall(
+        r"<<<<<<< before updating\n(.*)\n=======\n(.*)\n>>>>>>> after", text(mine, "develop/settings.toml")
+    )
+    assert [(ours[:21], theirs[:21]) for ours, theirs in found] == [('url = "postgresql://o', 'url = "postgresql://a')]
+    assert "UU develop/settings.toml" in mine.git("status", "--porcelain")
+
+
+@pytest.mark.parametrize("migrates", [True, False])
+def test_a_file_that_is_renamed_keeps_what_was_edited_in_it(
+    migrates: bool, template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    """With the migration that the rules ask for; without it Copier deletes the file, edit and all."""
+
+    def rename(folder: Path) -> None:
+        script = (folder / "template/develop/check.sh").rename(folder / "template/develop/gate.sh")
+        script.write_text(script.read_text() + "# Newer.\n")
+        if migrates:
+            call = '["{{ _copier_python }}", "{{ _copier_conf.src_path }}/hooks/migrate.py"'
+            entry = f"  - version: 99.0.0\n    command: {call}, develop/check.sh=develop/gate.sh]\n"
+            questions = folder / "copier.yml"
+            questions.write_text(questions.read_text().replace("_migrations:\n", f"_migrations:\n{entry}"))
+
+    mine = generate(tmp_path / "mine")
+    change(mine, "develop/check.sh", "#!/bin/sh\n", "#!/bin/sh\n# Ours.\n")
+    rig.follow(mine, rig.next_release(template, tmp_path / "template", rename))
+    commit(mine.folder, "mine")
+    update(mine)
+    renamed = text(mine, "develop/gate.sh")
+    assert renamed.endswith("# Newer.\n")
+    assert renamed.startswith("#!/bin/sh\n# Ours.\n") == migrates
+    assert not (mine.folder / "develop/check.sh").exists()
+    assert conflicts(mine) == []
+
+
+def paths(revision: str) -> set[str]:
+    """What a release could write, by path, its conditions left out."""
+    listed = sh("git", "ls-tree", "-r", "--name-only", revision, "template/", cwd=ROOT).stdout.splitlines()
+    return {re.sub(r"\{% .*? %\}|\.jinja$|^template/", "", name) for name in listed}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_nothing_that_a_release_wrote_is_gone_without_a_migration(release: str) -> None:
+    present = {re.sub(r"\{% .*? %\}|\.jinja$", "", p.relative_to(ROOT / "template").as_posix()) for p in written()}
+    merged = {name for migration in SETTINGS["_migrations"] for name in migration["command"][2:]}
+    moved = {name.partition("=")[0] for name in merged if "=" in name}
+    assert paths(rig.earlier_releases()[release]) - present - moved == set()
+
+
+def written() -> list[Path]:
+    return [path for path in (ROOT / "template").rglob("*") if path.is_file()]

@@ -1,0 +1,36 @@
+"""A project that was lived in, after `copier update` from each release: set up, committed, checked and run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import copier
+import pytest
+import rig
+from lived_in import live_in
+from rig import Project
+
+RELEASES = list(rig.earlier_releases())
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_it_works_as_before_and_with_what_is_new(
+    release: str, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release=release)
+    live_in(mine)
+    mine.make("setup")
+    mine.git("add", "--all")
+    mine.git("commit", "--quiet", "--no-verify", "--message", "Ours")
+    mine.make("develop")
+    copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True, unsafe=True)
+    mine.make("setup")
+    mine.git("add", "--all")
+    committed = mine.run("git", "commit", "--message", "Update from the template")
+    assert committed.returncode == 0, committed.stdout + committed.stderr
+    assert "passed" in mine.make("check")
+    moved = release == "0.1.0"  # since then each branch has a database of its own, which the settings say
+    assert ("1 commit behind HEAD" in mine.make("status", "STAGE=develop")) != moved
+    shown = mine.make("develop")
+    assert "item_4" not in shown
+    assert "celebrate" in mine.make("logs")
+    assert mine.make("mine") == "mine\n"
