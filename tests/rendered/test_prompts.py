@@ -1,30 +1,24 @@
 """How the template asks: a person at a terminal, each key and each answer, and answers given on the command line."""
 
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import copier
-import pexpect
-import pyte
 import pytest
 import yaml
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
-from rig import ROOT, Project, environment, sh
+from rig import ROOT, Project, sh
+from terminal import COLUMNS, COPIER, DOWN, ENTER, ERASE, INTERRUPT, Terminal
 
 COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = {name: details for name, details in COPIER_YML.items() if not name.startswith("_")}
 CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
-COMMAND = str(ROOT / ".venv/bin/copier")
 ANSWERS = ".copier-answers.yml"
 QUICKLY = ["*", f"!{ANSWERS}"]  # nothing but the answers is written
 NUMBERS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"]
-
-COLUMNS, LINES = 100, 40
-ENTER, DOWN, ERASE, INTERRUPT = "\r", "\x1b[B", "\x15", "\x03"
 
 TYPED = {
     "project_name": "Die größte Küche",
@@ -41,62 +35,6 @@ WRONG = {
     "reviewers": ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"],
 }
 REFUSED = "Validation error for question 'package': Try ml_class: class is a keyword of Python."
-
-
-class Terminal(pyte.Screen):
-    """The screen and the keyboard of a person whom `copier copy` asks."""
-
-    def __init__(self, template: Path, folder: Path) -> None:
-        super().__init__(COLUMNS, LINES)
-        self.stream = pyte.Stream(self)
-        self.child = pexpect.spawn(
-            COMMAND,
-            ["copy", str(template), str(folder)],
-            env=environment() | {"TERM": "xterm-256color"},
-            dimensions=(LINES, COLUMNS),
-            encoding="utf-8",
-        )
-        self.child.delaybeforesend = None
-
-    def write_process_input(self, data: str) -> None:
-        """Answer, as terminals do, where the cursor is."""
-        self.child.send(data)
-
-    @property
-    def shown(self) -> list[str]:
-        return [line.strip() for line in self.display if line.strip()]
-
-    def has(self, *wanted: str) -> bool:
-        """Whether these lines stand on the screen, one below the other."""
-        shown = self.shown
-        return any(shown[at : at + len(wanted)] == list(wanted) for at in range(LINES))
-
-    def read(self) -> bool:
-        """Show what comes next; whether more may come."""
-        try:
-            self.stream.feed(self.child.read_nonblocking(65536, timeout=0.1))
-        except pexpect.TIMEOUT:
-            pass
-        except pexpect.EOF:
-            return False
-        return True
-
-    def press(self, keys: str, *wanted: str) -> None:
-        """Press keys, and wait until what they bring is on the screen."""
-        self.child.send(keys)
-        deadline = time.monotonic() + 30
-        while not self.has(*wanted):
-            assert self.read() and time.monotonic() < deadline, "\n".join([f"no {wanted} in:", *self.shown])
-
-    def end(self, keys: str) -> int:
-        """Press the last keys, and return the exit code."""
-        self.child.send(keys)
-        deadline = time.monotonic() + 30
-        while self.read():
-            assert time.monotonic() < deadline, "\n".join(self.shown)
-        self.child.close()
-        assert self.child.exitstatus is not None
-        return int(self.child.exitstatus)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +70,7 @@ def converse(template: Path, folder: Path, keys: dict[str, str], exclude: Sequen
 
 
 def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
-    terminal = Terminal(template, tmp_path / "p")
+    terminal = Terminal("copy", str(template), str(tmp_path / "p"))
     terminal.press("", asked("project_name"), "Burger Combos")
     assert terminal.shown[0].startswith(f"{NUMBERS[len(QUESTIONS)]} questions.")
 
@@ -170,7 +108,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
 
 
 def test_whoever_thinks_better_of_it_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
-    terminal = Terminal(template, tmp_path / "p")
+    terminal = Terminal("copy", str(template), str(tmp_path / "p"))
     terminal.press("", asked("project_name"), "Burger Combos")
     terminal.press(ENTER, asked("package"), "burger_combos")
     assert terminal.end(INTERRUPT) == 1
@@ -204,7 +142,7 @@ def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: P
 def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
     given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()}
     data = [f"--data={name}={answer}" for name, answer in given.items()]
-    done = sh(COMMAND, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    done = sh(COPIER, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "make develop " in done.stderr
     assert answers(tmp_path / "p") == given
@@ -213,7 +151,7 @@ def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path:
 
 def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tmp_path: Path) -> None:
     data = "--data=package=class"
-    done = sh(COMMAND, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    done = sh(COPIER, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"ValueError: {REFUSED}"
     assert not (tmp_path / "p").exists()
