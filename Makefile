@@ -21,8 +21,11 @@ demo: $(READY) ## generate a project with the defaults and run it
 	    "    make explore     a first look at the orders" "    make check       format, lint, types, tests" \
 	    "    make             all the verbs"
 
-test: $(READY) ## all tests; generated projects are really installed, run and tested
-	pytest -n 2 --dist worksteal -m "not alone"
+quick: $(READY) ## the tests of what is written, in less than a minute
+	pytest -n 2 tests/rendered
+
+test: $(READY) ## all tests; generated projects are really installed, updated, run and deployed
+	pytest -n 4 --dist worksteal -m "not alone"
 	pytest -m alone
 
 check: $(READY) ## format, lint, types and the template's own rules
@@ -60,5 +63,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo test check bench pins release
+.PHONY: help demo quick test check bench pins release
 .DEFAULT_GOAL := help

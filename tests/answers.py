@@ -16,7 +16,7 @@ DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()}
 
 # Words that other templates stumble over.
 ODD = {
-    "project_name": """The "Größte" Küche's \\ combos {{ 1 }} #1 & 汉堡 🍔""",
+    "project_name": """The "Größte" Küche's \\ combos {{ 1 }} #1 & 汉堡 🍔 $HOME `date`""",
     "description": """It's "good" \\ {{ nothing }} {% for %} for Ünal's customers.""",
     "author": """Jörg "Joe" O'Neill \\ Söhne""",
 }

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,6 +124,7 @@ class Workflow(WorkflowFile):
         environments: dict[str, Environment] | None = None,
         inputs: dict[str, str] | None = None,
         place: Path | None = None,
+        passed: Collection[str] = (),
     ) -> Results:
         """Run all jobs, one after the other, on a commit of the repository in `folder`, which stays as it is.
 
@@ -131,13 +132,14 @@ class Workflow(WorkflowFile):
         `uses` are the stand-ins by the action's name without its version; that of actions/checkout is there already.
         All jobs have their folders, each new, at the same path. With `place` it is `place`/work, so that several runs
         can share it, and what the jobs pushed stays in `place`/origin.git. If the event starts nothing, no job runs.
+        Jobs of `passed` are taken for good ones without outputs, and not run.
         """
         with at(self.file.name), tempfile.TemporaryDirectory(prefix="actions", ignore_cleanup_errors=True) as own:
             if unknown := self.actions() - (uses or {}).keys() - {CHECKOUT}:
                 raise WorkflowError(f"no stand-in for {', '.join(sorted(unknown))}")
             if not self.starts_on(event):
                 return Results()
-            run = _Run(self, place or Path(own), env)
+            run = _Run(self, place or Path(own), env, passed)
             run.begin(folder, event, self.inputs(event.name, inputs or {}))
             run.allow(uses or {}, Environment(variables or {}, secrets or {}), environments or {})
             return run.all()
@@ -146,8 +148,9 @@ class Workflow(WorkflowFile):
 class _Run:
     """A run of a workflow, on a copy of the repository as GitHub has it."""
 
-    def __init__(self, workflow: Workflow, place: Path, env: dict[str, str]) -> None:
+    def __init__(self, workflow: Workflow, place: Path, env: dict[str, str], passed: Collection[str]) -> None:
         self.workflow = workflow
+        self.passed = passed
         self.place = place
         self.env = {key: each for key, each in env.items() if not key.startswith(("GITHUB_", "RUNNER_", "ACTIONS_"))}
         self.origin = place / "origin.git"
@@ -234,6 +237,9 @@ class _Run:
         calls = "uses" in job
         declared = (workflow.called(key).on["workflow_call"] or {}) if calls else job
         empty = dict.fromkeys(declared.get("outputs", {}), "")
+        if key in self.passed:
+            self.ended[key] = {"result": "success", "outputs": empty}
+            return {}
         if not condition(job.get("if"), Scope(contexts, _status(before <= {"success"}, "failure" in before))):
             self.ended[key] = {"result": "skipped", "outputs": empty}
             return {key: JobResult(key, "skipped")}
@@ -248,7 +254,7 @@ class _Run:
     def _called(self, key: str, contexts: dict[str, Value]) -> tuple[dict[str, JobResult], Outputs]:
         job, called = self.workflow.jobs[key], self.workflow.called(key)
         run = copy.copy(self)
-        run.workflow, run.ended = called, {}
+        run.workflow, run.ended, run.passed = called, {}, ()
         given = called.inputs("workflow_call", _texts(job.get("with"), Scope(contexts, {})))
         run.contexts = self.contexts | {"inputs": Open(given)}
         if job.get("secrets") != "inherit":

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ def inspected(image: str) -> dict[str, Any]:
     return found[0]
 
 
+def image_names() -> list[str]:
+    """All images by name and tag."""
+    for _ in range(3):
+        with suppress(AssertionError):  # an image that somebody removes at this moment makes the whole list fail
+            return docker("images", "--format={{.Repository}}:{{.Tag}}").split()
+    return docker("images", "--format={{.Repository}}:{{.Tag}}").split()
+
+
 def build(project: Project, target: str = "runtime", *options: str) -> str:
     """The id of the image that the project's Dockerfile makes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +43,9 @@ def belongings(project: Project) -> list[str]:
     """The names of all containers, volumes, networks and images of the project's folder and branch."""
     slug = project.run("sh", "-c", "pwd -P | cksum | cut -d ' ' -f 1").stdout.strip()
     slug = f"{project.git('symbolic-ref', '--short', 'HEAD')}-{slug}"
-    lists = [["ps", "--all"], ["volume", "ls"], ["network", "ls"], ["images"]]
-    forms = ["{{.Names}}", "{{.Name}}", "{{.Name}}", "{{.Repository}}:{{.Tag}}"]
-    names = [name for what, form in zip(lists, forms, strict=True) for name in docker(*what, "--format", form).split()]
-    return [name for name in names if slug in name]
+    lists = [
+        ["ps", "--all", "--format={{.Names}}"],
+        *([what, "ls", "--format={{.Name}}"] for what in ("volume", "network")),
+    ]
+    names = [name for what in lists for name in docker(*what).split()]
+    return [name for name in [*names, *image_names()] if slug in name]

@@ -70,8 +70,11 @@ def opened(containers: None, generate: Callable[..., Project]) -> Iterator[Calla
                 docker("rm", "--force", container)
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("root", [False, True], ids=["another user", "root"])
+@pytest.mark.parametrize(
+    ("database", "root"),
+    [("sqlite", True), ("postgresql", False)],
+    ids=["sqlite, by root", "postgresql, by another user"],
+)
 @pytest.mark.docker
 def test_it_opens_straight_after_copying_and_works(
     database: str, root: bool, opened: Callable[[str, bool], Devcontainer]

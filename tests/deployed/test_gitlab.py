@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import rig
 import yaml
-from containers.docker import docker
+from containers.docker import docker, image_names
 from gitlab import ORIGIN, Pipelines, idle, running
 from production import Production
 from rig import ROOT, Project, sh
@@ -95,7 +95,7 @@ def test_a_merge_request_has_a_develop_of_its_own_until_it_is_closed(run: Pipeli
         assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if preview.name in name]
     finally:
         project.run("make", "clean", "STAGE=develop", "CI=1")
-        names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
+        names = image_names()
         if mine := [name for name in names if branch in name or name.startswith(run.registry)]:
             docker("image", "rm", "--force", *mine)
 

@@ -9,6 +9,7 @@ import pytest
 import rig
 from containers.docker import belongings
 from listener import until
+from lived_in import change
 from production import Production
 from rig import VERSION, Project
 
@@ -19,6 +20,7 @@ RELEASES = list(rig.earlier_releases())
 @pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
 def test_it_runs_in_its_image_and_is_deployed(release: str, generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = replace(generate(tmp_path / "mine", release=release), containers=True)
+    change(mine, "production/settings.toml", "customers = 20_000", "customers = 500")
     mine.make("develop")
     mine.git("add", "--all")
     mine.git("commit", "--quiet", "--no-verify", "--message", "Before")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from rig import GIT_IDENTITY, Project, environment, sh
 
 
@@ -202,15 +201,6 @@ def test_upgrade_moves_the_day_on(generate: Callable[..., Project], tmp_path: Pa
     assert 'exclude-newer = "2026-11-01' in (mine.folder / "uv.lock").read_text()
     mine.make("upgrade")
     assert f'exclude-newer = "{datetime.now(UTC):%Y-%m-%d}' in (mine.folder / "uv.lock").read_text()
-
-
-@pytest.mark.parametrize(
-    "name", ['The "Größte" Küche\'s combos', "汉堡 {{ x }} 🍔", "a\\b $HOME `date`"], ids=["quotes", "scripts", "shell"]
-)
-def test_odd_names_give_a_working_project(name: str, generate: Callable[..., Project], tmp_path: Path) -> None:
-    mine = generate(tmp_path / "a folder", project_name=name, description=name, author=name, licence="MIT")
-    assert "passed" in mine.make("check")
-    assert "customers for" in mine.make("develop")
 
 
 def test_a_moved_project_is_set_up_anew(generate: Callable[..., Project], tmp_path: Path) -> None:

@@ -331,6 +331,18 @@ def test_outputs_across_jobs(run: Callable[..., Results]) -> None:
     assert done["last"].output == "shop:1 skipped[]\n"
 
 
+def test_a_job_that_is_taken_for_passed_is_not_run(run: Callable[..., Results]) -> None:
+    done = run(
+        """
+  bad: {runs-on: x, outputs: {a: b}, steps: [{run: exit 1}]}
+  after: {runs-on: x, needs: bad, steps: [{run: "echo ${{ needs.bad.result }}[${{ needs.bad.outputs.a }}]"}]}
+""",
+        passed=["bad"],
+    )
+    assert [*done] == ["after"]
+    assert done["after"].output == "success[]\n"
+
+
 def test_needs(run: Callable[..., Results]) -> None:
     def job(name: str, needs: str, more: str = "", steps: str = "[{run: 'true'}]") -> str:
         return f"  {name}: {{runs-on: x, needs: {needs}, steps: {steps}, {more}}}\n"
