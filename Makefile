@@ -6,7 +6,7 @@ SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh temp
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## generate a project with the defaults and run it
 	@if [ -d $(DEMO) ]; then \
@@ -24,8 +24,8 @@ demo: $(READY) ## generate a project with the defaults and run it
 quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
-test: $(READY) ## all tests; generated projects are really installed, updated, run and deployed
-	pytest -n 4 --dist worksteal -m "not alone"
+test: quick ## all tests; generated projects are really installed, updated, run and deployed
+	pytest -n 4 --dist worksteal -m "not alone" tests/updated tests/installed tests/deployed
 	pytest -m alone
 
 check: $(READY) ## format, lint, types and the template's own rules
@@ -38,6 +38,12 @@ check: $(READY) ## format, lint, types and the template's own rules
 
 bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 	python bench
+
+example: $(READY) ## the default project as it is generated, into example/
+	python docs/example.py
+
+pictures: $(READY) ## those of the README, into docs/pictures/; needs chromium
+	python docs/pictures.py
 
 pins: $(READY) ## newer versions in requirements.txt
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev --generate-hashes \
@@ -63,5 +69,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test check bench pins release
+.PHONY: help demo quick test check bench example pictures pins release
 .DEFAULT_GOAL := help

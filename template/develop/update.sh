@@ -11,6 +11,10 @@ copier() { sh develop/uv.sh tool run --quiet --from 'copier>=9.11' copier "$@"; 
 }
 news=$(copier check-update --output-format json)
 case $news in *'"update_available": true'*) ;; *) echo "update: this is the newest release" && exit ;; esac
-copier update --defaults --conflict inline
+code=0
+copier update --defaults --conflict inline ${TRUST:+--trust} || code=$?
+[ "$code" != 4 ] || # Copier's own: it would run a program of the template's, and is not told to trust it
+    echo "update: look at hooks/migrate.py of the template, which this update runs, then make update TRUST=1" >&2
+[ "$code" = 0 ] || exit "$code"
 sh develop/setup.sh
 ! left=$(git grep -l '^<<<<<<< ') || printf '%s\n' "update: to be resolved, between <<<<<<< and >>>>>>>:" "$left"

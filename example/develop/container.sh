@@ -1,0 +1,121 @@
+#!/bin/sh
+# The develop stage in containers, which are this folder's and this branch's own.
+#   container.sh run       the pipeline in production's image, or in the locked environment where that cannot be
+#   container.sh inside    a command, or a shell, in the devcontainer's image on this folder, without an editor
+#   container.sh look …    the command line here, on the database in its container
+#   container.sh clean     removes this branch's containers, images, volumes and results
+set -eu
+cd "$(dirname "$0")/.."
+stage=develop
+# shellcheck source=template/develop/image.sh
+. develop/image.sh
+compose=develop/compose.yaml
+slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
+name=$project-$slug
+database=$name-database-1
+made=var/develop/$branch
+folder=$(pwd | sed 's/"/""/g')
+
+# Why nothing can run in containers here, and exit code 0; otherwise what the engine says of itself.
+obstacle() {
+    if engine=$(no_engine); then
+        echo "$engine"
+    elif case $(docker context inspect --format '{{.Endpoints.docker.Host}}') in
+    unix:* | npipe:* | tcp://docker:*) false ;; # the last is a service beside CI's job, which shares its folder
+    esac then
+        echo "the container engine is on another machine"
+    else
+        echo "$engine"
+        return 1
+    fi
+}
+
+run() {
+    if why=$(obstacle) || { [ ! -f Dockerfile ] && why="no Dockerfile here"; }; then
+        say "$why: in the locked environment of $venv"
+        [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
+            say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
+        [ -x "$command" ] || sh develop/setup.sh
+        exec "$command" run --stage develop
+    fi
+    if [ -n "${IMAGE:-}" ]; then
+        say "in $IMAGE"
+        given
+    else
+        say "in production's image, built from $commit"
+        build runtime --tag "$project:$slug"
+        mkdir -p "$made"
+        echo "$image" >>"$made/images"
+    fi
+    mkdir -p var
+    set -- --name "$name-run-$$" --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+        --mount "type=bind,\"source=$folder/var\",target=/app/var" \
+        --env "${prefix}_BRANCH=$branch" --env "${prefix}_IMAGE=$image"
+    [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$folder/data\",target=/app/data,readonly"
+    for variable in $(variables); do
+        set -- "$@" --env "$variable"
+    done
+    if [ -f $compose ]; then
+        docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database || {
+            docker logs --tail 5 "$database" >&2
+            fail "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
+        }
+        set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
+        say "the database runs on as container $database, until make clean"
+    fi
+    here "$@" "$image" run --stage develop
+}
+
+inside() {
+    if why=$(obstacle); then
+        [ "$venv" != /opt/venv ] || exec sh -c "${DO:-bash}" # it is there already
+        fail "$why: the devcontainer's image needs one"
+    fi
+    build dev --tag "$project:dev-$slug"
+    here --workdir "/workspaces/$project" --mount "type=bind,\"source=$folder\",target=/workspaces/$project" \
+        --env HOME=/tmp --env CI --env "${prefix}_BRANCH=$branch" "$image" sh -c "${DO:-bash}"
+}
+
+# docker run, as whoever is here, so that what it writes to this folder is theirs.
+here() {
+    case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
+    ! { [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; } || set -- --interactive --tty "$@"
+    exec docker run --rm --init --user "$user" --security-opt label=disable "$@"
+}
+
+# The URL is the same as in the containers; libpq takes the rest from the environment.
+look() {
+    if ! why=$(obstacle) && [ -z "$(printenv "${prefix}_DATABASE__URL")" ]; then
+        port=$(docker port "$database" 5432/tcp 2>/dev/null) || {
+            say "no database runs on this branch: make develop starts it"
+            [ "$1" = status ] || exit 1
+            case " $* " in *" --deployed "*) exec "$command" "$@" --deployed-only ;; esac
+            exit
+        }
+        PGPASSWORD=$(docker exec "$database" cat /run/secrets/PGPASSWORD)
+        export PGHOSTADDR="${port%:*}" PGPORT="${port##*:}" PGPASSWORD
+    fi
+    exec "$command" "$@"
+}
+
+clean() {
+    if why=$(obstacle); then
+        say "$why: no containers to remove"
+    else
+        for container in $(docker ps --quiet --filter "name=^$name-run-"); do
+            docker rm --force "$container" >/dev/null
+        done
+        [ ! -f $compose ] || docker compose --project-name "$name" --file $compose --progress quiet down --volumes
+        docker image rm "$project:$slug" "$project:dev-$slug" >/dev/null 2>&1 || true
+        sort -u "$made/images" 2>/dev/null | while read -r image; do
+            case $(docker image inspect --format '{{len .RepoTags}}' "$image" 2>/dev/null) in
+            0) docker image rm "$image" >/dev/null 2>&1 || true ;; # one that another container runs stays
+            esac
+        done
+        say "removed the containers, images and volumes of $name"
+    fi
+    rm -rf "$made"
+    say "removed $made"
+}
+
+"$@"

@@ -1,0 +1,5 @@
+#!/bin/sh
+# A tool of the locked environment: the image's in the devcontainer, .venv elsewhere.
+tool=$1
+shift
+exec "${UV_PROJECT_ENVIRONMENT:-.venv}/bin/$tool" "$@"

@@ -1,0 +1,16 @@
+#!/bin/sh
+# uv: the one on the PATH, or one of the project's own from PyPI.
+set -eu
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    uv=$(dirname "$0")/../.venv-uv/bin/uv
+    if [ ! -x "$uv" ]; then
+        echo "uv: not installed here: a copy of it into .venv-uv" >&2
+        python3 -m venv "${uv%/bin/uv}" || {
+            echo "uv: this Python cannot make environments: install uv, or Debian's python3-venv" >&2
+            exit 1
+        }
+        "${uv%uv}python" -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+    fi
+fi
+exec "$uv" "$@"

@@ -1,0 +1,190 @@
+#!/bin/sh
+# Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
+#   deploy.sh deploy      the commit that is checked out, once it has passed the gates
+#   deploy.sh rollback    the version before, or TO=COMMIT
+#   deploy.sh remove      the stage and all its data; production where SURE= says so
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=template/production/host.sh
+. production/host.sh
+# shellcheck source=template/production/candidate.sh
+. production/candidate.sh
+by=${DEPLOYED_BY:-$(git config user.name || id -un)}
+
+deploy() {
+    case $commit in
+    unknown | uncommitted) fail "no commit, and so nothing that could be deployed: git commit" ;;
+    *-dirty)
+        [ "${DIRTY:-}" = 1 ] ||
+            fail "there are changes that no commit holds: git commit, or DIRTY=1 make deploy, which stamps them $commit"
+        ;;
+    esac
+    ! overtaken || return 0
+    choose
+    if [ "$(docker container inspect --format '{{.Image}} {{.State.Running}}' "$name" 2>/dev/null)" = "$image true" ]; then
+        secrets
+        say "$commit is deployed already, as $image: nothing to do"
+    else
+        start_database
+        secrets
+        gates
+        push
+        promote deploy
+        say "deployed $commit as $reference"
+    fi
+    first_run
+    say "make status, make logs STAGE=$stage, make results STAGE=$stage tell the rest; make rollback undoes it"
+}
+
+# With WAIT, a number of minutes: until the version in charge has done the day's work.
+first_run() {
+    [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
+}
+
+# Whether CI comes with a commit that the one in charge was made from: then others were quicker.
+overtaken() {
+    [ -n "${CI:-}" ] || return 1
+    running=$(docker container inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$name" 2>/dev/null) || return 1
+    [ "$running" != "$commit" ] && git merge-base --is-ancestor "$commit" "$running" 2>/dev/null || return 1
+    say "$running is deployed already, which is newer than $commit: nothing to do"
+}
+
+rollback() {
+    docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
+    found=$(there previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
+    reference=${found% *}
+    docker image inspect "$reference" >/dev/null 2>&1 || docker pull --quiet "$reference" >/dev/null ||
+        fail "the image $reference is neither here nor to be had: nothing was rolled back"
+    image=$reference
+    promote rollback
+    first_run
+    say "rolled back to ${found#* } as $reference"
+}
+
+remove() {
+    [ "$stage" = develop ] || [ "${SURE:-}" = "$name" ] ||
+        fail "SURE=$name would remove the schedule, every run and every row of production on branch $branch, for good"
+    docker rm --force "$name" "$name-next" >/dev/null 2>&1 || true
+    [ ! -f production/compose.yaml ] || compose down --volumes
+    for volume in var secrets; do
+        docker volume rm "${name}_$volume" >/dev/null 2>&1 || true
+    done
+    say "removed $name with all its data; its images stay, as $project:$stage-$branch-…"
+}
+
+# Secrets go where only the stage's containers look, never on a command line: each file of production/secrets/, this
+# package's settings among the environment variables, and CI's SETTINGS, a line for each, as DATABASE__URL=…. What was
+# put there earlier stays.
+secrets() {
+    given=$(mktemp -d)
+    for file in "$stage"/secrets/*; do
+        [ ! -f "$file" ] || cp "$file" "$given/"
+    done
+    for variable in $(variables); do
+        printenv "$variable" >"$given/$(echo "$variable" | tr '[:lower:]' '[:upper:]')"
+    done
+    printf '%s\n' "${SETTINGS:-}" | while IFS='=' read -r key value; do
+        case $key in
+        "") ;;
+        *[!A-Z0-9_]*) fail "SETTINGS: $key is no setting's name, as DATABASE__URL is" ;;
+        *) printf '%s\n' "$value" >"$given/${prefix}_$key" ;;
+        esac
+    done
+    names=$(ls "$given")
+    if [ -n "$names" ]; then
+        # shellcheck disable=SC2016,SC2086
+        tar -C "$given" -cf - $names | docker run --rm --interactive --network none --user 0:0 --entrypoint sh \
+            --mount "type=volume,source=${name}_secrets,target=/run/secrets" "$image" \
+            -c 'cd /run/secrets && tar -xf - && chown 1000:1000 "$@" && chmod 400 "$@"' sh $names
+        say "secrets, as files in volume ${name}_secrets: $(echo "$names" | tr '\n' ' ')"
+    fi
+    rm -r "$given"
+}
+
+# The database beside production, where there is one and no other is named.
+start_database() {
+    [ -f production/compose.yaml ] || return 0
+    [ -z "$(printenv "${prefix}_DATABASE__URL")" ] || return 0
+    [ ! -f "$stage/secrets/${prefix}_DATABASE__URL" ] || return 0
+    case ${SETTINGS:-} in *DATABASE__URL=*) return 0 ;; esac
+    if docker volume inspect "${name}_secrets" >/dev/null 2>&1; then
+        ! docker run --rm --network none --entrypoint test --mount "type=volume,source=${name}_secrets,target=/run/secrets" \
+            "$image" -e "/run/secrets/${prefix}_DATABASE__URL" || return 0
+    fi
+    if ! docker container inspect "$database" >/dev/null 2>&1; then
+        compose create database
+        compose cp develop/seed.sql database:/docker-entrypoint-initdb.d/seed.sql
+    fi
+    compose up --detach --wait database || {
+        docker logs --tail 5 "$database" >&2
+        fail "the database did not start: nothing was deployed"
+    }
+    say "the database: container $database"
+}
+
+gates() {
+    say "the gates, in $image"
+    examine test
+    passed=yes
+    docker run --rm --init --network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+        "$examiner" || passed=
+    docker image rm "$examiner" >/dev/null 2>&1 || true
+    [ -n "$passed" ] || fail "the unit tests refuse $commit: nothing was deployed"
+    confined run --rm "$image" gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
+}
+
+# Everything before the line that promotes, the old version is in charge; from then on, the new one. Whoever is stopped
+# in between leaves a container that takes no part, and that the next deployment removes.
+promote() {
+    alone
+    tidy
+    docker rm --force "$name-next" >/dev/null 2>&1 || true
+    confined run --detach --name "$name-next" --restart always --log-opt max-size=10m --log-opt max-file=3 \
+        --env "${prefix}_IMAGE=$reference" "$reference" schedule --stage "$stage" >/dev/null
+    docker exec "$name-next" "/opt/app/bin/$project" promote --by "$by" --action "$1" --stage "$stage" || {
+        docker logs --tail 5 "$name-next" >&2
+        docker rm --force "$name-next" >/dev/null
+        fail "this version cannot do the stage's work: the old one stays in charge"
+    }
+    tidy
+    old=$(docker images --filter "reference=$project:$stage-$branch-*" --format '{{.Repository}}:{{.Tag}}' | tail -n +11)
+    [ -z "$old" ] || printf '%s\n' "$old" | xargs docker image rm >/dev/null 2>&1 || true # the one that runs stays
+}
+
+# Ends what an earlier deployment, or this one, has begun: the container in charge gets its name, another is removed.
+tidy() {
+    docker container inspect "$name-next" >/dev/null 2>&1 || return 0
+    last=$(docker cp --quiet "$name-next:/app/var/$stage/deployments.jsonl" - 2>/dev/null | tar -xO | tail -n 1)
+    case $last in
+    *"\"$(docker container inspect --format '{{.Config.Image}}' "$name-next")\""*)
+        docker stop "$name" >/dev/null 2>&1 || true
+        docker rm --force "$name" >/dev/null 2>&1 || true
+        docker rename "$name-next" "$name"
+        ;;
+    *) docker rm --force "$name-next" >/dev/null ;;
+    esac
+}
+
+# One deployment at a time, whoever makes it, from wherever: a container's name is there once. It ends with this script,
+# however that ends, as its standard input does.
+alone() {
+    pipes=$(mktemp -d)
+    mkfifo "$pipes/in" "$pipes/out"
+    until
+        docker run --rm --interactive --network none --name "$name-lock" --entrypoint cat "$image" \
+            <"$pipes/in" >"$pipes/out" 2>/dev/null &
+        exec 8>"$pipes/in" 9<"$pipes/out"
+        (echo mine >&8) 2>/dev/null || true
+        read -r _ <&9
+    do
+        exec 8>&- 9<&-
+        [ -n "${waited:-}" ] || say "another deployment is under way: waiting for its end"
+        waited=yes
+        sleep 1
+    done
+    rm -r "$pipes"
+    trap 'exec 8>&- 9<&-; wait; [ -z "${ssh:-}" ] || leave_host' EXIT # so that it has ended when this has
+}
+
+why=$(no_engine) && fail "$why: production on a Docker host needs one"
+"$@"

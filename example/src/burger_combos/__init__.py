@@ -1,0 +1,1 @@
+"""Four files here are yours; those in `ops` are the template's."""

@@ -1,0 +1,180 @@
+"""The command line. Each command imports what it needs, so that looking is quick."""
+
+import sys
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from .problems import Problem, stoppable, told_in_one_line
+from .settings import Stage, StageSettings, enter_project, load
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+StageOption = Annotated[Stage, typer.Option(help="Whose settings, database and runs.")]
+DateOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date", formats=["%Y-%m-%d"], help="The day to recommend for, from the orders before it. [default: today]"
+    ),
+]
+RunOption = typer.Option("--run", help="A run's id. [default: the last]")
+
+
+@app.command()
+def run(stage: StageOption = Stage.develop, day: DateOption = None) -> None:
+    """All steps, from the orders to the day's rows in the database."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import execute, show
+
+    with stoppable():
+        done = execute.run_all(load(Settings, stage), _day(day))
+    try:
+        show.results(stage, rows=10, day=done.record.date)
+    except Problem as problem:  # the rows are in place all the same
+        print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
+
+
+@app.command()
+def step(
+    name: Annotated[str, typer.Argument(help="load, check, train, evaluate, gate, recommend or publish.")],
+    run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
+    stage: StageOption = Stage.develop,
+    day: DateOption = None,
+) -> None:
+    """One step of a run, in a process of its own."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import execute
+
+    if name not in execute.NAMES:
+        raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}")
+    with stoppable():
+        execute.run_step(load(Settings, stage), name, run_id, _day(day))
+
+
+@app.command()
+def status(
+    stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line a stage, for --deployed.")] = False,
+    deployed: Annotated[
+        typer.FileText | None, typer.Option(help="What `status --json` says of stages where those are deployed.")
+    ] = None,
+    here: Annotated[bool, typer.Option("--here/--deployed-only", help="Also what was run here.")] = True,
+) -> None:
+    """Each stage: which version, its last run and what came of it, its next."""
+    enter_project(stage or Stage.develop)
+    from . import show
+    from .status import seen, told
+
+    elsewhere = told(deployed.read()) if deployed else {}
+    stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
+    views = [elsewhere.get(each) or seen(each) for each in stages]
+    if as_json:
+        print("\n".join(view.to_json() for view in views))
+    else:
+        show.status(views, all_deployments=stage is not None)
+
+
+@app.command()
+def logs(
+    stage: StageOption = Stage.develop,
+    run_id: Annotated[str, RunOption] = "",
+    follow: Annotated[bool, typer.Option("--follow", help="As it grows, until the run ends.")] = False,
+) -> None:
+    """The log of a run."""
+    enter_project(stage)
+    from . import show
+
+    show.logs(stage, run_id, follow=follow)
+
+
+@app.command()
+def results(
+    stage: StageOption = Stage.develop,
+    customer: Annotated[str, typer.Option(help="Only this customer's row.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
+    run_id: Annotated[str, RunOption] = "",
+) -> None:
+    """The newest rows, and which run and commit wrote them."""
+    enter_project(stage)
+    from . import show
+
+    show.results(stage, rows, customer, run_id=run_id)
+
+
+@app.command()
+def schedule(stage: StageOption = Stage.production) -> None:
+    """Run the pipeline whenever it is due, as long as this version is the one that is deployed."""
+    enter_project(stage)
+    from .schedule import Scheduler
+
+    Scheduler(load(StageSettings, stage)).serve()
+
+
+@app.command()
+def gates(stage: StageOption = Stage.production) -> None:
+    """What a version has to show before it is deployed; publishes nothing."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import gates, show
+
+    show.gates(gates.judge(stage, load(Settings, stage)))
+
+
+@app.command(hidden=True)
+def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.production) -> None:
+    """What `gates` runs at each size."""
+    enter_project(stage)
+    from . import gates
+
+    gates.trial(stage, _day(day), factor)
+
+
+@app.command(hidden=True)
+def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: StageOption = Stage.production) -> None:
+    """Put this version in charge of its stage, if it can work there."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from . import deployments
+    from .cron import Cron
+
+    Cron(load(Settings, stage))
+    deployments.promote(stage, by, action)
+
+
+@app.command("await", hidden=True)
+def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
+    """Wait until the version in charge of a stage has done its work there once."""
+    enter_project(stage)
+    from . import deployments
+
+    deployments.awaited(load(StageSettings, stage), minutes)
+
+
+@app.command(hidden=True)
+def previous(to: str = "", stage: StageOption = Stage.production) -> None:
+    """The image and the commit that a rollback goes back to."""
+    enter_project(stage)
+    from . import deployments
+
+    found = deployments.previous(stage, to)
+    print(found.image, found.commit)
+
+
+def main() -> None:
+    """Run the command line."""
+    with told_in_one_line():
+        app()
+
+
+def _day(given: datetime | None) -> date:
+    today = date.today()
+    if given is None:
+        return today
+    if given.year < 1970:
+        raise Problem(f"--date {given:%Y-%m-%d} is before 1970")
+    if given.date() > today + timedelta(days=1):
+        raise Problem(f"--date {given:%Y-%m-%d} is in the future: its orders are not known yet")
+    return given.date()

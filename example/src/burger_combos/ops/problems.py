@@ -1,0 +1,52 @@
+"""What a person can mend: told in one line, without a traceback."""
+
+import errno
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Problem(Exception):
+    """Something outside the code is wrong; the message names the file, the key or the row."""
+
+
+class Refused(Problem):
+    """The run is sound, but its result is not good enough to publish."""
+
+
+class Stopped(SystemExit):
+    """Somebody asked this process to stop; what it did is to be done again."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM raises Stopped here, so that what was begun is ended in order."""
+
+    def stop(*_: object) -> None:
+        raise Stopped(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """End the program with the problem's message on standard error and exit code 1."""
+    try:
+        yield
+    except Problem as problem:
+        sys.exit(f"error: {problem}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        sys.exit(f"error: {error.filename or 'writing'}: {error.strerror}")
+
+
+def one_line(error: BaseException) -> str:
+    """The line of the error's message that says what is wrong; the others are advice and echoes."""
+    text = str(error)
+    return (text.partition("ERROR:")[2] or text).strip().partition("\n")[0].rstrip(": ")

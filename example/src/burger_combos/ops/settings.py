@@ -1,0 +1,230 @@
+"""A stage's settings: `<stage>/settings.toml`, overridden by environment variables.
+
+The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there. A container may be
+given them as files: `/run/secrets/NAME` is taken for the variable NAME.
+"""
+
+import os
+import re
+import sys
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from . import PREFIX as PREFIX
+from .problems import Problem, told_in_one_line
+from .version import branch
+
+SECRETS = Path("/run/secrets")
+
+
+class Stage(StrEnum):
+    """Where a run takes place; each has a folder of that name."""
+
+    explore = "explore"
+    develop = "develop"
+    production = "production"
+
+
+class Section(BaseModel):
+    """One table of a settings file; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _of_branch(value: Any) -> Any:
+    return value.replace("{branch}", branch()) if isinstance(value, str) else value
+
+
+class Database(Section):
+    """Where the rows and the records of the runs go."""
+
+    url: Annotated[SecretStr, BeforeValidator(_of_branch)] = SecretStr("sqlite:///var/results.db")
+
+
+class Runs(Section):
+    """The folders of the runs: log, artifacts, report."""
+
+    folder: Annotated[Path, BeforeValidator(_of_branch)] = Path("var/runs")
+    keep: PositiveInt = 30
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{value!r} is no time zone, as Europe/Lisbon is") from None
+    return value
+
+
+class Schedule(Section):
+    """When the scheduler runs the pipeline."""
+
+    cron: str = Field(default="0 5 * * *", description="minute hour day month weekday; empty for never")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
+    late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
+
+
+class Alert(Section):
+    """Who is told how a run ended, by HTTP POST; addresses of this kind are secrets."""
+
+    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run
+    heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
+
+
+class Scale(Section):
+    """The scale check: the pipeline at growing sizes."""
+
+    by: str = "customer"  # the column of the first step's raw.parquet whose values are more or fewer
+    factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
+    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times the one at the smallest
+    max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
+    max_seconds: PositiveFloat = 3600  # at the largest
+    max_memory_mb: PositiveFloat = 8000
+
+
+class Deploy(Section):
+    """What a version has to show before it goes to production, and where its image is kept."""
+
+    registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
+    metric: str = "hit_rate"  # the number of a run that says how good it is, more being better
+    min_of_production: NonNegativeFloat = 0.95  # at least this many times that of the version now in production
+    scale: Scale = Scale()
+
+
+class StageSettings(BaseSettings):
+    """What the machinery itself needs; the project's own settings extend it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    stage: Stage
+    database: Database = Database()
+    runs: Runs = Runs()
+    schedule: Schedule = Schedule()
+    alert: Alert = Alert()
+    deploy: Deploy = Deploy()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables come before the file."""
+        stage = init_settings()["stage"]
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file(stage))
+
+
+S = TypeVar("S", bound=StageSettings)
+
+
+def settings_file(stage: Stage) -> Path:
+    """The settings file of a stage, relative to the project's folder."""
+    return Path(stage) / "settings.toml"
+
+
+def enter_project(stage: Stage) -> None:
+    """Make the project's folder the working directory, from anywhere inside it.
+
+    Raises:
+        Problem: no folder from here upwards holds the stage's settings.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / settings_file(stage)).is_file():
+            os.chdir(folder)
+            return
+    raise Problem(f"{settings_file(stage)}: not found in {here} or above it; run this inside the project")
+
+
+def load(kind: type[S], stage: Stage) -> S:
+    """Read and check the settings of a stage.
+
+    Raises:
+        Problem: the file cannot be read, or a key or value is wrong; all that is wrong, in one line.
+    """
+    file = settings_file(stage)
+    _adopt_secrets()
+    try:
+        settings = kind(stage=stage)
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(f"{file}: not valid TOML: {error}") from None
+    except SettingsError as error:
+        value = getattr(error.__cause__, "doc", None)  # what JSON could not be read from
+        names = [written for written in _variables().values() if os.environ[written] == value]
+        raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
+    except ValidationError as error:
+        raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
+    if kind is not StageSettings:
+        _refuse_stray_variables(kind)
+    return settings
+
+
+def _adopt_secrets() -> None:
+    for file in SECRETS.glob("*"):
+        if re.fullmatch(r"[A-Z]\w*", file.name) and file.is_file():
+            try:
+                os.environ.setdefault(file.name, file.read_text(encoding="utf-8").strip())
+            except OSError as error:
+                raise Problem(f"{file}: {error.strerror}") from None
+            except UnicodeError:
+                raise Problem(f"{file}: not UTF-8 text") from None
+
+
+def _complaint(file: Path, detail: Any) -> str:
+    keys = [str(key) for key in detail["loc"]]
+    here = _variables()
+    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+    where = next((f"environment variable {here[name]}" for name in names if name in here), file)
+    what = "unknown key" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
+    return f"{where}: {'.'.join(keys)}: {what}"
+
+
+def _refuse_stray_variables(kind: type[StageSettings]) -> None:
+    sections = kind.model_fields.keys() - {"stage"}
+    for name, written in _variables().items():
+        section, nested, _ = name[len(PREFIX) :].lower().partition("__")
+        others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
+        if nested and section not in sections and not others:
+            raise Problem(f"environment variable {written}: no such setting")
+
+
+def _variables() -> dict[str, str]:
+    """This package's environment variables: in capitals, and as they are written."""
+    return {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        value: Any = load(StageSettings, Stage(sys.argv[1]))
+        for key in sys.argv[2].split("."):
+            value = getattr(value, key)
+        print(value)

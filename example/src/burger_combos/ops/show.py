@@ -1,0 +1,137 @@
+"""What the terminal shows of runs, logs and results. The model's libraries stay out of here."""
+
+import json
+import time
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import records, report
+from .logs import renderer
+from .problems import Problem, Refused
+from .runs import Run, names
+from .settings import Stage, StageSettings, load, settings_file
+from .status import Seen, deployments, lines
+from .store import ROWS, NotThere, Store
+
+if TYPE_CHECKING:
+    from .gates import Gate
+
+STATUS = ("commit", "image", "template", "deployed", "last run", "rows", "result", "worst gate", "next run")
+
+
+def status(views: list[Seen], *, all_deployments: bool) -> None:
+    """A table with a column a stage, and the deployments of those that have any."""
+    columns = {view.stage: lines(view) for view in views}
+    table = Table("", *columns, box=None, pad_edge=False)
+    for key in STATUS:
+        if any(column.get(key) for column in columns.values()):
+            table.add_row(key, *(column.get(key, "") for column in columns.values()))
+    _print(table)
+    for view in views:
+        made = deployments(view)
+        if len(made) > 1 or (made and all_deployments):
+            print(f"\ndeployments of {view.stage}")
+            listed = Table(box=None, pad_edge=False, show_header=False)
+            for row in made if all_deployments else made[:3]:
+                listed.add_row(*row)
+            _print(listed)
+
+
+def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
+    """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
+    settings = load(StageSettings, stage)
+    run = Run.open(settings.runs.folder, _run_id(settings, stage, run_id))
+    render = renderer(colors=Console().is_terminal)
+    with run.path("log.jsonl").open(encoding="utf-8") as file:
+        going_on = True
+        while going_on:
+            going_on = follow and run.is_alive()
+            for line in iter(file.readline, ""):
+                try:
+                    event = json.loads(line)
+                except json.JSONDecodeError:  # the half of a line that a killed run left
+                    print(line.rstrip("\n"))
+                    continue
+                event.pop("run_id", None)
+                print(render(None, "", event), flush=follow)
+            if going_on:
+                time.sleep(0.5)
+
+
+def results(stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "") -> None:
+    """The rows of a day, of a run, or the newest; from which run and commit, the metrics, and where the report is."""
+    settings = load(StageSettings, stage)
+    try:
+        database = Store(settings.database.url)
+    except NotThere:
+        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+    with database as store:
+        if not store.has(ROWS):
+            raise Problem(f"{store.name}: no results yet in {stage}")
+        chosen, values = f"stage = '{stage}'", []
+        if run_id:
+            chosen, values = f"{chosen} AND run_id = $1", [run_id]
+        else:
+            chosen += " AND date = " + (f"'{day}'" if day else f"(SELECT max(date) FROM {ROWS} WHERE {chosen})")
+        total = store.query(f"SELECT count(*) AS n FROM {ROWS} WHERE {chosen}", *values)["n"][0]
+        if customer:
+            values += [customer]
+            chosen += f" AND customer = ${len(values)}"
+        found = store.query(f"SELECT * FROM {ROWS} WHERE {chosen} ORDER BY customer LIMIT {rows}", *values)
+        if found.is_empty():
+            which = f" of run {run_id!r} (or a later one replaced it)" * bool(run_id)
+            which += f" for customer {customer!r}" * bool(customer)
+            raise Problem(f"{store.name}: no row in {stage}{which}")
+        record = records.find(store, found["run_id"][0])
+    shown = found.drop("stage", "date", "run_id", "git_commit")
+    table = Table(*shown.columns, box=None, pad_edge=False)
+    for row in shown.iter_rows():
+        table.add_row(*("-" if value is None else str(value) for value in row))
+    _print(table)
+    print(f"\n{total:,} customers for {found['date'][0]}" + (f", {len(found)} shown" if len(found) < total else ""))
+    print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
+    if record and record.headline:
+        print(f"result   {record.headline}")
+    if record:
+        print("metrics  " + ", ".join(f"{name} {_number(value)}" for name, value in record.numbers.items()))
+    file = settings.runs.folder / found["run_id"][0] / report.FILE
+    if file.exists():
+        print(f"report   {file}")
+
+
+def gates(found: "Iterable[Gate]") -> None:
+    """Each gate as it is judged.
+
+    Raises:
+        Refused: one of them refuses, or more.
+    """
+    refused = []
+    for gate in found:
+        print(f"{'✓' if gate.passed else '✗'} {gate.name:24} {gate.finding}", flush=True)
+        refused += [] if gate.passed else [gate.name]
+    if refused:
+        raise Refused(f"refused by {', '.join(refused)}")
+
+
+def _print(table: Table) -> None:
+    """As wide as the terminal; whole lines where the output goes to a file or another program."""
+    plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    width = None if Console().is_terminal else 10_000
+    Console(width=width, **plain).print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
+
+
+def _run_id(settings: StageSettings, stage: Stage, run_id: str) -> str:
+    known = names(settings.runs.folder)
+    if not known:
+        raise Problem(f"{settings.runs.folder}: no runs yet in {stage}")
+    if run_id and run_id not in known:
+        raise Problem(f"{settings.runs.folder}: no run {run_id!r}; the newest is {known[-1]}")
+    return run_id or known[-1]

@@ -1,0 +1,147 @@
+"""Yours: the steps, in order.
+
+A step takes what it needs from the run's folder and leaves its result there, so that any of them can run in a process,
+or on a machine, of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date, datetime, time, timedelta
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+import structlog
+from pydantic_settings import SettingsConfigDict
+
+from . import evaluate as evaluation
+from . import model as modelling
+from . import orders as ordering
+from .ops.problems import Problem, Refused
+from .ops.progress import track
+from .ops.runs import Run
+from .ops.settings import StageSettings
+from .ops.store import Store
+
+log = structlog.get_logger()
+
+
+class Settings(StageSettings):
+    """All that `<stage>/settings.toml` may hold."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    orders: ordering.OrderSettings = ordering.OrderSettings()
+    model: modelling.ModelSettings = modelling.ModelSettings()
+    gate: evaluation.GateSettings = evaluation.GateSettings()
+
+
+def load(run: Run, settings: Settings) -> None:
+    """Fetch the orders as they are."""
+    raw = ordering.read(settings.orders, run.record.date)
+    raw.write_parquet(run.path("raw.parquet"))
+    run.record.numbers["rows_read"] = len(raw)
+
+
+def check(run: Run, settings: Settings) -> None:
+    """Set aside what is no order; number the customers and items of the rest."""
+    raw = pl.read_parquet(run.path("raw.parquet"))
+    orders, rejected = ordering.check(raw, settings.orders, date.today())
+    rejected.write_csv(run.path("rejected.csv"))
+    run.record.numbers["rows_rejected"] = len(rejected)
+    run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
+    ordering.refuse_too_many(rejected, len(raw), settings.orders)
+
+    known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
+    if known.is_empty():
+        raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
+    customers, items = (known[name].unique().sort() for name in ("customer", "item"))
+    if len(items) > modelling.MAX_ITEMS:
+        raise Problem(f"{settings.orders.source}: {len(items):,} items, and this model is for {modelling.MAX_ITEMS:,}")
+    known.select(
+        pl.col("customer").cast(pl.Enum(customers)).to_physical(),
+        pl.col("item").cast(pl.Enum(items)).to_physical(),
+        "ordered_at",
+    ).write_parquet(run.path("orders.parquet"))
+    customers.to_frame().write_parquet(run.path("customers.parquet"))
+    items.to_frame().write_parquet(run.path("items.parquet"))
+    run.record.numbers |= {"orders": len(known), "customers": len(customers), "items": len(items)}
+    by_day = known.group_by(pl.col("ordered_at").dt.date()).len().sort("ordered_at").tail(60)
+    run.record.charts["Orders a day"] = {str(day): count for day, count in by_day.iter_rows()}
+
+
+def train(run: Run, settings: Settings) -> None:
+    """Fit the model that will recommend: on all orders."""
+    model = modelling.fit(_history(run))
+    np.savez(run.path("model.npz"), affinity=model.affinity, popularity=model.popularity)
+
+
+def evaluate(run: Run, settings: Settings) -> None:
+    """Measure the same model, fitted without the last days, on those days."""
+    orders = pl.read_parquet(run.path("orders.parquet"))
+    days = orders["ordered_at"].dt.date()
+    held_out = days > days.max() - timedelta(days=settings.gate.holdout_days)  # type: ignore[operator]
+    metrics = evaluation.backtest(
+        orders["customer"].to_numpy(), orders["item"].to_numpy(), held_out.to_numpy(), _shape(run), settings.model.top_k
+    )
+    run.record.numbers |= metrics
+    if "hit_rate" in metrics:
+        baselines = {name.replace("_", " "): metrics[f"hit_rate_{name}"] for name in evaluation.BASELINES}
+        run.record.headline = f"hit rate {metrics['hit_rate']:.3f}, baseline {max(baselines.values()):.3f}"
+        run.record.charts[f"Hit rate at {settings.model.top_k}"] = {"model": metrics["hit_rate"], **baselines}
+
+
+def gate(run: Run, settings: Settings) -> None:
+    """Let nothing pass that is not good enough."""
+    verdicts = evaluation.judge(run.record.numbers, settings.gate)
+    run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
+    for verdict in verdicts:
+        log.info("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
+        if not verdict.passed:
+            raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
+
+
+def recommend(run: Run, settings: Settings) -> None:
+    """Choose for every customer."""
+    with np.load(run.path("model.npz")) as saved:
+        model = modelling.Model(saved["affinity"], saved["popularity"])
+    history = _history(run)
+    chunks = modelling.recommend(model, history, settings.model.top_k)
+    chosen = np.concatenate(list(track(chunks, "recommend", history.shape[0])))
+    items = pl.read_parquet(run.path("items.parquet"))["item"]
+    rows = pl.read_parquet(run.path("customers.parquet")).with_columns(
+        items.gather(chosen[:, place]).alias(f"item_{place + 1}")
+        if place < chosen.shape[1]
+        else pl.lit(None, pl.String).alias(f"item_{place + 1}")
+        for place in range(settings.model.top_k)
+    )
+    rows.write_parquet(run.path("recommendations.parquet"))
+    most = rows["item_1"].value_counts(sort=True).head(15)
+    run.record.charts["Recommended first"] = dict(most.iter_rows())
+
+
+def publish(run: Run, settings: Settings) -> None:
+    """Put the day's rows in place, all at once."""
+    rows = pl.read_parquet(run.path("recommendations.parquet")).select(
+        pl.lit(str(run.record.stage)).alias("stage"),
+        pl.lit(run.record.date).alias("date"),
+        pl.all(),
+        pl.lit(run.record.run_id).alias("run_id"),
+        pl.lit(run.record.git_commit).alias("git_commit"),
+    )
+    with Store(settings.database.url) as store:
+        store.replace_day(run.record.stage, run.record.date, rows)
+    run.record.numbers["rows_published"] = len(rows)
+
+
+Step = Callable[[Run, Settings], None]
+STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
+
+
+def _shape(run: Run) -> tuple[int, int]:
+    return int(run.record.numbers["customers"]), int(run.record.numbers["items"])
+
+
+def _history(run: Run) -> sp.csr_array:
+    orders = pl.read_parquet(run.path("orders.parquet"), columns=["customer", "item"])
+    return modelling.histories(orders["customer"].to_numpy(), orders["item"].to_numpy(), _shape(run))

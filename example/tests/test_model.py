@@ -1,0 +1,40 @@
+import numpy as np
+
+from burger_combos import evaluate, model
+
+
+def codes(*numbers: int) -> model.Codes:
+    return np.array(numbers, np.uint32)
+
+
+def test_what_is_ordered_together_is_recommended() -> None:
+    history = model.histories(codes(0, 0, 1, 1, 2, 3, 3), codes(0, 1, 0, 1, 0, 2, 3), (4, 4))
+    (best,) = model.recommend(model.fit(history), history[[2]], 2)
+    assert best[0, 0] == 1
+
+
+def test_what_customers_come_back_for_is_recommended_again() -> None:
+    repeated = model.histories(codes(0, 0, 0, 1), codes(2, 2, 2, 2), (2, 3))
+    (best,) = model.recommend(model.fit(repeated), repeated, 1)
+    assert best[:, 0].tolist() == [2, 2]
+
+
+def test_popularity_fills_the_places_that_histories_leave() -> None:
+    history = model.histories(codes(0, 1, 1, 2), codes(0, 1, 1, 2), (3, 3))
+    (best,) = model.recommend(model.fit(history), history[[0]], 5)
+    assert best[0].tolist()[0] == 1
+    assert sorted(best[0].tolist()) == [0, 1, 2]
+
+
+def test_a_model_worse_than_a_baseline_is_refused() -> None:
+    metrics = {"held_out_orders": 500, "hit_rate": 0.30, "hit_rate_popularity": 0.10, "hit_rate_own_frequency": 0.31}
+    enough, better = evaluate.judge(metrics, evaluate.GateSettings())
+    assert enough.passed
+    assert not better.passed
+    assert "own frequency 0.310" in better.finding
+
+
+def test_a_comparison_by_chance_is_not_judged() -> None:
+    few = {"held_out_orders": 500, "hit_rate": 0.01, "hit_rate_popularity": 0.02, "hit_rate_own_frequency": 0.0}
+    assert [v.passed for v in evaluate.judge(few, evaluate.GateSettings(unjudged="pass"))] == [True]
+    assert [v.passed for v in evaluate.judge(few, evaluate.GateSettings(unjudged="refuse"))] == [False]

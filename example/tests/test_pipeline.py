@@ -1,0 +1,93 @@
+import os
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+
+from burger_combos import evaluate, model, pipeline
+from burger_combos.ops import execute
+from burger_combos.ops.problems import Refused
+from burger_combos.ops.settings import PREFIX, Stage, load
+from burger_combos.ops.store import ROWS, Store
+from burger_combos.ops.version import commit
+
+TODAY = date.today()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settings:
+    """The develop settings on a sample of 300 customers, with a database and runs of the test's own."""
+    for variable in os.environ:
+        if variable.startswith(PREFIX):
+            monkeypatch.delenv(variable)
+    mine = {
+        "ORDERS__SOURCE": "sample",
+        "ORDERS__SAMPLE__CUSTOMERS": "300",
+        "GATE__MIN_HITS": "30",
+        "GATE__MIN_LIFT": "1",
+        "DATABASE__URL": f"sqlite:///{tmp_path}/results.db",
+        "RUNS__FOLDER": str(tmp_path / "runs"),
+    }
+    for name, value in mine.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    return load(pipeline.Settings, Stage.develop)
+
+
+def written(settings: pipeline.Settings) -> pl.DataFrame:
+    with Store(settings.database.url) as store:
+        return store.query(f"SELECT * FROM {ROWS} ORDER BY date, customer")
+
+
+def test_a_run_writes_one_row_a_customer_with_its_commit(settings: pipeline.Settings) -> None:
+    run = execute.run_all(settings, TODAY)
+    rows = written(settings)
+    assert len(rows) == rows["customer"].n_unique() == run.record.numbers["customers"]
+    top_k = settings.model.top_k
+    places = [f"item_{place + 1}" for place in range(top_k)]
+    assert rows.columns == ["stage", "date", "customer", *places, "run_id", "git_commit"]
+    assert rows["git_commit"].unique().to_list() == [run.record.git_commit] == [commit()]
+    assert all(len(set(row)) == top_k for row in rows.select(places).iter_rows())
+    assert run.record.numbers["hit_rate"] > run.record.numbers["hit_rate_popularity"]
+    report = run.path("report.html").read_text(encoding="utf-8")
+    assert "<svg" in report
+    assert run.record.run_id in report
+
+
+def test_a_day_published_twice_is_there_once(settings: pipeline.Settings) -> None:
+    execute.run_all(settings, TODAY)
+    before = written(settings)
+    run = execute.run_all(settings, TODAY)
+    after = written(settings)
+    assert after.drop("run_id").equals(before.drop("run_id"))
+    assert after["run_id"].unique().to_list() == [run.record.run_id]
+
+
+def test_another_day_leaves_the_first_in_place(settings: pipeline.Settings) -> None:
+    execute.run_all(settings, TODAY - timedelta(days=1))
+    execute.run_all(settings, TODAY)
+    assert written(settings)["date"].n_unique() == 2
+
+
+def test_steps_one_by_one_give_the_same_rows(settings: pipeline.Settings) -> None:
+    execute.run_all(settings, TODAY)
+    whole = written(settings)
+    for name in execute.NAMES:
+        execute.run_step(settings, name, "by-steps", TODAY)
+    assert written(settings).drop("run_id").equals(whole.drop("run_id"))
+
+
+def test_a_bad_model_is_not_published(settings: pipeline.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute.run_all(settings, TODAY)
+    before = written(settings)
+
+    def bad(history: sp.csr_array) -> model.Model:
+        good = model.fit(history)
+        return model.Model(np.zeros_like(good.affinity), 1 - good.popularity)  # the least popular first
+
+    monkeypatch.setattr(evaluate, "fit", bad)
+    with pytest.raises(Refused, match="better than a baseline"):
+        execute.run_all(settings, TODAY)
+    assert written(settings).equals(before)

@@ -1,0 +1,101 @@
+"""Each command of README.md and CONTRIBUTING.md: run here, as it stands there, or where it says so."""
+
+import re
+from pathlib import Path
+
+import pexpect
+import pytest
+import rig
+from rig import ROOT, environment, sh
+
+FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")')
+# What runs it: a file, and what stands there.
+ELSEWHERE = {
+    "make deploy": FIVE,
+    "make rollback": FIVE,
+    "make check": (".ci/run", "make check"),
+    "make quick": ("Makefile", "test: quick"),
+    "make test": (".ci/run", "engine.py make test"),
+    "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
+    "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),
+    "make example": (".pre-commit-config.yaml", "docs/example.py"),
+    "make pictures": ("tests/installed/test_pictures.py", "pictures.main()"),
+}
+
+
+def commands(page: str) -> list[str]:
+    """The commands of a page, in order, without what is said of them."""
+    lines = re.findall(r"^    (\S.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.split(r"   +", line)[0] for line in lines]
+
+
+class Reader:
+    """Somebody who types what the page says, and presses Enter where they are asked."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.folder = home, home
+        self.said: dict[str, str] = {}
+
+    def type(self, command: str) -> None:
+        """Run a command to its end; it has to succeed."""
+        if command.startswith("cd "):
+            self.folder = Path(command.removeprefix("cd ").replace("~", str(self.home)))
+            return
+        env = environment() | {"HOME": str(self.home), "TERM": "xterm-256color", "GIT_PAGER": "cat", "COLUMNS": "120"}
+        env |= {"UV_CACHE_DIR": sh("uv", "cache", "dir", cwd=ROOT).stdout.strip()}
+        child = pexpect.spawn("bash", ["-c", command], cwd=self.folder, env=env, encoding="utf-8", timeout=300)
+        said = ""
+        while child.isalive():
+            try:
+                said += child.read_nonblocking(65536, timeout=1)
+            except pexpect.TIMEOUT:
+                child.send("\r" if "copier copy" in command else "")
+            except pexpect.EOF:
+                break
+        child.close()
+        assert child.exitstatus == 0, f"{command}: {said}"
+        self.said[f"{self.folder.name}: {command}"] = said
+
+
+@pytest.fixture
+def reader(template: Path, tmp_path: Path) -> Reader:
+    """With a clone of the template, and tools that are installed already."""
+    assert sh("git", "clone", "--quiet", str(template), "copier-ml", cwd=tmp_path).returncode == 0
+    (tmp_path / "copier-ml/.venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "copier-ml/.venv/ready").touch()
+    return Reader(tmp_path)
+
+
+def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
+    ours = reader.home / "our-shop"
+    ours.mkdir()
+    (ours / "pyproject.toml").write_text('[project]\nname = "ours"\n')
+    rig.commit(ours, "ours")
+    for command in commands("README.md"):
+        if command in ELSEWHERE:
+            file, text = ELSEWHERE[command]
+            assert text in (ROOT / file).read_text(encoding="utf-8")
+            continue
+        reader.type(command)
+        if "upgrade" in command:  # the next one wants nothing uncommitted
+            sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
+    said = reader.said
+    assert "customers for" in said["copier-ml: make demo"]
+    assert "Eight questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
+    assert "customers for" in said["burger-combos: make develop"]
+    assert '-name = "ours"' in said["our-shop: git diff"]
+    assert "would like" in said["burger-combos: make explore"]
+    assert "C0000003" in said["burger-combos: make results CUSTOMER=C0000003"]
+    assert ", ok, " in said["burger-combos: make status"]
+    assert "publish" in said["burger-combos: make logs"]
+    assert "this is the newest release" in said["burger-combos: make update"]
+    assert (reader.home / "burger-combos/develop/compose.yaml").exists()
+
+
+def test_each_command_for_contributors_is_run_by_what_it_says() -> None:
+    found = commands("CONTRIBUTING.md")
+    assert len(found) == 8
+    for command in set(found) - {"make"}:
+        file, text = ELSEWHERE[command]
+        assert text in (ROOT / file).read_text(encoding="utf-8"), command
+    assert "  make quick " in sh("make", cwd=ROOT).stdout
