@@ -9,7 +9,7 @@ import rig
 
 
 def test_pictures_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not shutil.which("chromium"):
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
         rig.missing("CHROMIUM", "no chromium here to draw pages")
     monkeypatch.setattr(pictures, "PICTURES", tmp_path)
     pictures.main()

@@ -187,24 +187,31 @@ def test_settings_that_both_changed_are_a_conflict_of_those_lines(
     assert "UU develop/settings.toml" in mine.git("status", "--porcelain")
 
 
-@pytest.mark.parametrize("migrates", [True, False])
-def test_a_file_that_is_renamed_keeps_what_was_edited_in_it(
-    migrates: bool, template: Path, generate: Callable[..., Project], tmp_path: Path
-) -> None:
-    """With the migration that the rules ask for; without it Copier deletes the file, edit and all."""
+def moves(*, migrates: bool) -> Callable[[Path], None]:
+    """A release in which a script has another name, with or without the migration that the rules ask for."""
 
-    def rename(folder: Path) -> None:
+    def change(folder: Path) -> None:
         script = (folder / "template/develop/check.sh").rename(folder / "template/develop/gate.sh")
         script.write_text(script.read_text() + "# Newer.\n")
+        makefile = folder / "template/Makefile.jinja"
+        makefile.write_text(makefile.read_text().replace("develop/check.sh", "develop/gate.sh"))
         if migrates:
             call = '["{{ _copier_python }}", "{{ _copier_conf.src_path }}/hooks/migrate.py"'
             entry = f"  - version: 99.0.0\n    command: {call}, develop/check.sh=develop/gate.sh]\n"
             questions = folder / "copier.yml"
             questions.write_text(questions.read_text().replace("_migrations:\n", f"_migrations:\n{entry}"))
 
+    return change
+
+
+@pytest.mark.parametrize("migrates", [True, False])
+def test_a_file_that_is_renamed_keeps_what_was_edited_in_it(
+    migrates: bool, template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    """With the migration; without it Copier deletes the file, edit and all."""
     mine = generate(tmp_path / "mine")
     change(mine, "develop/check.sh", "#!/bin/sh\n", "#!/bin/sh\n# Ours.\n")
-    rig.follow(mine, rig.next_release(template, tmp_path / "template", rename))
+    rig.follow(mine, rig.next_release(template, tmp_path / "template", moves(migrates=migrates)))
     commit(mine.folder, "mine")
     update(mine)
     renamed = text(mine, "develop/gate.sh")
@@ -212,6 +219,20 @@ def test_a_file_that_is_renamed_keeps_what_was_edited_in_it(
     assert renamed.startswith("#!/bin/sh\n# Ours.\n") == migrates
     assert not (mine.folder / "develop/check.sh").exists()
     assert conflicts(mine) == []
+
+
+def test_make_update_says_what_it_has_to_be_trusted_with(
+    template: Path, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine")
+    rig.follow(mine, rig.next_release(template, tmp_path / "template", moves(migrates=True)))
+    mine.make("setup")
+    asked = mine.run("make", "update")
+    assert asked.returncode != 0
+    assert "hooks/migrate.py of the template, which this update runs, then make update TRUST=1\n" in asked.stderr
+    assert mine.git("status", "--porcelain") == ""
+    mine.make("update", "TRUST=1")
+    assert text(mine, "develop/gate.sh").endswith("# Newer.\n")
 
 
 def paths(revision: str) -> set[str]:
