@@ -16,7 +16,7 @@ from actions.runner import Environment, Event, Results, Workflow
 from actions.stand_ins import cache, upload_artifact
 from containers import host as ssh
 from containers import registry
-from containers.docker import build, docker, image_names, inspected
+from containers.docker import build, docker, image_names, inspected, keep_no_layers
 from production import Production
 from rig import Project, environment
 
@@ -38,7 +38,7 @@ class Repository:
 
     def __post_init__(self) -> None:
         self.branch = self.project.git("symbolic-ref", "--short", "HEAD")
-        self.slug = self.project.run(".venv/bin/python", "-m", "shop.ops.version").stdout.split()[-1]
+        self.slug = self.project.run(".venv/bin/python", "-m", "burger_combos.ops.version").stdout.split()[-1]
 
     def run(self, workflow: str, event: Event, passed: Collection[str] = (), **inputs: str) -> Results:
         """What comes of an event; only what the workflows themselves name is stood in for."""
@@ -84,11 +84,15 @@ def machine(config: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def repository(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Repository]:
+def repository(
+    request: pytest.FixtureRequest, generate: Callable[..., Project], tmp_path: Path
+) -> Iterator[Repository]:
     """A repository with a branch of its own besides main; nothing of its images and containers is left."""
-    project = replace(generate(tmp_path / "shop", package="shop", reviewers="@ada @shop/ml"), containers=True)
+    project = replace(generate(tmp_path / "shop", reviewers="@ada @shop/ml"), containers=True)
     settings = project.folder / "production/settings.toml"
     settings.write_text(settings.read_text().replace("customers = 20_000", "customers = 500"))
+    if not hasattr(request, "param"):
+        keep_no_layers(project)
     project.make("setup")
     project.git("switch", "--quiet", "--create", f"feature/{secrets.token_hex(3)}")
     made = Repository(project, tmp_path / "place", machine(tmp_path / "docker"))
@@ -96,11 +100,11 @@ def repository(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Rep
     branches = [made.slug, "main"]
     for stage in ("develop", "production"):
         for branch in branches if made.deploys else []:
-            name = f"shop-{stage}-{branch}"
+            name = f"burger-combos-{stage}-{branch}"
             subprocess.run(["docker", "rm", "--force", name, f"{name}-next"], capture_output=True)
             subprocess.run(["docker", "volume", "rm", f"{name}_var", f"{name}_secrets"], capture_output=True)
     for image in image_names():
-        if image.startswith("shop:") and made.slug in image:
+        if image.startswith("burger-combos:") and made.slug in image:
             docker("image", "rm", "--force", image)
 
 
@@ -117,7 +121,7 @@ BAD += '    print("https://ada:hunter2hunter2@example.org")\n'
 FAULTS = {
     "what hooks stop": (
         "check",
-        "src/shop/bad.py",
+        "src/burger_combos/bad.py",
         "",
         BAD,
         "D103 ~ Incompatible types ~ TID251 ~ Basic Auth Credentials",
@@ -133,7 +137,7 @@ FAULTS = {
     "a stale lock": ("check image", "pyproject.toml", '"jinja2>=3.1"', '"jinja2>=3.1.1"', "needs to be updated"),
     "a bad model": (
         "check image",
-        "src/shop/model.py",
+        "src/burger_combos/model.py",
         "Model(pairs",
         "Model(0 * pairs",
         "'better than a baseline' refuses",
@@ -175,6 +179,7 @@ def test_a_fault_turns_the_right_job_red(fault: str, repository: Repository) -> 
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("repository", ["with layers"], indirect=True)
 def test_without_changed_dependencies_nothing_is_installed_again(repository: Repository) -> None:
     """On a new machine, which has only what the cache brings."""
     assert set(repository.run("check", Event("push", branch=repository.branch)).results.values()) == {"success"}
@@ -216,7 +221,7 @@ def test_a_commit_on_main_goes_to_develop_and_production_and_back(repository: Re
                 assert list(repository.artifacts.rglob("report.html"))
             assert set(done.results.values()) == {"success"}, str(done)
             image = done["image"].outputs["name"]
-            assert re.fullmatch(rf"{address}/shop/shop@sha256:[0-9a-f]{{64}}", image)
+            assert re.fullmatch(rf"{address}/shop/burger-combos@sha256:[0-9a-f]{{64}}", image)
             for stage in stages:
                 assert inspected(stage.name)["Config"]["Image"] == image
                 assert stage.seen()["record"]["git_commit"] == commits[-1]
@@ -302,7 +307,7 @@ def test_a_pull_request_has_a_develop_of_its_own_until_it_is_closed(repository: 
 
 def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:
     newer = rig.next_release(template, tmp_path / "template", rig.append("template/Makefile.jinja", "\n# Newer.\n"))
-    project = generate(tmp_path / "shop", package="shop")
+    project = generate(tmp_path / "shop")
     rig.follow(project, newer)
     metadata = project.folder / "pyproject.toml"
     metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", metadata.read_text()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import rig
 import yaml
-from containers.docker import docker, image_names
+from containers.docker import docker, image_names, keep_no_layers
 from gitlab import ORIGIN, Pipelines, idle, running
 from production import Production
 from rig import ROOT, Project, sh
@@ -39,10 +39,12 @@ def started(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def pipelines(started: Project, tmp_path: Path) -> Pipelines:
+def pipelines(request: pytest.FixtureRequest, started: Project, tmp_path: Path) -> Pipelines:
     """Those of a copy of it, with a commit of its own."""
     shutil.copytree(started.folder, tmp_path / "shop", ignore=shutil.ignore_patterns(".venv"))
     project = replace(started, folder=tmp_path / "shop")
+    if not hasattr(request, "param"):
+        keep_no_layers(project)
     Production(project).commit(f"\n\n# {secrets.token_hex(4)}\n")
     return idle(project, tmp_path / "runner")
 
@@ -55,6 +57,7 @@ def run(containers: None, pipelines: Pipelines) -> Iterator[Pipelines]:
 
 
 @pytest.mark.docker
+@pytest.mark.parametrize("pipelines", ["with layers"], indirect=True)
 def test_a_commit_on_main_goes_to_develop_and_at_a_click_to_production(run: Pipelines) -> None:
     head = run.project.git("rev-parse", "HEAD")
     done = run.run("push")
