@@ -98,7 +98,8 @@ def test_a_threshold_refuses(setting: dict[str, str], gate: str, finding: str, p
 )
 def test_a_bad_model_is_refused(change: str, gate: str, finding: str, place: Project, project: Project) -> None:
     found, said = judged(planted(place, project, change))
-    assert [name for name, passed in found.items() if not passed] == [gate]
+    red = [name for name, passed in found.items() if not passed]
+    assert red == [gate] or (change == HOARDING and red == ["scale: time", gate])  # to fill memory takes time too
     line = next(line for line in said.splitlines() if line.startswith(f"✗ {gate}"))
     assert re.search(finding, line), line
 

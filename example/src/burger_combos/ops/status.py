@@ -84,7 +84,7 @@ def lines(view: Seen) -> dict[str, str]:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
         rows["last run"] = f"{_ago(record.started_at)}, {view.outcome}, {record.seconds:.1f} s{other}"
         published = record.numbers.get("rows_published")
-        rows["rows"] = f"for {record.date}" if published is None else f"{published:,.0f} for {record.date}"
+        rows["rows"] = f"none for {record.date}" if published is None else f"{published:,.0f} for {record.date}"
         rows["result"] = record.problem or record.headline
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows
