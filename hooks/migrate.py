@@ -17,8 +17,8 @@ ANSWERS = ".copier-answers.yml"
 def merge(*files: str) -> None:
     """Merge files that have no common ancestor in this update, as Copier would merge them otherwise; called after it.
 
-    That are files which were the user's alone until this version, and files which have another path from this version
-    on, whose edits Copier would delete together with the old path.
+    These are files that were the user's alone until this version, and files that have another path from this version
+    on: Copier would delete the edits in them together with the old path.
 
     Args:
         files: each a path in the project, or `OLD=NEW` where it is another one from now on. One that the user has
@@ -33,13 +33,13 @@ def merge(*files: str) -> None:
             name = before if before and _git("ls-tree", "HEAD", before) else after
             mine, base, theirs = Path(after), old / (before or after), new / after
             mine.unlink(missing_ok=True)
+            mine.parent.mkdir(parents=True, exist_ok=True)
             if _git("ls-tree", "HEAD", name):
-                mine.parent.mkdir(parents=True, exist_ok=True)
                 mine.write_bytes(_git("show", f"HEAD:./{name}"))
                 _merge(mine, old / name, theirs)
             elif theirs.exists() and not base.exists():
                 mine.write_bytes(theirs.read_bytes())
-            elif mine.parent.exists() and not any(mine.parent.iterdir()):
+            elif not any(mine.parent.iterdir()):
                 mine.parent.rmdir()
 
 
