@@ -138,7 +138,7 @@ def running(made: Pipelines, seeded: bool = True) -> Iterator[Pipelines]:
     if not registry.is_there():
         missing("DOCKER", "no docker-registry here: python3 tests/containers/engine.py brings one")
     images.provide(made.project.folder, images.GITLAB_HELPER)
-    if images.LABEL not in inspected("docker:29-dind")["Config"]["Labels"]:
+    if engine.STAND_IN not in inspected("docker:29-dind")["Config"]["Labels"]:
         missing(
             "DOCKER", "docker:29-dind is there, but no stand-in: only that knows the tests' registry and their seed"
         )

@@ -4,9 +4,10 @@
 # The image to deploy into $image: IMAGE, which was built and tested elsewhere; the one that is here of this commit, as
 # make develop builds it; or a new one.
 choose() {
-    title=label=org.opencontainers.image.title=$project
-    revision=label=org.opencontainers.image.revision=$commit
-    image=$(docker images --quiet --no-trunc --filter "$title" --filter "$revision" | head -n 1)
+    here=$(docker images --quiet --no-trunc --filter "reference=$project:*") # by label it would take seconds, of many
+    form='{{.Id}} {{index .Config.Labels "org.opencontainers.image.revision"}}'
+    # shellcheck disable=SC2086
+    image=$([ -z "$here" ] || docker image inspect --format "$form" $here 2>/dev/null | sed -n "s/ $commit\$//p" | head -n 1)
     case $commit in *-dirty) image= ;; esac
     if [ -n "${IMAGE:-}" ]; then
         case $IMAGE in *sha256:*) ;; *) fail "IMAGE=$IMAGE: not a digest, as in NAME@sha256:…" ;; esac

@@ -8,7 +8,8 @@ printf '%s\n' "${SSH_KNOWN_HOSTS:-}" >"$ssh/known_hosts"
 unset SSH_KEY
 cat >"$ssh/ssh" <<END
 #!/bin/sh
-exec $real -i $ssh/key -o IdentitiesOnly=yes -o UserKnownHostsFile=$ssh/known_hosts -o StrictHostKeyChecking=yes \\
+trap '' TERM # which docker's ssh gets also when no more than a thread of docker's ends
+$real -i $ssh/key -o IdentitiesOnly=yes -o UserKnownHostsFile=$ssh/known_hosts -o StrictHostKeyChecking=yes \\
     -o ControlMaster=auto -o ControlPath=$ssh/%C.socket -o ControlPersist=60 "\$@"
 END
 chmod +x "$ssh/ssh"

@@ -23,12 +23,18 @@ def inspected(image: str) -> dict[str, Any]:
     return found[0]
 
 
-def image_names() -> list[str]:
-    """All images by name and tag."""
+def image_names(pattern: str) -> list[str]:
+    """The images by name and tag that have such a name; to list all of them takes seconds."""
+    command = ["images", f"--filter=reference={pattern}", "--format={{.Repository}}:{{.Tag}}"]
     for _ in range(3):
         with suppress(AssertionError):  # an image that somebody removes at this moment makes the whole list fail
-            return docker("images", "--format={{.Repository}}:{{.Tag}}").split()
-    return docker("images", "--format={{.Repository}}:{{.Tag}}").split()
+            return docker(*command).split()
+    return docker(*command).split()
+
+
+def is_there(image: str) -> bool:
+    """Whether the engine has an image."""
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True).returncode == 0
 
 
 def build(project: Project, target: str = "runtime", *options: str) -> str:
@@ -54,4 +60,4 @@ def belongings(project: Project) -> list[str]:
         *([what, "ls", "--format={{.Name}}"] for what in ("volume", "network")),
     ]
     names = [name for what in lists for name in docker(*what).split()]
-    return [name for name in [*names, *image_names()] if slug in name]
+    return [name for name in names if slug in name] + image_names(f"*:*{slug}*")

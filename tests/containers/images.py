@@ -18,7 +18,6 @@ import filelock
 
 from . import engine
 
-LABEL = "copier-ml.stand-in"
 HERE = Path(__file__).parent
 ENTRYPOINT = HERE / "postgres-entrypoint.sh"
 GITLAB = HERE / "gitlab"
@@ -51,7 +50,7 @@ def names(project: Path) -> list[str]:
 
 def _provide(name: str) -> None:
     recipe = next((recipe for start, recipe in RECIPES.items() if name.startswith(start)), None)
-    form = '{{index .Config.Labels "' + LABEL + '"}}'
+    form = '{{index .Config.Labels "' + engine.STAND_IN + '"}}'
     found = subprocess.run(["docker", "image", "inspect", "--format", form, name], capture_output=True, text=True)
     label = found.stdout.strip()
     if found.returncode == 0 and (label in ("", "<no value>") or label == _key()):
@@ -160,7 +159,7 @@ def _gitlab_helper(name: str, folder: Path) -> None:
 
 
 def _import(name: str, folder: Path, *changes: str) -> None:
-    flags = [f"--change={change}" for change in (f"LABEL {LABEL}={_key()}", *changes)]
+    flags = [f"--change={change}" for change in (f"LABEL {engine.STAND_IN}={_key()}", *changes)]
     with subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run(["docker", "import", *flags, "-", name], stdin=tar.stdout, capture_output=True, check=True)
 

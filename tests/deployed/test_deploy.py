@@ -59,9 +59,8 @@ def production(
     made.project.make("clean", "STAGE=production", f"SURE={made.name}")
     assert made.containers() == []
     assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if made.name in name]
-    for image in image_names():
-        if made.branch in image:
-            docker("image", "rm", image)
+    for image in image_names(f"*:*{made.branch}*"):
+        docker("image", "rm", image)
 
 
 @pytest.mark.parametrize("production", ["sqlite", "postgresql"], indirect=True)

@@ -103,9 +103,8 @@ def repository(
             name = f"burger-combos-{stage}-{branch}"
             subprocess.run(["docker", "rm", "--force", name, f"{name}-next"], capture_output=True)
             subprocess.run(["docker", "volume", "rm", f"{name}_var", f"{name}_secrets"], capture_output=True)
-    for image in image_names():
-        if image.startswith("burger-combos:") and made.slug in image:
-            docker("image", "rm", "--force", image)
+    for image in image_names(f"burger-combos:*{made.slug}*"):
+        docker("image", "rm", "--force", image)
 
 
 def test_what_deploy_checks_is_not_checked_twice(repository: Repository) -> None:

@@ -98,8 +98,7 @@ def test_a_merge_request_has_a_develop_of_its_own_until_it_is_closed(run: Pipeli
         assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if preview.name in name]
     finally:
         project.run("make", "clean", "STAGE=develop", "CI=1")
-        names = image_names()
-        if mine := [name for name in names if branch in name or name.startswith(run.registry)]:
+        if mine := [*image_names(f"*:*{branch}*"), *image_names(f"{run.registry}/*/*/*")]:
             docker("image", "rm", "--force", *mine)
 
 

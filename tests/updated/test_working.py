@@ -1,4 +1,4 @@
-"""A project that was lived in, after `copier update` from each release: set up, committed, checked and run."""
+"""A lived-in project after `copier update` from the first release and the last: set up, committed, checked, run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from rig import Project
 RELEASES = list(rig.earlier_releases())
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
 def test_it_works_as_before_and_with_what_is_new(
     release: str, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
