@@ -25,7 +25,7 @@ quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	pytest -n 3 --dist worksteal -m "not alone" tests/updated tests/installed tests/deployed
+	pytest -n 3 --dist worksteal -m "not alone" tests/deployed tests/updated tests/installed # the longest first
 	pytest -m alone
 
 check: $(READY) ## format, lint, types and the template's own rules
