@@ -26,10 +26,12 @@ def inspected(image: str) -> dict[str, Any]:
 def image_names(pattern: str) -> list[str]:
     """The images by name and tag that have such a name; to list all of them takes seconds."""
     command = ["images", f"--filter=reference={pattern}", "--format={{.Repository}}:{{.Tag}}"]
+    names: list[str] = []
     for _ in range(3):
         with suppress(AssertionError):  # an image that somebody removes at this moment makes the whole list fail
-            return docker(*command).split()
-    return docker(*command).split()
+            names = docker(*command).split()
+            break
+    return [name for name in names if not name.endswith(":<none>")]  # which was pulled by its digest
 
 
 def is_there(image: str) -> bool:
