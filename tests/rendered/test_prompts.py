@@ -7,14 +7,13 @@ from pathlib import Path
 import copier
 import pytest
 import yaml
+from answers import QUESTIONS, SETTINGS
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
-from rig import ROOT, Project, sh
+from rig import Project, sh
 from terminal import COLUMNS, COPIER, DOWN, ENTER, ERASE, INTERRUPT, Terminal
 
-COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-QUESTIONS = {name: details for name, details in COPIER_YML.items() if not name.startswith("_")}
 CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
 ANSWERS = ".copier-answers.yml"
 QUICKLY = ["*", f"!{ANSWERS}"]  # nothing but the answers is written
@@ -186,7 +185,7 @@ def test_few_questions_are_asked() -> None:
 
 
 def test_the_introduction_and_each_question_fit_in_their_lines() -> None:
-    introduction = [line for line in COPIER_YML["_message_before_copy"].splitlines() if not line.startswith("{%")]
+    introduction = [line for line in SETTINGS["_message_before_copy"].splitlines() if not line.startswith("{%")]
     choices = [f" » {label}" for labels in CHOICES.values() for label in labels]
     shown = [*introduction, *(f"   {details['help']}" for details in QUESTIONS.values()), *choices]
     assert [line for line in shown if len(line) > COLUMNS] == []
