@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,10 @@ GITLAB = HERE / "gitlab"
 GITLAB_HELPER = "localhost/gitlab-helper:1"  # gitlab-ci-local's helper and its wait, in one
 MADE = ("docker:", GITLAB_HELPER)  # never pulled: only stand-ins know the tests' registry and their seed
 SBOM = "docker/buildkit-syft-scanner:stable-1"  # which buildx itself names
+TOOLS = (  # of every stand-in for what only runs commands
+    *("busybox", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "git", "iptables"),
+    *("make", "openssh-client", "python3", "rsync", "socat"),
+)
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 TLS = f"ENV SSL_CERT_FILE={CERTIFICATES} PIP_CERT={CERTIFICATES}"  # as this machine's, which may have its own
 
@@ -71,17 +76,30 @@ def _key() -> str:
 
 
 def _debian(folder: Path, *packages: str) -> None:
-    """A small Debian with these packages, which trusts whom this machine trusts."""
-    engine.apt("install", "--no-install-recommends", "mmdebstrap")
+    """A small Debian with these packages, fetched once for all; it trusts whom this machine trusts."""
     include = ",".join(["ca-certificates", "netbase", "tzdata", *packages])
-    # Debian's PostgreSQL makes a cluster when it is installed; the image's makes its own at its first start.
-    no_cluster = 'mkdir -p "$1/etc/postgresql-common" && cd "$1/etc/postgresql-common" && '
-    no_cluster += "echo create_main_cluster=false >createcluster.conf"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", "--format=tar"]
-    command += [f"--essential-hook={no_cluster}", engine.SUITE, "-", f"deb {engine.mirror()} {engine.SUITE} main"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as made:
-        unpack = ["tar", "-C", str(folder), "-x", "--exclude=./dev/*", "--exclude=./var/cache/apt/*", "--exclude=*.pyc"]
-        subprocess.run(unpack, stdin=made.stdout, check=True)
+    tar = engine.CACHE / f"debian-{zlib.crc32(include.encode()):08x}.tar"
+    if not tar.exists():
+        engine.apt("install", "--no-install-recommends", "mmdebstrap")
+        # Debian's PostgreSQL makes a cluster when it is installed; the image's makes its own at its first start.
+        no_cluster = 'mkdir -p "$1/etc/postgresql-common" && cd "$1/etc/postgresql-common" && '
+        no_cluster += "echo create_main_cluster=false >createcluster.conf"
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}"]
+        command += [f"--essential-hook={no_cluster}", engine.SUITE]
+        begun = tar.with_suffix(".begun.tar")
+        subprocess.run([*command, str(begun), f"deb {engine.mirror()} {engine.SUITE} main"], check=True)
+        begun.rename(tar)
+    unpack = [
+        "tar",
+        "-C",
+        str(folder),
+        "-xf",
+        str(tar),
+        "--exclude=./dev/*",
+        "--exclude=./var/cache/apt/*",
+        "--exclude=*.pyc",
+    ]
+    subprocess.run(unpack, check=True)
     for each in Path("/etc/apt/apt.conf.d").glob("99*"):
         shutil.copy(each, folder / "etc/apt/apt.conf.d")
     shutil.copy(CERTIFICATES, folder / str(CERTIFICATES)[1:])
@@ -123,15 +141,14 @@ def _grype(name: str, folder: Path) -> None:
 
 
 def _sbom(name: str, folder: Path) -> None:
-    _debian(folder, "python3")
+    _debian(folder, *TOOLS)
     shutil.copy(HERE / "stand_in_sbom.py", folder / "sbom.py")
     _import(name, folder, 'ENTRYPOINT ["python3", "/sbom.py"]')
 
 
 def _docker(name: str, folder: Path) -> None:
     """As Alpine has it: busybox's tools; bash, make and python3 are there only when apk is asked for them."""
-    clients = ("docker-buildx", "docker-cli", "docker-compose", "git", "openssh-client")
-    _debian(folder, "busybox", *clients, "make", "python3")
+    _debian(folder, *TOOLS)
     shutil.copy(GITLAB / "apk", folder / "usr/local/bin")
     told = subprocess.run(["chroot", folder, "busybox", "--list"], capture_output=True, text=True, check=True).stdout
     for applet in set(told.split()) - {"busybox", "ip"}:
@@ -146,14 +163,14 @@ def _docker(name: str, folder: Path) -> None:
 
 
 def _dockerd(name: str, folder: Path) -> None:
-    _debian(folder, "docker-cli", "docker.io", "iptables", "socat")
+    _debian(folder, *TOOLS)
     shutil.copy(GITLAB / "dockerd-entrypoint.sh", folder / "usr/local/bin")
     changes = ["VOLUME /var/lib/docker", "EXPOSE 2375 2376", 'ENTRYPOINT ["dockerd-entrypoint.sh"]', "CMD []"]
     _import(name, folder, TLS, *changes)
 
 
 def _gitlab_helper(name: str, folder: Path) -> None:
-    _debian(folder, "rsync")
+    _debian(folder, *TOOLS)
     shutil.copy(GITLAB / "helper-entrypoint.sh", folder / "usr/local/bin")
     _import(name, folder, 'ENTRYPOINT ["helper-entrypoint.sh"]')
 
