@@ -25,8 +25,14 @@ quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	pytest -n 3 --dist worksteal -m "not alone" tests/deployed tests/updated tests/installed # the longest first
-	pytest -m alone
+	pytest -n 3 --dist worksteal -m "not alone" tests/deployed
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync installed alone
+
+installed: $(READY) # what needs no container engine, and beside it what nothing else may use the engine beside
+	pytest -n 2 --dist worksteal tests/updated tests/installed
+
+alone: $(READY)
+	pytest -m alone tests/deployed
 
 check: $(READY) ## format, lint, types and the template's own rules
 	ruff format --check
@@ -69,5 +75,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test check bench example pictures pins release
+.PHONY: help demo quick test installed alone check bench example pictures pins release
 .DEFAULT_GOAL := help
