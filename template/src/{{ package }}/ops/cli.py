@@ -22,14 +22,29 @@ RunOption = typer.Option("--run", help="A run's id. [default: the last]")
 
 
 @app.command()
-def run(stage: StageOption = Stage.develop, day: DateOption = None) -> None:
+def run(
+    stage: StageOption = Stage.develop,
+    day: DateOption = None,
+    run_id: Annotated[str | None, typer.Option(help="What to call the run. [default: the moment]")] = None,
+    shard: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="This process's share of a run that runs.shards processes execute; 0 does the rest, too."
+        ),
+    ] = None,
+) -> None:
     """All steps, from the orders to the day's rows in the database."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import execute, show
 
     with stoppable():
-        done = execute.run_all(load(Settings, stage), _day(day))
+        if shard is not None:
+            if run_id is None:
+                raise Problem("--shard: of which run? --run-id, the same for all processes")
+            execute.run_share(load(Settings, stage), run_id, _day(day), shard)
+            return
+        done = execute.run_all(load(Settings, stage), _day(day), run_id)
     try:
         show.results(stage, rows=10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
@@ -42,6 +57,8 @@ def step(
     run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
     stage: StageOption = Stage.develop,
     day: DateOption = None,
+    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard of it.")] = None,
+    catch_up: Annotated[bool, typer.Option("--catch-up", help="Also what is not done of the steps before it.")] = False,
 ) -> None:
     """One step of a run, in a process of its own."""
     enter_project(stage)
@@ -51,7 +68,7 @@ def step(
     if name not in execute.NAMES:
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}")
     with stoppable():
-        execute.run_step(load(Settings, stage), name, run_id, _day(day))
+        execute.run_step(load(Settings, stage), name, run_id, _day(day), shard, catch_up=catch_up)
 
 
 @app.command()

@@ -65,10 +65,12 @@ class Database(Section):
 
 
 class Runs(Section):
-    """The folders of the runs: log, artifacts, report."""
+    """What runs leave: log, artifacts, report."""
 
     folder: Annotated[Path, BeforeValidator(_of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
+    store: Annotated[str, BeforeValidator(_of_branch)] = ""  # where machines share it; empty: the folder is enough
+    shards: PositiveInt = 1  # how many parts a step is split into that can be
 
 
 def _known_zone(value: str) -> str:
