@@ -30,15 +30,16 @@ def develop(project: Project) -> str:
 
 def test_the_commit_is_the_same_in_label_log_record_report_and_rows(contained: Project) -> None:
     contained.make("setup")
+    contained.git("switch", "--quiet", "--create", "seen")  # on main, others deploy a develop that status would see
     head = contained.git("rev-parse", "HEAD")
     assert f"in production's image, built from {head}\n" in develop(contained)
-    record = json.loads((newest(contained) / "run.json").read_text())
+    record = json.loads((newest(contained, "seen") / "run.json").read_text())
     labels = inspected(record["image"])["Config"]["Labels"]
     assert labels["org.opencontainers.image.revision"] == head == record["git_commit"]
     assert labels["org.opencontainers.image.version"] == "0.1.0"
-    first = json.loads((newest(contained) / "log.jsonl").read_text().splitlines()[0])
+    first = json.loads((newest(contained, "seen") / "log.jsonl").read_text().splitlines()[0])
     assert (first["commit"], first["image"]) == (head, record["image"][:19])
-    assert head[:11] in (newest(contained) / "report.html").read_text()
+    assert head[:11] in (newest(contained, "seen") / "report.html").read_text()
     assert f"commit   {head}\n" in contained.make("results")
     status = contained.status()
     assert status["develop"]["commit"] == f"{head[:11]} (HEAD)"
@@ -51,7 +52,7 @@ def test_the_commit_is_the_same_in_label_log_record_report_and_rows(contained: P
     source = contained.folder / "src" / contained.package / "model.py"
     source.write_text(source.read_text() + "\n# Changed.\n")
     assert f"commit   {head}-dirty\n" in contained.make("develop")
-    changed = json.loads((newest(contained) / "run.json").read_text())
+    changed = json.loads((newest(contained, "seen") / "run.json").read_text())
     assert inspected(changed["image"])["Config"]["Labels"]["org.opencontainers.image.revision"] == f"{head}-dirty"
     assert f"{head[:11]}-dirty (HEAD + changes)" in contained.make("status", "STAGE=develop")
 
