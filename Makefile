@@ -2,7 +2,7 @@
 PYTHON ?= python3
 READY := .venv/ready
 DEMO := var/demo
-SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh template/*/*.sh template/.*/*.sh)
+SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## this list
@@ -25,7 +25,7 @@ quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	pytest -n 3 --dist worksteal -m "not alone" tests/deployed
+	pytest -n 4 --dist worksteal -m "not alone" tests/deployed # which wait more than they work
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync installed alone
 
 installed: $(READY) # what needs no container engine, and beside it what nothing else may use the engine beside
@@ -40,7 +40,7 @@ check: $(READY) ## format, lint, types and the template's own rules
 	mypy
 	python hooks/rules.py
 	shellcheck $(SCRIPTS)
-	shfmt -d -i 4 $(SCRIPTS)
+	shfmt -d -i 4 $(SCRIPTS) template # whose scripts are linted as they are generated, by tests/rendered
 
 bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 	python bench
