@@ -32,7 +32,8 @@ VALUES: dict[str, list[str]] = {
 def _asked(row: Iterable[str]) -> bool:
     """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
     given = dict(zip(VALUES, row, strict=False))
-    return not (given.get("ci") == "none" and given.get("reviewers"))
+    needless = given.get("ci") == "none" and given.get("reviewers")
+    return not (needless or (given.get("metaflow_on") == "aws" and given.get("target") != "metaflow"))
 
 
 def _answers(row: Iterable[str]) -> Answers:

@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 stage=develop
-# shellcheck source=template/develop/image.sh
+# shellcheck source=develop/image.sh
 . develop/image.sh
 compose=develop/compose.yaml
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)

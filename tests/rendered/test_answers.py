@@ -33,6 +33,12 @@ PARSERS: dict[str, Callable[[str], object]] = {
 OF_ANSWER = {
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "sqlite"): ["sqlite:///var"],
+    ("target", "docker"): [r"ssh\.sh", "Docker host", "DOCKER_HOST"],
+    ("target", "kubernetes"): ["kubectl", "CronJob", "kustomiz"],
+    ("target", "metaflow"): ["[Mm]etaflow", "METAFLOW"],
+    ("target", "kubeflow"): ["[Kk]ubeflow", r"\bkfp\b"],
+    ("metaflow_on", "argo"): ["[Aa]rgo"],
+    ("metaflow_on", "aws"): ["AWS Batch", "Step Functions", "step-functions"],
     ("ci", "github"): ["GitHub", r"\.github", "actions/", "dependabot", "CODEOWNERS"],
     ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
     ("licence", "MIT"): [r"\bMIT\b"],

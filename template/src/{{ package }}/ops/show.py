@@ -96,6 +96,20 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
         print(f"report   {file}")
 
 
+def report_page(stage: Stage, run_id: str) -> str:
+    """The report of a run, or of the last one.
+
+    Raises:
+        Problem: there is no such run, or none of it.
+    """
+    settings = load(StageSettings, stage)
+    run_id = _run_id(settings, stage, run_id)
+    file = kept(settings.runs, run_id, report.FILE)
+    if file is None:
+        raise Problem(f"run {run_id} has no report")
+    return file.read_text(encoding="utf-8")
+
+
 def gates(found: "Iterable[Gate]") -> None:
     """Each gate as it is judged.
 

@@ -2,7 +2,7 @@
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
 set -eu
 cd "$(dirname "$0")/.."
-# shellcheck source=template/production/host.sh
+# shellcheck source=production/host.sh
 . production/host.sh
 
 status() {
@@ -14,21 +14,16 @@ status() {
     { STAGE=develop sh "$0" tell && tell; } | "$@"
 }
 
-# A line for a stage that is deployed. Nothing where it is not, or no engine answers: then it is looked for here, unless
-# production's database is there only.
+# A line for a stage that is deployed; nothing where it is not.
 tell() {
-    there status --stage "$stage" --json 2>/dev/null || {
-        [ "$stage" = production ] && [ -f production/compose.yaml ] && [ -z "$(printenv "${prefix}_DATABASE__URL")" ] &&
-            echo '{"stage": "production"}'
-    } || true
+    (ready && there status --stage "$stage" --json) 2>/dev/null | grep '^{' || true
 }
 
 logs() {
-    if [ "${RUN:-}" = scheduler ]; then
-        docker logs ${FOLLOW:+--follow} "$name" 2>&1
-    else
-        there logs "$@"
-    fi
+    case ${RUN:-}${FOLLOW:-} in
+    scheduler* | 1) engine_logs ;;
+    *) there logs "$@" ;;
+    esac
 }
 
 results() {
@@ -37,13 +32,14 @@ results() {
     report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
     if [ -n "$report" ]; then # so that it can be opened here
         mkdir -p "$(dirname "$report")"
-        docker cp --quiet "$name:/app/$report" "$report"
+        there report --stage "$stage" --run "$(printf '%s\n' "$shown" | sed -n 's/^run      //p')" >"$report"
     fi
 }
 
 case $1 in
 logs | results)
-    if ! docker container inspect "$name" >/dev/null 2>&1; then # nothing is deployed: what was run here by hand
+    why=$(ready 2>&1) || fail "${why#*: }"
+    if ! deployed; then # what was run here by hand
         if [ "$stage" = develop ] && [ -f develop/compose.yaml ]; then
             exec sh develop/container.sh look "$@"
         fi

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
+#   deploy.sh deploy      the commit that is checked out, once it has passed the gates
+#   deploy.sh rollback    the version before, or TO=COMMIT
+#   deploy.sh remove      what was deployed; production where SURE= says so
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=production/host.sh
+. production/host.sh
+# shellcheck source=production/candidate.sh
+. production/candidate.sh
+
+deploy() {
+    committed
+    ! overtaken || return 0
+    choose
+    push
+    case $reference in
+    *@sha256:*) ;;
+    *) fail "[deploy] registry in $stage/settings.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
+    esac
+    collect_secrets
+    if [ "$(charged)" = "$reference $commit" ]; then
+        secrets
+        say "$commit is deployed already, as $reference: nothing to do"
+    else
+        secrets
+        unit_tests
+        say "the gates, in $reference"
+        try gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
+        charge
+        there promote --by "$by" --action deploy --stage "$stage" >/dev/null || fail "$commit is in charge, but not noted"
+        begin
+        say "deployed $commit as $reference"
+    fi
+    rm -r "$given"
+    first_run
+    say "make status, make logs STAGE=$stage, make results STAGE=$stage tell the rest; make rollback undoes it"
+}
+
+running() {
+    now=$(charged)
+    [ -n "$now" ] || return 1
+    echo "${now#* }"
+}
+
+# With WAIT, a number of minutes: until the version in charge has done the day's work.
+first_run() {
+    [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
+}
+
+rollback() {
+    found=$(there previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
+    reference=${found% *} commit=${found#* }
+    image=$reference
+    docker image inspect "$reference" >/dev/null 2>&1 || docker pull --quiet "$reference" >/dev/null ||
+        fail "the image $reference is not to be had: nothing was rolled back"
+    charge
+    there promote --by "$by" --action rollback --stage "$stage" >/dev/null || fail "$commit is in charge, but not noted"
+    begin
+    first_run
+    say "rolled back to $commit as $reference"
+}
+
+remove() {
+    [ "$stage" = develop ] || [ "${SURE:-}" = "$name" ] ||
+        fail "SURE=$name would remove the schedule of production on branch $branch, and what it leaves, for good"
+    withdraw
+}
+
+ready
+"$@"

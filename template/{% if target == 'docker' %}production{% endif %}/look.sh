@@ -1,0 +1,54 @@
+#!/bin/sh
+# Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=production/host.sh
+. production/host.sh
+
+status() {
+    if [ -f develop/compose.yaml ]; then
+        set -- sh develop/container.sh look status --deployed - "$@"
+    else
+        set -- "$command" status --deployed - "$@"
+    fi
+    { STAGE=develop sh "$0" tell && tell; } | "$@"
+}
+
+# A line for a stage that is deployed. Nothing where it is not, or no engine answers: then it is looked for here, unless
+# production's database is there only.
+tell() {
+    there status --stage "$stage" --json 2>/dev/null || {
+        [ "$stage" = production ] && [ -f production/compose.yaml ] && [ -z "$(printenv "${prefix}_DATABASE__URL")" ] &&
+            echo '{"stage": "production"}'
+    } || true
+}
+
+logs() {
+    if [ "${RUN:-}" = scheduler ]; then
+        docker logs ${FOLLOW:+--follow} "$name" 2>&1
+    else
+        there logs "$@"
+    fi
+}
+
+results() {
+    shown=$(there results "$@")
+    printf '%s\n' "$shown"
+    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
+    if [ -n "$report" ]; then # so that it can be opened here
+        mkdir -p "$(dirname "$report")"
+        docker cp --quiet "$name:/app/$report" "$report"
+    fi
+}
+
+case $1 in
+logs | results)
+    if ! docker container inspect "$name" >/dev/null 2>&1; then # nothing is deployed: what was run here by hand
+        if [ "$stage" = develop ] && [ -f develop/compose.yaml ]; then
+            exec sh develop/container.sh look "$@"
+        fi
+        exec "$command" "$@"
+    fi
+    ;;
+esac
+"$@"
