@@ -3,6 +3,13 @@
 short=$name # a CronJob's name has at most 52 characters, here with -next
 [ "${#name}" -le 46 ] || short=$(echo "$name" | cut -c 1-35)-$(echo "$name" | cksum | cut -d ' ' -f 1)
 
+if [ -n "${KUBE_CONFIG:-}" ]; then # CI's secret: the content of such a file
+    KUBECONFIG=$(mktemp)
+    export KUBECONFIG
+    trap 'rm -f "$KUBECONFIG"' EXIT
+    printf '%s\n' "$KUBE_CONFIG" >"$KUBECONFIG"
+fi
+
 k() { kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@"; }
 
 ready() {
