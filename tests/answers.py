@@ -1,4 +1,7 @@
-"""What a person could answer: all combinations, and a few in which any two answers occur together, odd words too."""
+"""What a person could answer: all combinations but of licences, and a few in which any two answers occur together.
+
+There are odd words among these.
+"""
 
 from collections.abc import Iterable
 from itertools import product
@@ -27,18 +30,22 @@ VALUES: dict[str, list[str]] = {
     "reviewers": ["", REVIEWERS],
     "words": ["plain", "odd"],
 }
+# Where Metaflow runs is a question of its own, which no other target is asked.
+VALUES["target"] = [value for value in VALUES["target"] if value != "metaflow"]
+VALUES["target"] += [f"metaflow on {where}" for where in VALUES.pop("metaflow_on")]
 
 
 def _asked(row: Iterable[str]) -> bool:
     """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
     given = dict(zip(VALUES, row, strict=False))
-    needless = given.get("ci") == "none" and given.get("reviewers")
-    return not (needless or (given.get("metaflow_on") == "aws" and given.get("target") != "metaflow"))
+    return not (given.get("ci") == "none" and given.get("reviewers"))
 
 
 def _answers(row: Iterable[str]) -> Answers:
     given = dict(zip(VALUES, row, strict=True))
     words = ODD if given.pop("words") == "odd" else {}
+    given["target"], _, where = given["target"].partition(" on ")
+    given["metaflow_on"] = where or DEFAULTS["metaflow_on"]
     return {name: value for name, value in (given | words).items() if value != DEFAULTS[name]}
 
 
@@ -47,11 +54,14 @@ def called(answers: Answers) -> str:
     words = [
         "odd" if name == "project_name" else value
         for name, value in answers.items()
-        if name in ("project_name", *VALUES)
+        if name in ("project_name", "metaflow_on", *VALUES)
     ]
     return "-".join(words).replace(REVIEWERS, "reviewers") or "defaults"
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-_PLAIN = [_answers(row) for row in product(*VALUES.values()) if _asked(row) and "odd" not in row]
+# A licence is a file and two lines of another one, whatever else is answered.
+_PLAIN = [
+    each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not {"licence", *ODD} & each.keys()
+]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

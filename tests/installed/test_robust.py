@@ -15,16 +15,16 @@ TODAY = date.today()
 
 # The named step does its work, in publish up to the moment before the commit, and then the process is killed.
 KILLED = """
-import os, signal, sys
+import functools, os, signal, sys
 from {package}.ops import cli, execute, store
 
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 
 def fatal(step):
-    def with_end(run, settings):
-        step(run, settings)
+    @functools.wraps(step)
+    def with_end(*arguments):
+        step(*arguments)
         die()
-    with_end.__name__ = step.__name__
     return with_end
 
 if "{step}" == "publish":
@@ -112,7 +112,7 @@ def test_a_gate_that_refuses_later_stops_what_follows(shop: Project) -> None:
     for name in STEPS:
         assert shop.call("step", name, "--run-id", "mine").returncode == 0
     strict = shop.with_env(GATE__MIN_LIFT="9")
-    assert strict.call("step", "gate", "--run-id", "mine").returncode == 1
+    assert strict.call("step", "gate", "--run-id", "mine").returncode == 3
     late = shop.call("step", "publish", "--run-id", "mine")
     assert late.returncode == 1
     assert "step publish comes after gate, recommend" in late.stderr
@@ -256,7 +256,7 @@ sys.argv = ["x", "run"]
 cli.main()
 """
     done = stored.python(bad)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "error: the gate 'better than a baseline' refuses: hit rate" in done.stderr
     rows, runs = stored.written()
     assert rows == yesterday

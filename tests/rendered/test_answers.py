@@ -33,7 +33,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 OF_ANSWER = {
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "sqlite"): ["sqlite:///var"],
-    ("target", "docker"): [r"ssh\.sh", "Docker host", "DOCKER_HOST"],
+    ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
     ("target", "kubernetes"): ["kubectl", "CronJob", "kustomiz"],
     ("target", "metaflow"): ["[Mm]etaflow", "METAFLOW"],
     ("target", "kubeflow"): ["[Kk]ubeflow", r"\bkfp\b"],
@@ -83,7 +83,7 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     for name, text in files.items():
         PARSERS.get(Path(name).suffix, str)(text)
         if "project_name" not in answers and not name.endswith(".j2"):
-            assert not re.search(r"(?<!\$)\{\{ |\{%", text), name  # GitHub's have a $, Docker's own formats no blank
+            assert not re.search(r"(?<!\$)\{\{ |\{%-? ", text), name  # GitHub's have a $, Docker's own formats no blank
         blank = 3 if name.endswith(".py") else 2
         assert "\n" * (blank + 1) not in text, name
         assert text.endswith("\n") and not text.endswith("\n\n"), name

@@ -1,0 +1,201 @@
+"""A run that several processes execute together: by a folder that they share, and by a store of S3's protocol."""
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listener import until
+from rig import Project
+from s3 import serving
+
+SHARDS = 3
+REFUSED = 3  # the exit code of a run that a gate refused
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[dict[str, str]]:
+    """How to reach the bucket `shop`."""
+    with serving("shop") as reach:
+        yield reach
+
+
+@pytest.fixture(params=["folder", "store"])
+def shared(request: pytest.FixtureRequest, shop: Project, tmp_path: Path) -> Project:
+    """The shop with three shards, whose files are shared in one of both ways."""
+    mine = shop.with_env(RUNS__SHARDS=str(SHARDS))
+    if request.param == "folder":
+        return mine
+    reach: dict[str, str] = request.getfixturevalue("bucket")
+    mine = replace(mine, env=mine.env | reach)
+    return mine.with_env(RUNS__STORE=f"s3://shop/{tmp_path.name}")
+
+
+def machine(project: Project, number: int) -> Project:
+    """The project as another machine has it, which shares no folder where there is a store."""
+    if "BURGER_COMBOS_RUNS__STORE" not in project.env:
+        return project
+    return project.with_env(RUNS__FOLDER=f"{project.env['BURGER_COMBOS_RUNS__FOLDER']}-{number}")
+
+
+def part(project: Project, number: int, run_id: str = "together") -> subprocess.Popen[str]:
+    return machine(project, number).start("run", "--run-id", run_id, "--shard", str(number))
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def together(project: Project, run_id: str = "together") -> list[tuple[int, str]]:
+    """How each of the processes ended, and what it said; the first begins last."""
+    processes = [part(project, number, run_id) for number in reversed(range(SHARDS))]
+    return [ended(process) for process in reversed(processes)]
+
+
+def rows(project: Project) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "run_id"} for row in project.written()[0]]
+
+
+def in_pipeline(shop: Project, tmp_path: Path, old: str, new: str) -> Project:
+    """The project with another text in pipeline.py, beside the one whose environment it has."""
+    source = tmp_path / "changed"
+    shutil.copytree(shop.folder / "src", source)
+    file = source / shop.package / "pipeline.py"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    return replace(shop, env=shop.env | {"PYTHONPATH": str(source)})
+
+
+def test_the_sum_of_the_shards_is_the_unsplit_result(shared: Project) -> None:
+    assert machine(shared, 9).with_env(RUNS__SHARDS="1").call("run").returncode == 0
+    whole = rows(shared)
+    assert [code for code, _ in together(shared)] == [0] * SHARDS
+    assert rows(shared) == whole
+    (*_, record) = shared.written()[1]
+    assert (record["run_id"], record["status"]) == ("together", "ok")
+    said = machine(shared, 7).call("logs").stdout
+    assert said.count(" recommend ") == SHARDS
+    assert said.index(" gate ") < said.index(" recommend ") < said.index(" publish ")
+    results = machine(shared, 8).call("results")
+    report = Path(results.stdout.partition("report   ")[2].strip())
+    assert (shared.folder / report).read_text().count("<svg") >= 3
+
+
+@pytest.mark.parametrize("shards", ["1", "2", "7", "500"])
+def test_any_number_of_shards_gives_the_same_rows(shop: Project, shards: str) -> None:
+    assert shop.call("run").returncode == 0
+    whole = rows(shop)
+    assert shop.with_env(RUNS__SHARDS=shards).call("run").returncode == 0
+    assert rows(shop) == whole
+
+
+def test_a_lost_shard_is_done_again_alone(shared: Project, tmp_path: Path) -> None:
+    assert machine(shared, 9).call("run").returncode == 0
+    whole = rows(shared)
+    waits = "    all_customers = pl.read_parquet"
+    slow = f"    import time\n\n    while shard.number == 1 and not __import__('os').path.exists('{tmp_path}/go'):\n"
+    shared = in_pipeline(shared, tmp_path, waits, f"{slow}        time.sleep(0.1)\n{waits}")
+    processes = [part(shared, number) for number in range(SHARDS)]
+    assert ended(processes[2])[0] == 0
+    until(lambda: "gate" in machine(shared, 6).call("logs").stdout)
+    processes[1].kill()
+    assert ended(processes[1])[0] == -signal.SIGKILL
+    assert processes[0].poll() is None  # it waits
+    (tmp_path / "go").touch()
+    code, said = ended(part(shared, 1))
+    assert code == 0
+    assert said.count(" recommend ") == 1
+    code, said = ended(processes[0])
+    assert code == 0
+    assert said.count(" recommend ") == 1
+    assert rows(shared) == whole
+
+
+def test_a_failed_shard_publishes_nothing_and_says_so(shared: Project, tmp_path: Path) -> None:
+    first = "    all_customers = pl.read_parquet"
+    fails = f"    if shard.number == 2 and not __import__('os').path.exists('{tmp_path}/mended'):\n"
+    fails += "        raise Problem('no memory')\n"
+    shared = in_pipeline(shared, tmp_path, first, fails + first)
+    head = part(shared, 0)
+    other = part(shared, 1)
+    code, said = ended(part(shared, 2))
+    assert (code, said.splitlines()[-1]) == (1, "error: no memory")
+    assert ended(other)[0] == 0
+    assert rows(shared) == []
+    record = shared.written()[1][-1]
+    assert record["status"] == "failed"
+    assert "no memory" in record["record"]
+    (tmp_path / "mended").touch()
+    assert ended(part(shared, 2))[0] == 0
+    assert ended(head)[0] == 0
+    assert len(rows(shared)) > 250
+    assert shared.written()[1][-1]["status"] == "ok"
+
+
+def test_who_goes_on_where_the_first_process_was_killed_does_the_rest_only(shared: Project, tmp_path: Path) -> None:
+    head = part(shared, 0)
+    until(lambda: "recommend" in machine(shared, 6).call("logs").stdout)
+    head.kill()
+    ended(head)
+    others = [part(shared, number) for number in (1, 2)]
+    code, said = ended(part(shared, 0))
+    assert code == 0
+    assert " train " not in said
+    assert " publish " in said
+    assert [ended(other)[0] for other in others] == [0, 0]
+
+
+def test_what_a_gate_refuses_none_of_them_goes_on_with(shared: Project) -> None:
+    strict = shared.with_env(GATE__MIN_HITS="1", GATE__MIN_LIFT="99")
+    for code, said in together(strict):
+        assert code == REFUSED
+        assert said.splitlines()[-1].startswith("error: the gate 'better than a baseline' refuses")
+    assert rows(shared) == []
+    assert shared.written()[1][-1]["status"] == "refused"
+
+
+def test_one_step_at_a_time_on_machines_of_their_own(shared: Project) -> None:
+    assert machine(shared, 9).call("run").returncode == 0
+    whole = rows(shared)
+    steps = [("gate", "--catch-up"), *[("recommend", "--shard", str(number)) for number in (2, 0, 1)], ("publish",)]
+    for number, step in enumerate(steps):
+        done = machine(shared, number).call("step", *step, "--run-id", "by-steps")
+        assert done.returncode == 0, done.stderr
+    assert rows(shared) == whole
+    assert shared.written()[0][0]["run_id"] == "by-steps"
+    early = shared.call("step", "publish", "--run-id", "another", "--catch-up")
+    assert early.returncode == 0, early.stderr
+    none = shared.call("step", "recommend", "--run-id", "by-steps", "--shard", "3")
+    assert none.stderr == "error: --shard 3: run by-steps has the shards 0 to 2\n"
+
+
+def test_old_runs_go_from_the_store(shop: Project, bucket: dict[str, str]) -> None:
+    mine = replace(shop, env=shop.env | bucket).with_env(RUNS__STORE="s3://shop/old", RUNS__KEEP="2")
+    for name in ("one", "two", "three"):
+        assert mine.call("run", "--run-id", name).returncode == 0
+    assert mine.call("logs", "--run", "one").stderr == "error: s3://shop/old: no run 'one'; the newest is three\n"
+    assert mine.call("logs", "--run", "two").returncode == 0
+    folder = Path(mine.env["BURGER_COMBOS_RUNS__FOLDER"])
+    assert not [path for path in folder.rglob("*") if path.suffix == ".parquet"]  # what is in the store is not here
+
+
+@pytest.mark.parametrize(
+    ("store", "problem"),
+    [
+        ("s3://nobody/runs", "The specified bucket does not exist"),
+        ("foo://shop/runs", 'Generic URL error: Unable to recognise URL "foo://shop/runs"'),
+        ("/proc/runs", "No such file or directory (os error 2)"),
+    ],
+)
+def test_a_store_out_of_reach_is_told_in_one_line(
+    shop: Project, bucket: dict[str, str], store: str, problem: str
+) -> None:
+    done = replace(shop, env=shop.env | bucket).with_env(RUNS__STORE=store).call("run")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {store}: {problem}\n"
+    assert shop.written() == ([], [])
