@@ -189,6 +189,8 @@ def _resources(resources: Object, path: str, wrong: Problems) -> None:
         known(amounts, "cpu memory ephemeral-storage", f"{path}.{field}")
         for key, amount in amounts.items():
             wrong.check(f"{path}.{field}[{key}]", amount, "must be greater than or equal to 0", lambda each: each >= 0)
+    for field in resources:  # as the API gives them
+        resources[field] = {key: str(value) for key, value in resources[field].items()}
     for key, amount in requests.items():
         if amount > limits.get(key, amount):
             told = f"must be less than or equal to {key} limit of {resources['limits'][key]}"

@@ -2,15 +2,19 @@
 
 import base64
 import binascii
+import json
 import re
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from zoneinfo import available_timezones
 
-import kubernetes_validate
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from . import cron, pods
 from .fields import at
-from .kinds import OF_KIND, VERSION, Object, Problems, Refused, bad, forbidden, unknown
+from .kinds import OF_KIND, VERSION, Kind, Object, Problems, Refused, bad, forbidden, unknown
 from .words import IS_LABEL, IS_SUBDOMAIN, known, labels, name
 
 JOB = (
@@ -73,18 +77,28 @@ def warnings(thing: Object, namespace: Object) -> list[str]:
     )
 
 
+@cache
+def _validator(kind: Kind) -> Draft202012Validator:
+    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{VERSION}.0-local-strict"
+    group = f"{kind.group.partition('.')[0]}-" if kind.group else ""
+    schema = json.loads((folder / f"{kind.name.lower()}-{group}v1.json").read_text())
+    definitions = Resource.from_contents(json.loads((folder / "_definitions.json").read_text()))
+    return Draft202012Validator(schema, registry=definitions @ Registry())
+
+
 def _schema(thing: Object) -> None:
-    try:
-        kubernetes_validate.validate(thing, VERSION, strict=True)
-    except kubernetes_validate.ValidationError as problem:
+    problems = {problem.validator: problem for problem in _validator(OF_KIND[thing["kind"]]).iter_errors(thing)}
+    for problem in [
+        problems[each] for each in ("additionalProperties", "type", "required", *problems) if each in problems
+    ]:
         path = ".".join(map(str, problem.path))
         if problem.validator == "additionalProperties":
             extra = re.findall(r"'([^']+)'", problem.message)
-            raise bad(f'strict decoding error: unknown field "{path}.{extra[0]}"'.replace('".', '"')) from problem
+            raise bad(f'strict decoding error: unknown field "{".".join(filter(None, (path, extra[0])))}"')
         if problem.validator == "required":
             told = f'{thing["kind"]} "{at(thing, "metadata.name", "")}" is invalid: {path}: {problem.message}'
-            raise Refused(422, "Invalid", told) from problem
-        raise bad(f'{thing["kind"]} in version "v1" cannot be handled: {path}: {problem.message}') from problem
+            raise Refused(422, "Invalid", told)
+        raise bad(f'{thing["kind"]} in version "v1" cannot be handled: {path}: {problem.message}')
 
 
 def _namespace(thing: Object, before: Object | None, wrong: Problems) -> None:

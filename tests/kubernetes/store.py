@@ -182,7 +182,8 @@ class Store:
                     ]
                     self._keep("MODIFIED", child | {"metadata": child["metadata"] | {"ownerReferences": left}}, child)
                 children = []
-            if now["kind"] == "Pod" and self.has_node and grace != 0:
+            over = at(now, "status.phase") in ("Succeeded", "Failed")
+            if now["kind"] == "Pod" and self.has_node and grace != 0 and not over:
                 seconds = at(now, "spec.terminationGracePeriodSeconds") if grace is None else grace
                 return self._end(now, deletionGracePeriodSeconds=seconds)
             if children and (propagation == "Foreground" or now["kind"] == "Namespace"):
@@ -213,7 +214,7 @@ class Store:
         whom = {"kind": kind, "namespace": namespace, "name": name, "uid": about["metadata"]["uid"]}
         whom["apiVersion"] = OF_KIND[kind].api_version
         same = [each for each in self.all("Event", namespace) if each["involvedObject"] == whom]
-        if all(each["message"] != message for each in same):
+        if all(each["reason"] != reason for each in same):
             now = stamp(self.clock.now())
             told = {
                 "type": "Warning",
