@@ -23,6 +23,7 @@ class Attempt:
 
     index: int = 0
     outcome: str = ""
+    action: str = ""  # of the job's podFailurePolicy
     ended: datetime | None = None
 
 
@@ -126,10 +127,13 @@ class Controllers(Loop):
             attempts.setdefault(uid, Attempt(int(at(pod, ("metadata", "annotations", INDEX), "0"))))
         for uid, attempt in attempts.items():
             phase = at(there.get(uid), "status.phase", "Failed")
-            if phase not in OVER and at(there[uid], "metadata.deletionTimestamp"):
+            early = it["spec"]["podReplacementPolicy"] == "TerminatingOrFailed"
+            if phase not in OVER and early and at(there[uid], "metadata.deletionTimestamp"):
                 phase = "Failed"
             if phase in OVER and not attempt.outcome:
                 attempt.outcome, attempt.ended = phase, self.store.clock.now()
+                attempt.action = action(it, there.get(uid)) if phase == "Failed" else ""
+                attempt.outcome = "Gone" if attempt.action == "Ignore" else phase
         return attempts
 
     def _end(self, pods: list[Object], attempts: dict[str, Attempt], outcome: str) -> None:
@@ -147,6 +151,8 @@ class Controllers(Loop):
         begun = moment(it["status"].get("startTime", stamp(now)))
         if now >= begun + timedelta(seconds=spec.get("activeDeadlineSeconds", 10**9)):
             return "DeadlineExceeded"
+        if any(each.action == "FailJob" for each in attempts.values()):
+            return "PodFailurePolicy"
         if sum(each.outcome == "Failed" for each in attempts.values()) > spec["backoffLimit"]:
             return "BackoffLimitExceeded"
         if len(failed) > spec.get("maxFailedIndexes", spec["completions"]):
@@ -221,6 +227,7 @@ MESSAGES = {
     "DeadlineExceeded": "Job was active longer than specified deadline",
     "FailedIndexes": "Job has failed indexes",
     "JobSuspended": "Job suspended",
+    "PodFailurePolicy": "A container failed with an exit code that matches a FailJob rule",
     "MaxFailedIndexesExceeded": "Job has exceeded the specified maximal number of failed indexes",
 }
 
@@ -241,7 +248,19 @@ def failed_indexes(it: Object, attempts: dict[str, Attempt]) -> set[int]:
     """The indexes that are not tried again."""
     failed = [each.index for each in attempts.values() if each.outcome == "Failed"]
     limit = it["spec"].get("backoffLimitPerIndex", len(failed))
-    return {index for index in failed if failed.count(index) > limit}
+    at_once = {each.index for each in attempts.values() if each.action == "FailIndex"}
+    return at_once | {index for index in failed if failed.count(index) > limit}
+
+
+def action(job: Object, pod: Object | None) -> str:
+    """What a job's podFailurePolicy does about a pod that failed."""
+    ends = [*at(pod, "status.initContainerStatuses", []), *at(pod, "status.containerStatuses", [])]
+    codes = {code for code in (at(each, "state.terminated.exitCode", 0) for each in ends) if code}
+    for rule in at(job, "spec.podFailurePolicy.rules", []):
+        values = set(rule["onExitCodes"]["values"])
+        if codes & values if rule["onExitCodes"]["operator"] == "In" else codes - values:
+            return str(rule["action"])
+    return ""
 
 
 def ranges(indexes: set[int]) -> str:

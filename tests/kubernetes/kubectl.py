@@ -77,7 +77,7 @@ def cluster(folder: Path, network: str = "", *, backoff: float = 10) -> Iterator
     with ExitStack() as ends:
         node = ends.enter_context(Node(store, network)) if network else None
         server = ends.enter_context(Server(store, node.logs if node else no_logs))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         ends.callback(server.shutdown)
         controllers = ends.enter_context(Controllers(store, backoff))
         file = folder / "kubeconfig"

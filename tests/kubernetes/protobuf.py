@@ -21,8 +21,11 @@ ObjectMeta       1 name 2 generateName 3 namespace 5 uid 6 resourceVersion 11 la
                  13 ownerReferences*:OwnerReference
 OwnerReference   1 kind 3 name 4 uid 5 apiVersion 6 controller? 7 blockOwnerDeletion?
 JobSpec          1 parallelism# 2 completions# 3 activeDeadlineSeconds# 6 template:PodTemplateSpec 7 backoffLimit# \
-                 8 ttlSecondsAfterFinished# 9 completionMode 10 suspend? 12 backoffLimitPerIndex# \
-                 13 maxFailedIndexes# 14 podReplacementPolicy
+                 8 ttlSecondsAfterFinished# 9 completionMode 10 suspend? 11 podFailurePolicy:Policy \
+                 12 backoffLimitPerIndex# 13 maxFailedIndexes# 14 podReplacementPolicy
+Policy           1 rules*:Rule
+Rule             1 action 2 onExitCodes:Codes
+Codes            2 operator 3 values*#
 PodTemplateSpec  1 metadata:ObjectMeta 2 spec:PodSpec
 PodSpec          1 volumes*:Volume 2 containers*:Container 3 restartPolicy 4 terminationGracePeriodSeconds# \
                  6 dnsPolicy 8 serviceAccountName 9 serviceAccount 14 securityContext:Security \

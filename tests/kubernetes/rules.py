@@ -19,7 +19,7 @@ from .words import IS_LABEL, IS_SUBDOMAIN, known, labels, name
 
 JOB = (
     "parallelism completions completionMode backoffLimit backoffLimitPerIndex maxFailedIndexes activeDeadlineSeconds "
-    "ttlSecondsAfterFinished suspend template selector podReplacementPolicy"
+    "ttlSecondsAfterFinished suspend template selector podReplacementPolicy podFailurePolicy"
 )
 CRON_JOB = (
     "schedule timeZone concurrencyPolicy suspend startingDeadlineSeconds successfulJobsHistoryLimit "
@@ -87,10 +87,9 @@ def _validator(kind: Kind) -> Draft202012Validator:
 
 
 def _schema(thing: Object) -> None:
-    problems = {problem.validator: problem for problem in _validator(OF_KIND[thing["kind"]]).iter_errors(thing)}
-    for problem in [
-        problems[each] for each in ("additionalProperties", "type", "required", *problems) if each in problems
-    ]:
+    found = list(_validator(OF_KIND[thing["kind"]]).iter_errors(thing))
+    found.sort(key=lambda problem: problem.validator == "required")  # what is missing may be there by another name
+    for problem in found[:1]:
         path = ".".join(map(str, problem.path))
         if problem.validator == "additionalProperties":
             extra = re.findall(r"'([^']+)'", problem.message)
@@ -219,7 +218,7 @@ def _job(thing: Object, before: Object | None, wrong: Problems) -> None:
             "metadata.name",
             "Invalid value: will not be able to create pod hostnames: must be no more than 63 characters",
         )
-    fixed = ("template", "selector", "completionMode", "backoffLimitPerIndex", "completions")
+    fixed = ("template", "selector", "completionMode", "backoffLimitPerIndex", "completions", "podFailurePolicy")
     for field in fixed:
         if before and spec.get(field) != before["spec"].get(field):
             wrong(f"spec.{field}", "Invalid value: field is immutable")
@@ -233,9 +232,12 @@ def _job_spec(spec: Object, path: str, wrong: Problems) -> None:
     spec.setdefault("parallelism", 1)
     spec.setdefault("backoffLimit", LARGEST if "backoffLimitPerIndex" in spec else 6)
     spec.setdefault("suspend", False)
-    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
-    if spec["podReplacementPolicy"] != "TerminatingOrFailed" or "completions" not in spec:
-        raise unknown("jobs with another podReplacementPolicy, or with parallelism and without completions")
+    replaced = ("Failed",) if "podFailurePolicy" in spec else ("TerminatingOrFailed", "Failed")
+    spec.setdefault("podReplacementPolicy", replaced[0])
+    policy = spec["podReplacementPolicy"]
+    wrong.check(f"{path}.podReplacementPolicy", policy, f"supported values: {replaced}", replaced.__contains__)
+    if "completions" not in spec:
+        raise unknown("jobs with parallelism and without completions")
     for field in NOT_NEGATIVE:
         wrong.check(f"{path}.{field}", spec.get(field, 0), "must be greater than or equal to 0", lambda each: each >= 0)
     modes = ("NonIndexed", "Indexed")
@@ -254,11 +256,35 @@ def _job_spec(spec: Object, path: str, wrong: Problems) -> None:
     template, inside = spec["template"], f"{path}.template"
     known(template, "metadata spec", inside)
     labels(wrong, f"{inside}.metadata", template.get("metadata") or {})
-    allowed = ("Never",) if "backoffLimitPerIndex" in spec else ("OnFailure", "Never")
+    _failures(spec, f"{path}.podFailurePolicy.rules", wrong)
+    alone = {"backoffLimitPerIndex", "podFailurePolicy"} & spec.keys()
+    allowed = ("Never",) if alone else ("OnFailure", "Never")
     policy = at(template, "spec.restartPolicy", "Always")
     if policy not in allowed:
         wrong(f"{inside}.spec.restartPolicy", f"Unsupported value: {policy!r}: supported values: {allowed}")
     pods.check(template["spec"], f"{inside}.spec", wrong)
+
+
+def _failures(spec: Object, path: str, wrong: Problems) -> None:
+    for number, rule in enumerate(at(spec, "podFailurePolicy.rules", [])):
+        inside = f"{path}[{number}]"
+        known(rule, "action onExitCodes", inside)
+        actions = ("FailJob", "Ignore", "Count") + ("FailIndex",) * ("backoffLimitPerIndex" in spec)
+        wrong.check(f"{inside}.action", rule["action"], f"supported values: {actions}", actions.__contains__)
+        codes = rule.get("onExitCodes")
+        if codes is None:
+            wrong(inside, "Invalid value: specifying one of OnExitCodes and OnPodConditions is required")
+            continue
+        known(codes, "operator values", f"{inside}.onExitCodes")
+        words = ("In", "NotIn")
+        wrong.check(
+            f"{inside}.onExitCodes.operator", codes["operator"], f"supported values: {words}", words.__contains__
+        )
+        values = codes["values"]
+        if not values or values != sorted(set(values)) or (codes["operator"] == "In" and 0 in values):
+            wrong(
+                f"{inside}.onExitCodes.values", "Invalid value: must be ordered, without duplicates, and not 0 for In"
+            )
 
 
 def _pod(thing: Object, before: Object | None, wrong: Problems) -> None:

@@ -67,6 +67,11 @@ def put(thing: Object, path: str, value: Any) -> Object:
     return changed
 
 
+def refusal(action: str, code: int) -> Object:
+    """What a job does about a pod that ends with this code."""
+    return {"rules": [{"action": action, "onExitCodes": {"operator": "In", "values": [code]}}]}
+
+
 class Machine:
     """A cluster without an API and without threads, whose pods end as the test says."""
 
@@ -88,12 +93,13 @@ class Machine:
         """The names of all objects of a kind."""
         return [each["metadata"]["name"] for each in self.store.all(kind)]
 
-    def end(self, phase: str, index: int | None = None) -> None:
+    def end(self, phase: str, index: int | None = None, code: int = 0) -> None:
         """End the pods that go on, or the one of an index."""
+        ends = [{"name": "main", "state": {"terminated": {"exitCode": code}}}]
         for pod in self.store.all("Pod"):
             mine = index is None or pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"] == str(index)
             if mine and pod["status"]["phase"] == "Pending":
-                self.store.set_status(pod, phase=phase)
+                self.store.set_status(pod, phase=phase, containerStatuses=ends)
         self.look()
 
     def status(self, kind: str, name: str) -> Object:
@@ -156,7 +162,9 @@ IN_CRON = "spec/jobTemplate/spec"
         (JOB, "spec/backoffLimit", -1, 422, "greater than or equal to 0"),
         (JOB, "spec/selector", {"matchLabels": {"a": "b"}}, 422, "auto-generated"),
         (JOB, "metadata/name", "x" * 64, 422, "63"),
-        (JOB, "spec/podFailurePolicy", {"rules": []}, 501, "spec.podFailurePolicy"),
+        (JOB, "spec/successPolicy", {"rules": [{"succeededCount": 1}]}, 501, "spec.successPolicy"),
+        (JOB, "spec/podFailurePolicy", refusal("FailIndex", 3), 422, "supported values"),
+        (JOB, "spec/podFailurePolicy", refusal("FailJob", 0), 422, "must be ordered"),
         (DAILY, "metadata/name", "d" * 53, 422, "52 characters"),
         (DAILY, "spec/schedule", "0 4 * *", 422, "exactly 5 fields"),
         (DAILY, "spec/schedule", "0 4 * * 7", 422, "day of week"),
@@ -330,6 +338,29 @@ def test_an_index_that_fails_too_often(machine: Machine) -> None:
     status = machine.status("Job", "split")
     assert status["conditions"] == {"FailureTarget": "FailedIndexes", "Failed": "FailedIndexes"}
     assert (status["completedIndexes"], status["failedIndexes"]) == ("1-2", "0")
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "failed", "left"),
+    [
+        ("FailJob", 3, {"PodFailurePolicy"}, 0),
+        ("FailJob", 4, set(), 3),
+        ("FailIndex", 3, set(), 2),
+        ("Ignore", 3, set(), 3),
+    ],
+)
+def test_an_exit_code_that_says_what_to_do(
+    action: str, code: int, failed: set[str], left: int, machine: Machine
+) -> None:
+    job = put(put(JOB, "spec/backoffLimitPerIndex", 2), "spec/podFailurePolicy", refusal(action, 3))
+    machine.store.create(job)
+    machine.look()
+    machine.end("Failed", 0, code)
+    machine.look(seconds=11)
+    going = [pod for pod in machine.store.all("Pod") if pod["status"]["phase"] == "Pending"]
+    status = machine.status("Job", "split")
+    assert (set(status["conditions"].values()), len(going)) == (failed, left)
+    assert status["failedIndexes"] == ("0" if action == "FailIndex" else "")
 
 
 def test_a_job_gives_up(machine: Machine) -> None:
