@@ -18,7 +18,7 @@ from .store import Change, Store
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 QUERY = {
     "GET": "labelSelector fieldSelector watch resourceVersion resourceVersionMatch limit timeoutSeconds "
-    "allowWatchBookmarks",
+    "allowWatchBookmarks includeObject",
     "POST": "fieldManager fieldValidation dryRun",
     "PUT": "fieldManager fieldValidation dryRun",
     "PATCH": "fieldManager fieldValidation dryRun force",
@@ -123,6 +123,8 @@ class Request:
 
     def allow(self, what: str) -> None:
         """Refuse options that are not known."""
+        if "sendInitialEvents" in self.query:  # which makes newer clients do without
+            raise Refused(422, "Invalid", "sendInitialEvents: Forbidden: unless the WatchList feature gate is enabled")
         for option in self.query.keys() - QUERY[what].split():
             raise unknown(f"the option {option} of {self.method} {self.kind.plural}")
 
@@ -336,7 +338,8 @@ def discovery(path: str) -> Object | None:
 
 def _resources(kind: Kind) -> Iterator[Object]:
     told = {"kind": kind.name, "namespaced": kind.namespaced, "singularName": kind.name.lower(), "verbs": VERBS}
-    yield told | {"name": kind.plural, "shortNames": [kind.short] if kind.short else []}
+    groups = ["all"] if kind.name in ("CronJob", "Job", "Pod") else []
+    yield told | {"name": kind.plural, "shortNames": [kind.short] if kind.short else [], "categories": groups}
     if kind.name == "Pod":
         yield told | {"name": "pods/log", "verbs": ["get"]}
 

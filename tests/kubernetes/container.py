@@ -2,14 +2,12 @@
 
 import re
 
-from .docker import Failed, Waiting, docker
+from .docker import LABEL, Failed, Waiting, docker
 from .fields import at
 from .kinds import Object
 from .pods import quantity
 from .store import Store
 from .volumes import Volumes, contents
-
-LABEL = "copier-ml.pod"  # of what a node has made
 
 
 def create(store: Store, pod: Object, container: Object, volumes: Volumes, network: str) -> str:

@@ -264,14 +264,14 @@ def action(job: Object, pod: Object | None) -> str:
 
 
 def ranges(indexes: set[int]) -> str:
-    """Indexes as a job's status has them: 0,2-4."""
-    parts: list[list[int]] = []
+    """Indexes as a job's status has them, three or more in a row by the first and the last: 0,2-4."""
+    rows: list[list[int]] = []
     for index in sorted(indexes):
-        if parts and parts[-1][-1] == index - 1:
-            parts[-1] = [parts[-1][0], index]
+        if rows and rows[-1][-1] == index - 1:
+            rows[-1].append(index)
         else:
-            parts.append([index])
-    return ",".join("-".join(map(str, part)) for part in parts)
+            rows.append([index])
+    return ",".join(f"{row[0]}-{row[-1]}" if len(row) > 2 else ",".join(map(str, row)) for row in rows)
 
 
 def new_job(it: Object, due: datetime) -> Object:

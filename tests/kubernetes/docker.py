@@ -2,6 +2,8 @@
 
 import subprocess
 
+LABEL = "copier-ml.pod"  # of a pod's containers and volumes, with its uid
+
 
 class Failed(Exception):
     """What the engine says of a command that failed."""

@@ -52,7 +52,8 @@ class Node(Loop):
         super().__exit__(kind, error, trace)
         for thread in self.running.values():
             thread.join()
-        docker("volume", "rm", "--force", *[claim.volume for claim in self.claims.values()] or ["none"])
+        if self.claims:
+            docker("volume", "rm", "--force", *(claim.volume for claim in self.claims.values()))
 
     def logs(self, pod: Object, options: dict[str, str]) -> Iterator[bytes]:
         """What a container of a pod has printed."""

@@ -5,7 +5,7 @@ import io
 import tarfile
 from dataclasses import dataclass, field
 
-from .docker import Waiting, docker
+from .docker import LABEL, Waiting, docker
 from .fields import at
 from .kinds import Object, Refused
 from .store import Store
@@ -50,6 +50,7 @@ class Volumes:
         self.group: int | None = at(pod, "spec.securityContext.fsGroup")
         self.names: dict[str, str] = {}
         self.own: list[str] = []
+        self.fresh: list[tuple[Claim, str]] = []  # folders of claims that are made with it
         self.listed = [*at(pod, "spec.volumes", [])]
         if self._mounts_account():
             self.listed.append({"name": "kube-api-access", "account": {}})
@@ -65,8 +66,7 @@ class Volumes:
         with io.BytesIO() as content:
             with tarfile.open(fileobj=content, mode="w") as tar:
                 found = {volume["name"]: self._fill(volume, tar) for volume in self.listed}
-            names = {name: volume or docker("volume", "create") for name, volume in found.items()}
-            self.own = [names[name] for name, volume in found.items() if not volume]
+            names = {name: volume or self._create() for name, volume in found.items()}
             mounts = [f"--volume={volume}:/volumes/{name}:nocopy" for name, volume in names.items()]
             helper = docker("create", "--pull=never", *mounts, "--entrypoint=true", image)
             try:
@@ -74,6 +74,8 @@ class Volumes:
             finally:
                 docker("rm", helper)
         self.names = names
+        for claim, path in self.fresh:
+            claim.made.add(path)
 
     def flags(self, container: Object) -> list[str]:
         """What mounts them in a container."""
@@ -94,6 +96,10 @@ class Volumes:
         """Remove those that go with the pod."""
         if self.own:
             docker("volume", "rm", "--force", *self.own)
+
+    def _create(self) -> str:
+        self.own.append(docker("volume", "create", f"--label={LABEL}={self.pod['metadata']['uid']}"))
+        return self.own[-1]
 
     def _mounts_account(self) -> bool:
         name, given = at(self.pod, "spec.serviceAccountName"), at(self.pod, "spec.automountServiceAccountToken")
@@ -130,7 +136,7 @@ class Volumes:
         claim = self.claims.setdefault(uid, Claim(f"claim-{uid}"))
         for path in ["", *self._subpaths(name)]:
             if path not in claim.made:
-                claim.made.add(path)
+                self.fresh.append((claim, path))
                 self._add(tar, f"{name}/{path}", 0o775 if self.group else 0o755, kind=tarfile.DIRTYPE)
         return claim.volume
 
