@@ -67,21 +67,26 @@ def is_there() -> bool:
 def unpack() -> Path:
     """Unpack the engine's programs into the cache, once."""
     apt("install", "--no-install-recommends", "runc", "iptables")
-    programs = CACHE / f"engine-{zlib.crc32(' '.join(PACKAGES).encode()):08x}"
+    return unpacked("engine", PACKAGES)
+
+
+def unpacked(name: str, packages: list[str]) -> Path:
+    """Unpack packages of the suite into the cache, once, and return the folder."""
+    programs = CACHE / f"{name}-{zlib.crc32(' '.join(packages).encode()):08x}"
     if programs.exists():
         return programs
-    print(f"engine: Debian's of {SUITE} into {programs}", file=sys.stderr)
+    print(f"engine: {name}, Debian's of {SUITE}, into {programs}", file=sys.stderr)
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         place = Path(folder)
-        for name in ("lists/partial", "archives/partial", "root"):
-            (place / name).mkdir(parents=True)
+        for each in ("lists/partial", "archives/partial", "root"):
+            (place / each).mkdir(parents=True)
         (place / "sources.list").write_text(f"deb {mirror()} {SUITE} main\n")
         private = [f"Dir::Etc::sourcelist={place}/sources.list", "Dir::Etc::sourceparts=-", f"Dir::Cache={place}"]
-        private += [f"Dir::State::lists={place}/lists", "APT::Sandbox::User=root"]
+        private += [f"Dir::State::lists={place}/lists", "Dir::State::status=/dev/null", "APT::Sandbox::User=root"]
         options = [word for option in private for word in ("-o", option)]
         apt(*options, "update")
-        apt(*options, "download", *PACKAGES, cwd=place)
+        apt(*options, "download", *packages, cwd=place)
         for package in place.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, place / "root"], check=True)
         (place / "root").rename(programs)

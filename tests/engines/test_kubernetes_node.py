@@ -1,0 +1,196 @@
+"""Pods of the stand-in for a cluster, executed by the container engine."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+import rig
+import yaml
+from containers.docker import docker
+from kubernetes.docker import LABEL
+from kubernetes.kubectl import Cluster, cluster, program
+
+pytestmark = pytest.mark.docker
+
+IMAGE = "python:3.13-slim-trixie"
+POD = f"""
+restartPolicy: Never
+automountServiceAccountToken: false
+terminationGracePeriodSeconds: 5
+securityContext:
+  {{runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {{type: RuntimeDefault}}}}
+containers:
+  - name: main
+    image: {IMAGE}
+    command: [sh, -euc]
+    securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
+"""
+SHARED = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: shop}
+stringData: {PASSWORD: pass word, user.txt: ada}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop}
+data: {settings.toml: "here = true"}
+"""
+SPLIT = """
+id -u; hostname
+cat /run/secrets/PASSWORD /settings.toml; echo
+for folder in /run/secrets /usr; do touch $folder/x 2>/dev/null || echo "$folder: not to be written"; done
+touch /tmp/x
+echo "$0 of $(POD): $USER_NAME \\$$0 $PASSWORD $JOB_COMPLETION_INDEX"
+cat /data/*.begun
+if [ "$JOB_COMPLETION_INDEX" = 1 ] && [ ! -e /data/1.tried ]; then touch /data/1.tried; exit 7; fi
+"""
+
+
+def pod(script: str, **container: object) -> dict[str, object]:
+    """A pod's specification that a restricted namespace takes."""
+    spec: dict[str, object] = yaml.safe_load(POD)
+    spec["containers"][0] |= {"args": [script]} | container  # type: ignore[index]
+    return spec
+
+
+def thing(kind: str, name: str, spec: object) -> str:
+    """An object for kubectl."""
+    version = "v1" if kind == "Pod" else "batch/v1"
+    return yaml.safe_dump({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+
+@pytest.fixture(scope="module")
+def kube(containers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with a restricted namespace, in which kubectl is."""
+    if program() is None:
+        rig.missing("KUBECTL", "no kubectl here, and only root on Debian can unpack one")
+    network = f"kube-{secrets.token_hex(3)}"
+    docker("network", "create", network)
+    try:
+        with cluster(tmp_path_factory.mktemp("kube"), network, backoff=0.5) as made:
+            made.kubectl("label", "namespace", "default", "pod-security.kubernetes.io/enforce=restricted")
+            yield made
+            left = made.kubectl("get", "pods,pvc", "-o", "jsonpath={.items[*].metadata.uid}").split()
+        assert len(left) > 2
+        for uid in left:
+            label = f"--filter=label={LABEL}={uid}"
+            lists = [["ps", "--all", label], ["volume", "ls", label], ["volume", "ls", f"--filter=name=claim-{uid}"]]
+            assert [docker(*each, "--quiet") for each in lists] == [""] * 3
+    finally:
+        docker("network", "rm", network)
+
+
+def test_a_split_job_tries_again_only_what_failed(kube: Cluster) -> None:
+    spec = pod(
+        SPLIT,
+        env=[
+            {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "PASSWORD"}}},
+            {
+                "name": "POD",
+                "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}},
+            },
+            {"name": "USER_NAME", "value": "ada, $(PASSWORD)"},
+        ],
+        resources={"requests": {"cpu": "100m"}, "limits": {"cpu": 8, "memory": "64Mi"}},
+        volumeMounts=[
+            {"name": "data", "mountPath": "/data", "subPath": "runs"},
+            {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True},
+            {"name": "settings", "mountPath": "/settings.toml", "subPath": "settings.toml"},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    )
+    spec["volumes"] = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "secrets", "secret": {"secretName": "shop", "defaultMode": 0o440}},
+        {"name": "settings", "configMap": {"name": "shop"}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    main = spec["containers"][0]  # type: ignore[index]
+    begin = ["echo begun $JOB_COMPLETION_INDEX >/data/$(JOB_COMPLETION_INDEX).begun"]
+    spec["initContainers"] = [main | {"name": "begin", "args": begin}]
+    job = {"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1}
+    split = thing("Job", "split", job | {"template": {"spec": spec}})
+    kube.kubectl("apply", "--server-side", "-f", "-", given=f"{SHARED}---\n{split}")
+    kube.kubectl("wait", "--for=condition=complete", "job/split", "--timeout=60s")
+    status = json.loads(kube.kubectl("get", "job/split", "-o", "jsonpath={.status}"))
+    assert (status["succeeded"], status["failed"], status["completedIndexes"]) == (2, 1, "0,1")
+    pods = json.loads(kube.kubectl("get", "pods", "-l", "job-name=split", "-o", "json"))["items"]
+    ends = [each["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] for each in pods]
+    assert [each["spec"]["hostname"] for each in pods] == ["split-0", "split-1", "split-1"]
+    assert ends == [0, 7, 0]
+    only = "batch.kubernetes.io/job-name=split,batch.kubernetes.io/job-completion-index=0"
+    assert kube.kubectl("logs", "-l", only, "--tail=-1").splitlines()[:7] == [
+        "1000",
+        "split-0",
+        "pass wordhere = true",
+        "/run/secrets: not to be written",
+        "/usr: not to be written",
+        "sh of split: ada, pass word $0 pass word 0",
+        "begun 0",
+    ]
+
+
+def test_a_cron_job_whose_moment_comes(kube: Cluster) -> None:
+    template = {"template": {"spec": pod("echo began; sleep 1; echo ended")}}
+    daily = {"schedule": "0 4 * * *", "timeZone": "Etc/UTC", "jobTemplate": {"spec": template}}
+    kube.kubectl("apply", "--server-side", "-f", "-", given=thing("CronJob", "daily", daily))
+    kube.clock.advance(days=1)
+    kube.kubectl("wait", "--for=jsonpath={.status.active}", "cronjob/daily", "--timeout=20s")
+    job = kube.kubectl("get", "cronjob/daily", "-o", "jsonpath={.status.active[0].name}")
+    assert kube.kubectl("logs", "-f", f"job/{job}").splitlines() == ["began", "ended"]
+    kube.kubectl("wait", "--for=jsonpath={.status.lastSuccessfulTime}", "cronjob/daily", "--timeout=20s")
+    kube.kubectl("delete", "cronjob/daily", "--cascade=foreground")
+    assert kube.kubectl("get", "pods", "-l", f"job-name={job}", "-o", "name") == ""
+
+
+def test_a_pod_that_is_deleted_may_end_what_it_does(kube: Cluster) -> None:
+    script = "trap 'echo ends; exit 0' TERM; echo began; while true; do sleep 0.1; done"
+    kube.kubectl("create", "-f", "-", given=thing("Pod", "long", pod(script)))
+    kube.kubectl("wait", "--for=condition=Ready", "pod/long", "--timeout=20s")
+    with subprocess.Popen(["kubectl", "logs", "-f", "long"], env=kube.env, text=True, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout
+        assert logs.stdout.readline() == "began\n"
+        kube.kubectl("delete", "pod/long")
+        assert logs.stdout.read() == "ends\n"
+    assert "NotFound" in kube.run("get", "pod/long").stderr
+
+
+@pytest.mark.parametrize(
+    ("container", "told"),
+    [
+        ({"resources": {"limits": {"memory": "32Mi"}}}, {"exitCode": 137, "reason": "OOMKilled"}),
+        ({"command": ["/nothing"]}, {"exitCode": 128, "reason": "StartError"}),
+    ],
+)
+def test_how_a_pod_may_fail(container: dict[str, object], told: dict[str, object], kube: Cluster) -> None:
+    spec = pod("print(len(bytes(range(256)) * 2**20))", **({"command": ["python3", "-c"]} | container))
+    kube.kubectl("create", "-f", "-", given=thing("Pod", "bad", spec))
+    kube.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/bad", "--timeout=20s")
+    ended = json.loads(kube.kubectl("get", "pod/bad", "-o", "jsonpath={.status.containerStatuses[0].state.terminated}"))
+    assert {key: ended[key] for key in told} == told
+    kube.kubectl("delete", "pod/bad")
+
+
+def test_a_pod_waits_for_what_it_needs(kube: Cluster) -> None:
+    later = {"name": "LATER", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "word"}}}
+    kube.kubectl("create", "-f", "-", given=thing("Pod", "patient", pod("echo $LATER", env=[later])))
+    reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
+    kube.kubectl("wait", f"--for={reason}=CreateContainerConfigError", "pod/patient", "--timeout=20s")
+    kube.kubectl("create", "configmap", "later", "--from-literal=word=there")
+    kube.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/patient", "--timeout=20s")
+    assert kube.kubectl("logs", "patient") == "there"
+
+
+def test_an_image_that_cannot_be_had(kube: Cluster) -> None:
+    kube.kubectl("create", "-f", "-", given=thing("Pod", "none", pod("true", image="127.0.0.1:9/none:1")))
+    reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
+    kube.kubectl("wait", f"--for={reason}=ErrImagePull", "pod/none", "--timeout=20s")
+    kube.kubectl("delete", "pod/none")

@@ -1,0 +1,148 @@
+"""Fields of objects: paths, selectors, patches and who owns what of an object that is applied."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .kinds import Object, Refused, bad, unknown
+
+Path = tuple[str, ...]
+Owned = dict[Path, str]  # the field manager of each field; a list is one field
+
+
+def at(tree: Any, path: str | Path, default: Any = None) -> Any:
+    """What stands at a path, `spec.template` or its parts."""
+    for part in path.split(".") if isinstance(path, str) else path:
+        if not isinstance(tree, dict) or tree.get(part) is None:
+            return default
+        tree = tree[part]
+    return tree
+
+
+def leaves(tree: Object, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """All fields that hold a value, as their paths and values."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def selected(selector: str, labels: dict[str, str]) -> bool:
+    """Whether labels are among those that a label selector means."""
+    for term in re.split(r",(?![^(]*\))", selector) if selector else []:
+        if found := re.fullmatch(r"\s*(\S+)\s+(in|notin)\s+\((.*)\)\s*", term):
+            key, word, values = found.groups()
+            holds = labels.get(key) in [value.strip() for value in values.split(",")]
+            holds = holds == (word == "in")
+        elif found := re.fullmatch(r"\s*([\w./-]+)\s*(!?=)=?\s*([\w.-]*)\s*", term):
+            key, sign, value = found.groups()
+            holds = (labels.get(key) == value) == (sign == "=")
+        elif found := re.fullmatch(r"\s*(!?)\s*([\w./-]+)\s*", term):
+            holds = (found[2] in labels) == (not found[1])
+        else:
+            raise bad(f"unable to parse requirement: {term!r}")
+        if not holds:
+            return False
+    return True
+
+
+def field_selected(selector: str, thing: Object, allowed: tuple[str, ...]) -> bool:
+    """Whether an object is among those that a field selector means."""
+    for term in filter(None, selector.split(",")):
+        found = re.fullmatch(r"([\w.]+)(!?=)=?(.*)", term)
+        if not found or found[1] not in ("metadata.name", "metadata.namespace", *allowed):
+            raise bad(f"field label not supported: {term}")
+        if (str(at(thing, found[1], "")) == found[3]) != (found[2] == "="):
+            return False
+    return True
+
+
+def merged(thing: Any, patch: Any) -> Any:
+    """A JSON merge patch, applied."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(thing) if isinstance(thing, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def patched(thing: Object, operations: list[Object]) -> Object:
+    """A JSON patch, applied: add, replace, remove and test."""
+    root: Object = {"": copy.deepcopy(thing)}
+    for operation in operations:
+        parts = ["", *(part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])]
+        word, value = operation["op"], operation.get("value")
+        if word not in ("add", "replace", "remove", "test"):
+            raise unknown(f"the JSON patch operation {word}")
+        try:
+            place: Any = root
+            for part in parts[:-1]:
+                place = place[int(part)] if isinstance(place, list) else place[part]
+            _operate(place, parts[-1], word, value)
+        except (KeyError, IndexError, TypeError, ValueError) as problem:
+            told = f"{word} operation does not apply: doc is missing path: {operation['path']}"
+            raise Refused(422, "Invalid", f"the server rejected our request: {told}") from problem
+    result: Object = root[""]
+    return result
+
+
+def _operate(place: Any, key: str, word: str, value: Any) -> None:
+    if word == "add" and isinstance(place, list):
+        place.insert(len(place) if key == "-" else int(key), value)
+        return
+    where: Any = int(key) if isinstance(place, list) else key
+    if word == "test" and place[where] != value:
+        raise ValueError
+    if word in ("replace", "remove"):
+        place[where]  # has to be there
+    if word == "remove":
+        del place[where]
+    elif word in ("add", "replace"):
+        place[where] = value
+
+
+def strategic(thing: Object, patch: Object) -> Object:
+    """A strategic merge patch, as far as it is a JSON merge patch."""
+    for path, value in leaves(patch):
+        if isinstance(value, list) or any(part.startswith("$") for part in path):
+            raise unknown(f"strategic merge patches of lists: {'.'.join(path)}")
+    result: Object = merged(thing, patch)
+    return result
+
+
+def applied(thing: Object, given: Object, owned: Owned, manager: str, force: bool) -> tuple[Object, Owned]:
+    """An object with the fields that a manager applies, and who owns its fields then.
+
+    What the manager applied before and does not any more goes.
+
+    Raises:
+        Refused: others own fields to which the manager gives another value.
+    """
+    wanted = dict(leaves(given))
+    theirs = {path: who for path, who in owned.items() if path in wanted and who != manager}
+    differ = {path: who for path, who in theirs.items() if at(thing, path) != wanted[path]}
+    if differ and not force:
+        told = ", ".join(f'conflict with "{who}": .{".".join(path)}' for path, who in differ.items())
+        raise Refused(409, "Conflict", f"Apply failed with {len(differ)} conflict{'s'[: len(differ) > 1]}: {told}")
+    kept = {path: who for path, who in owned.items() if who != manager}
+    gone: Object = {}
+    for path in [path for path, who in owned.items() if who == manager and path not in wanted]:
+        if not any(each[: len(path)] == path for each in (*wanted, *kept)):
+            place = gone
+            for part in path[:-1]:
+                place = place.setdefault(part, {})
+            place[path[-1]] = None
+    return merged(merged(thing, gone), given), kept | dict.fromkeys(wanted, manager)
+
+
+def changed(before: Object, after: Object, owned: Owned, manager: str) -> Owned:
+    """Who owns the fields after a manager has changed an object."""
+    old, new = dict(leaves(before)), dict(leaves(after))
+    mine = {path: manager for path, value in new.items() if path not in old or old[path] != value}
+    return {path: who for path, who in owned.items() if path in new} | mine

@@ -1,0 +1,87 @@
+"""The real kubectl, and a cluster for it to talk to."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from containers import engine
+from filelock import FileLock
+
+from .api import Server
+from .controllers import Controllers
+from .node import Node, no_logs
+from .store import Clock, Store
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{{name: stand-in, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+contexts: [{{name: stand-in, context: {{cluster: stand-in}}}}]
+current-context: stand-in
+"""
+
+
+@cache
+def program() -> Path | None:
+    """The program: the one that is there, or on Debian as root, its package of a newer suite."""
+    if found := shutil.which("kubectl"):
+        return Path(found)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    engine.CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(engine.CACHE / "kubectl.lock"):
+        return engine.unpacked("kubectl", ["kubectl"]) / "usr/bin/kubectl"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that runs."""
+
+    kubeconfig: Path
+    clock: Clock
+    store: Store
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a program needs that calls kubectl: it, the cluster, and a cache that is not the user's."""
+        kubectl = program()
+        path = f"{kubectl.parent if kubectl else ''}{os.pathsep}{os.environ['PATH']}"
+        return {"PATH": path, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.kubeconfig.parent / "cache")}
+
+    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """A call of kubectl, whose failure is the caller's to judge."""
+        command, env = ["kubectl", *arguments], os.environ | self.env
+        return subprocess.run(command, env=env, input=given, text=True, capture_output=True, timeout=300)
+
+    def kubectl(self, *arguments: str, given: str = "") -> str:
+        """What a call of kubectl prints that has to succeed."""
+        done = self.run(*arguments, given=given)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+
+@contextmanager
+def cluster(folder: Path, network: str = "", *, backoff: float = 10) -> Iterator[Cluster]:
+    """A cluster whose pods run in this network of the container engine; without one pods stay pending.
+
+    `backoff` is for how many seconds a job's pod that failed is not replaced at first.
+    """
+    clock = Clock()
+    store = Store(clock, has_node=bool(network))
+    with ExitStack() as ends:
+        node = ends.enter_context(Node(store, network)) if network else None
+        server = ends.enter_context(Server(store, node.logs if node else no_logs))
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        ends.callback(server.shutdown)
+        controllers = ends.enter_context(Controllers(store, backoff))
+        file = folder / "kubeconfig"
+        file.write_text(KUBECONFIG.format(port=server.server_port))
+        yield Cluster(file, clock, store)
+    errors = [*server.errors, *controllers.errors, *(node.errors if node else [])]
+    assert not errors, "\n".join(errors)

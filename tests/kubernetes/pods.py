@@ -1,0 +1,220 @@
+"""The rules of pods: what their specification has to be like, and what the Pod Security level `restricted` forbids."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .fields import at
+from .kinds import Object, Problems, bad, unknown
+from .words import IS_LABEL, IS_SUBDOMAIN, known, name
+
+POD = (
+    "containers initContainers volumes restartPolicy terminationGracePeriodSeconds serviceAccountName serviceAccount "
+    "automountServiceAccountToken enableServiceLinks imagePullSecrets hostname securityContext dnsPolicy schedulerName"
+)
+POD_SECURITY = "runAsNonRoot runAsUser runAsGroup fsGroup fsGroupChangePolicy supplementalGroups seccompProfile"
+CONTAINER = (
+    "name image imagePullPolicy command args env envFrom workingDir resources volumeMounts securityContext "
+    "terminationMessagePolicy terminationMessagePath"
+)
+SECURITY = (
+    "runAsNonRoot runAsUser runAsGroup readOnlyRootFilesystem capabilities allowPrivilegeEscalation seccompProfile "
+    "privileged"
+)
+SOURCES = {
+    "secret": "secretName items defaultMode optional",
+    "configMap": "name items defaultMode optional",
+    "emptyDir": "medium sizeLimit",
+    "persistentVolumeClaim": "claimName readOnly",
+}
+UNITS = dict(zip(["m", "", "k", "M", "G", "T", "P", "E"], [Decimal(1000) ** n for n in range(-1, 7)], strict=True))
+UNITS |= {f"{letter}i": Decimal(1024) ** n for n, letter in enumerate("KMGTPE", 1)}
+FIELDS = r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.serviceAccountName"
+
+
+def quantity(value: Any) -> Decimal:
+    """How much a resource quantity is.
+
+    Raises:
+        Refused: it is none.
+    """
+    found = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)(\w*)", str(value))
+    try:
+        return Decimal(found[1]) * UNITS[found[2]] if found else Decimal("no")
+    except (InvalidOperation, KeyError) as problem:
+        raise bad(f"quantities must match the regular expression: {value!r}") from problem
+
+
+def check(spec: Object, path: str, wrong: Problems) -> None:
+    """Fill in what a pod's specification leaves out, and note what is wrong with it.
+
+    Raises:
+        Refused: the stand-in does not know something of it.
+    """
+    known(spec, POD, path)
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("serviceAccountName", spec.get("serviceAccount", "default"))
+    spec.setdefault("securityContext", {})
+    for field, value in {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}.items():
+        if spec.setdefault(field, value) != value:
+            raise unknown(f"{path}.{field}: {spec[field]}")
+    security = spec["securityContext"]
+    known(security, POD_SECURITY, f"{path}.securityContext")
+    if not spec["containers"]:
+        wrong(f"{path}.containers", "Required value")
+    if len(spec["containers"]) > 1:
+        raise unknown(f"several containers in a pod: {path}.containers")
+    if spec["restartPolicy"] == "OnFailure":
+        raise unknown(f"{path}.restartPolicy OnFailure")
+    policies = ("Always", "OnFailure", "Never")
+    wrong.check(f"{path}.restartPolicy", spec["restartPolicy"], f"supported values: {policies}", policies.__contains__)
+    for field in ("runAsUser", "runAsGroup", "fsGroup"):
+        wrong.check(
+            f"{path}.securityContext.{field}", security.get(field, 0), "must be 0 or more", lambda each: each >= 0
+        )
+    volumes = _volumes(spec.get("volumes") or [], f"{path}.volumes", wrong)
+    names: set[str] = set()
+    for field in ("initContainers", "containers"):
+        for number, container in enumerate(spec.get(field) or []):
+            inside = f"{path}.{field}[{number}]"
+            if container["name"] in names:
+                wrong(f"{inside}.name", f"Duplicate value: {container['name']!r}")
+            names.add(container["name"])
+            _container(container, volumes, inside, wrong)
+
+
+def _volumes(volumes: list[Object], path: str, wrong: Problems) -> set[str]:
+    names: set[str] = set()
+    for number, volume in enumerate(volumes):
+        inside = f"{path}[{number}]"
+        known(volume, f"name {' '.join(SOURCES)}", inside)
+        name(wrong, f"{inside}.name", volume["name"], IS_LABEL)
+        if volume["name"] in names:
+            wrong(f"{inside}.name", f"Duplicate value: {volume['name']!r}")
+        names.add(volume["name"])
+        sources = volume.keys() & SOURCES
+        if len(sources) != 1:
+            told = "Forbidden: may not specify more than 1 volume type" if sources else "Required value: a volume type"
+            wrong(inside, told)
+        for each in sources:
+            source = volume[each]
+            known(source, SOURCES[each], f"{inside}.{each}")
+            needed = {"secret": "secretName", "configMap": "name", "persistentVolumeClaim": "claimName"}.get(each)
+            if needed:
+                wrong.check(f"{inside}.{each}.{needed}", source.get(needed), "Required value", bool)
+            if "defaultMode" in source:
+                wrong.check(
+                    f"{inside}.{each}.defaultMode", source["defaultMode"], "0 to 0777", lambda mode: 0 <= mode < 512
+                )
+            for item in source.get("items") or []:
+                known(item, "key path", f"{inside}.{each}.items")
+                wrong.check(
+                    f"{inside}.{each}.items.path", item["path"], "must be a relative path without '..'", _inside
+                )
+    return names
+
+
+def _inside(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
+def _container(container: Object, volumes: set[str], path: str, wrong: Problems) -> None:
+    known(container, CONTAINER, path)
+    name(wrong, f"{path}.name", container["name"], IS_LABEL)
+    wrong.check(
+        f"{path}.image", container.get("image", ""), "Required value", lambda each: each and each == each.strip()
+    )
+    fresh = re.search(r":latest$|^[^:@]+(:\d+/[^:@]+)?$", container.get("image", ""))
+    container.setdefault("imagePullPolicy", "Always" if fresh else "IfNotPresent")
+    policies = ("Always", "IfNotPresent", "Never")
+    wrong.check(
+        f"{path}.imagePullPolicy", container["imagePullPolicy"], f"supported: {policies}", policies.__contains__
+    )
+    container.setdefault("terminationMessagePolicy", "File")
+    if container.setdefault("terminationMessagePath", "/dev/termination-log") != "/dev/termination-log":
+        raise unknown(f"{path}.terminationMessagePath")
+    known(container.get("securityContext") or {}, SECURITY, f"{path}.securityContext")
+    if at(container, "securityContext.privileged"):
+        raise unknown(f"{path}.securityContext.privileged")
+    for number, variable in enumerate(container.get("env") or []):
+        _variable(variable, f"{path}.env[{number}]", wrong)
+    for number, source in enumerate(container.get("envFrom") or []):
+        known(source, "prefix secretRef configMapRef", f"{path}.envFrom[{number}]")
+        if len(source.keys() & {"secretRef", "configMapRef"}) != 1:
+            wrong(f"{path}.envFrom[{number}]", "Invalid value: must specify one of: `configMapRef` or `secretRef`")
+    _resources(container.get("resources") or {}, f"{path}.resources", wrong)
+    places: set[str] = set()
+    for number, mount in enumerate(container.get("volumeMounts") or []):
+        inside = f"{path}.volumeMounts[{number}]"
+        known(mount, "name mountPath subPath readOnly", inside)
+        if mount["name"] not in volumes:
+            wrong(f"{inside}.name", f"Not found: {mount['name']!r}")
+        if mount["mountPath"] in places:
+            wrong(f"{inside}.mountPath", f"Invalid value: {mount['mountPath']!r}: must be unique")
+        places.add(mount["mountPath"])
+        wrong.check(
+            f"{inside}.mountPath", mount["mountPath"], "must not contain ':'", lambda each: each and ":" not in each
+        )
+        wrong.check(f"{inside}.subPath", mount.get("subPath", ""), "must be a relative path without '..'", _inside)
+
+
+def _variable(variable: Object, path: str, wrong: Problems) -> None:
+    wrong.check(
+        f"{path}.name",
+        variable["name"],
+        "must be printable and without '='",
+        lambda each: re.fullmatch(r"[ -<>-~]+", each),
+    )
+    source = variable.get("valueFrom")
+    if source is None:
+        return
+    known(source, "fieldRef secretKeyRef configMapKeyRef", f"{path}.valueFrom")
+    if len(source) != 1:
+        wrong(f"{path}.valueFrom", "Invalid value: must specify exactly one source")
+    if variable.get("value"):
+        wrong(f"{path}.valueFrom", "Invalid value: may not be specified when `value` is not empty")
+    for each in ("secretKeyRef", "configMapKeyRef"):
+        if each in source:
+            name(wrong, f"{path}.valueFrom.{each}.name", source[each].get("name", ""), IS_SUBDOMAIN)
+    if "fieldRef" in source and not re.fullmatch(FIELDS, source["fieldRef"]["fieldPath"]):
+        raise unknown(f"{path}.valueFrom.fieldRef.fieldPath {source['fieldRef']['fieldPath']}")
+
+
+def _resources(resources: Object, path: str, wrong: Problems) -> None:
+    known(resources, "limits requests", path)
+    limits = {key: quantity(value) for key, value in (resources.get("limits") or {}).items()}
+    requests = {key: quantity(value) for key, value in (resources.get("requests") or {}).items()}
+    for field, amounts in (("limits", limits), ("requests", requests)):
+        known(amounts, "cpu memory ephemeral-storage", f"{path}.{field}")
+        for key, amount in amounts.items():
+            wrong.check(f"{path}.{field}[{key}]", amount, "must be greater than or equal to 0", lambda each: each >= 0)
+    for field in resources:  # as the API gives them
+        resources[field] = {key: str(value) for key, value in resources[field].items()}
+    for key, amount in requests.items():
+        if amount > limits.get(key, amount):
+            told = f"must be less than or equal to {key} limit of {resources['limits'][key]}"
+            wrong(f"{path}.requests", f"Invalid value: {resources['requests'][key]!r}: {told}")
+
+
+def unrestricted(spec: Object) -> list[str]:
+    """What the Pod Security level `restricted` has against a pod."""
+    told, whole = [], spec.get("securityContext") or {}
+    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+        own = container.get("securityContext") or {}
+        its, both = f'(container "{container["name"]}"', whole | own
+        if own.get("allowPrivilegeEscalation") is not False:
+            told.append(
+                f"allowPrivilegeEscalation != false {its} must set securityContext.allowPrivilegeEscalation=false)"
+            )
+        if "ALL" not in at(own, "capabilities.drop", []) or set(at(own, "capabilities.add", [])) - {"NET_BIND_SERVICE"}:
+            told.append(f'unrestricted capabilities {its} must set securityContext.capabilities.drop=["ALL"])')
+        if both.get("runAsNonRoot") is not True:
+            told.append(f"runAsNonRoot != true {its} must set securityContext.runAsNonRoot=true)")
+        if both.get("runAsUser") == 0:
+            told.append(f"runAsUser=0 {its} must not set runAsUser=0)")
+        if at(both, "seccompProfile.type") not in ("RuntimeDefault", "Localhost"):
+            told.append(
+                f'seccompProfile {its} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")'
+            )
+    return told
