@@ -1,0 +1,211 @@
+"""Kubernetes: the real kubectl, kustomize and image, DEPLOYED to a stand-in for a cluster that EXECUTES pods."""
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rig
+from containers import registry
+from containers.docker import docker, image_names
+from kubernetes.kubectl import Cluster, cluster, program
+from listener import until
+from rig import Project
+
+pytestmark = pytest.mark.docker
+
+SHARDS = 3
+
+
+class Deployed:
+    """A project for Kubernetes and the cluster that it is deployed to."""
+
+    def __init__(self, project: Project, kube: Cluster) -> None:
+        self.project = project
+        self.kube = kube
+        self.name = f"burger-combos-production-{project.git('symbolic-ref', '--short', 'HEAD')}"
+
+    def make(self, *arguments: str) -> str:
+        """Both outputs of a verb that has to succeed."""
+        done = self.project.run("make", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def refused(self, *arguments: str) -> str:
+        """What a verb says on standard error that has to fail."""
+        done = self.project.run("make", *arguments)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def commit(self, text: str = "") -> str:
+        """Commit a change of the model; return the commit."""
+        file = self.project.folder / "src/burger_combos/model.py"
+        file.write_text(file.read_text() + (text or f"\n# {secrets.token_hex(4)}\n"))
+        self.project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Change")
+        return self.project.git("rev-parse", "HEAD")
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The jobs of runs, oldest first; those that only look are not among them."""
+        runs = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component!=look"
+        order = "--sort-by=.metadata.creationTimestamp"
+        found: list[dict[str, Any]] = json.loads(
+            self.kube.kubectl("get", "jobs", "--selector", runs, order, "--output", "json")
+        )["items"]
+        return found
+
+    def cronjob(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kube.kubectl("get", "cronjob", self.name, "--output", "json"))
+        return found
+
+    def pods(self, job: str) -> list[tuple[str, str]]:
+        """The shard and the phase of each pod of a job, in the order of their begin."""
+        selector = f"batch.kubernetes.io/job-name={job}"
+        order = "--sort-by=.metadata.creationTimestamp"
+        items = json.loads(self.kube.kubectl("get", "pods", "--selector", selector, order, "--output", "json"))["items"]
+        shard = "batch.kubernetes.io/job-completion-index"
+        return [(pod["metadata"]["labels"][shard], pod["status"]["phase"]) for pod in items]
+
+
+@pytest.fixture(scope="module")
+def deployed(containers: None, tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Deployed]:
+    """A project that is set up and committed, a registry, and a cluster with a restricted namespace."""
+    if program() is None:
+        rig.missing("DOCKER", "no kubectl here, and only root on Debian can unpack one")
+    folder = tmp_path_factory.mktemp("kubernetes")
+    project = rig.generate(template, folder / "shop", target="kubernetes")
+    network = f"kube-{secrets.token_hex(3)}"
+    docker("network", "create", network)
+    with registry.serving(folder) as address, cluster(folder, network, backoff=0.5) as kube:
+        kube.kubectl("create", "namespace", "shop")
+        kube.kubectl("label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted")
+        settings = project.folder / "production/settings.toml"
+        text = settings.read_text().replace('registry = ""', f'registry = "{address}/shop"')
+        text = text.replace("customers = 20_000", "customers = 500").replace("[0.25, 0.5, 1, 2]", "[0.5, 1]")
+        settings.write_text(text.replace("shards = 1", f"shards = {SHARDS}"))
+        project = replace(project, containers=True, env=kube.env | {"NAMESPACE": "shop"})
+        project = replace(project, env=project.env | {"PATH": f"{rig.ROOT}/.venv/bin:{kube.env['PATH']}"})
+        project.make("setup")
+        project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
+        kube.kubectl("config", "set-context", "--current", "--namespace", "shop")
+        yield Deployed(project, kube)
+    docker("network", "rm", network)
+    for image in image_names(f"*:*{project.git('symbolic-ref', '--short', 'HEAD')}*"):
+        docker("image", "rm", image)
+
+
+def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
+    assert deployed.project.status()["production"]["commit"] == "none yet"
+    assert "nothing was rolled back" in deployed.refused("rollback")
+    first = deployed.commit()
+    said = deployed.make("deploy", "WAIT=5")
+    digest = re.search(rf"deployed {first} as (\S+@sha256:[0-9a-f]{{64}})", said)
+    assert digest, said
+    assert "✓ as good as production" in said
+    job = deployed.cronjob()["spec"]
+    assert job["schedule"] == "0 5 * * *"
+    assert job["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] == digest[1]
+    (run,) = deployed.jobs()
+    assert sorted(deployed.pods(run["metadata"]["name"])) == [(str(shard), "Succeeded") for shard in range(SHARDS)]
+
+    status = deployed.project.status()["production"]
+    assert status["commit"] == f"{first[:11]} (HEAD)"
+    assert status["image"].endswith(digest[1].partition("sha256:")[2][:12])
+    assert ", ok, " in status["last run"]
+    assert status["rows"].startswith("499 for ") or status["rows"].startswith("500 for ")
+    logs = deployed.make("logs", "STAGE=production")
+    assert logs.count(" recommend ") == SHARDS
+    assert f"commit={first}" in logs
+    results = deployed.make("results", "STAGE=production")
+    assert f"commit   {first}\n" in results
+    report = deployed.project.folder / results.partition("report   ")[2].split("\n")[0]
+    assert first[:11] in report.read_text()
+    assert run["metadata"]["name"] in report.name or run["metadata"]["name"] in results
+    assert deployed.name in deployed.make("logs", "STAGE=production", "RUN=scheduler")
+
+    again = deployed.make("deploy")
+    assert "is deployed already" in again
+    second = deployed.commit()
+    deployed.make("deploy", "WAIT=5")
+    assert deployed.project.status()["production"]["commit"] == f"{second[:11]} (HEAD)"
+    assert f"rolled back to {first}" in deployed.make("rollback", "WAIT=5")
+    status = deployed.project.status()["production"]
+    assert status["commit"] == f"{first[:11]} (1 commit behind HEAD)"
+    assert "a rollback" in status["deployed"]
+    assert f"commit   {first}\n" in deployed.make("results", "STAGE=production")
+    assert deployed.cronjob()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] == digest[1]
+
+
+def test_the_schedule_runs_it(deployed: Deployed) -> None:
+    before = len(deployed.jobs())
+    deployed.kube.kubectl(
+        "patch", "cronjob", deployed.name, "--type=merge", '--patch={"spec":{"schedule":"* * * * *"}}'
+    )
+    until(lambda: len(deployed.jobs()) > before, 90)
+    deployed.kube.kubectl("patch", "cronjob", deployed.name, "--type=merge", '--patch={"spec":{"suspend":true}}')
+    run = deployed.jobs()[-1]["metadata"]["name"]
+    assert re.fullmatch(rf"{deployed.name}-\d{{8}}", run)
+    until(lambda: [phase for _, phase in deployed.pods(run)] == ["Succeeded"] * SHARDS, 90)
+    assert f"run      {run}\n" in deployed.make("results", "STAGE=production")
+
+
+def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
+    pipeline = deployed.project.folder / "src/burger_combos/pipeline.py"
+    good = pipeline.read_text()
+    once = "    if shard.number == 1 and not run.path('lost').exists():\n        run.path('lost').touch()\n        import os\n\n"
+    first = "    all_customers = pl.read_parquet"
+    pipeline.write_text(good.replace(first, f"{once}        os.kill(os.getpid(), 9)\n{first}"))
+    commit = deployed.commit()
+    deployed.make("deploy", "WAIT=5", "BURGER_COMBOS_DEPLOY__SCALE__FACTORS=[]")
+    pods = deployed.pods(deployed.jobs()[-1]["metadata"]["name"])
+    assert sorted(pods) == [("0", "Succeeded"), ("1", "Failed"), ("1", "Succeeded"), ("2", "Succeeded")]
+    assert f"commit   {commit}\n" in deployed.make("results", "STAGE=production")
+    pipeline.write_text(good)
+
+
+def test_what_a_gate_refuses_does_not_get_there(deployed: Deployed) -> None:
+    before = deployed.cronjob()["spec"]
+    deployed.commit(
+        "\n\n_fit = fit\n\n\ndef fit(history):\n    model = _fit(history)\n    model.affinity[:] = 0\n    return model\n"
+    )
+    said = deployed.refused("deploy")
+    assert "the gates refuse" in said
+    assert "✗ better than a baseline" in said
+    assert deployed.cronjob()["spec"] == before
+    listed = deployed.kube.kubectl("get", "cronjobs", "--output", "name").split()
+    assert f"cronjob.batch/{deployed.name}-next" not in listed
+
+
+def test_secrets_are_files_of_the_pods_and_nowhere_else(deployed: Deployed) -> None:
+    secret = f"https://alerts.example.org/{secrets.token_hex(8)}"
+    folder = deployed.project.folder / "production/secrets"
+    folder.mkdir()
+    (folder / "BURGER_COMBOS_ALERT__WEBHOOK").write_text(secret)
+    deployed.project.git("reset", "--quiet", "--hard", "HEAD~1")
+    deployed.make("deploy")
+    everything = deployed.kube.kubectl("get", "cronjobs,jobs,pods,configmaps", "--output", "yaml")
+    assert secret not in everything
+    kept = deployed.kube.kubectl("get", "secret", deployed.name, "--output", "jsonpath={.data}")
+    assert list(json.loads(kept)) == ["BURGER_COMBOS_ALERT__WEBHOOK"]
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(deployed: Deployed, tmp_path: Path) -> None:
+    nobody = tmp_path / "config"
+    nobody.write_text(Path(deployed.project.env["KUBECONFIG"]).read_text().replace("127.0.0.1:", "127.0.0.1:1"))
+    away = replace(deployed.project, env=deployed.project.env | {"KUBECONFIG": str(nobody)})
+    done = away.run("make", "deploy")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0].startswith("production: no cluster to deploy to: ")
+    assert "production" not in away.status() or away.status()["production"]["commit"] == "none yet"
+
+
+def test_away_with_it(deployed: Deployed) -> None:
+    assert f"SURE={deployed.name}" in deployed.refused("clean", "STAGE=production")
+    deployed.make("clean", "STAGE=production", f"SURE={deployed.name}")
+    left = deployed.kube.kubectl(
+        "get", "cronjobs,jobs,secrets,persistentvolumeclaims,serviceaccounts", "--output", "name"
+    )
+    assert deployed.name not in left
