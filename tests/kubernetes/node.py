@@ -41,7 +41,7 @@ class Node(Loop):
                 self.running[uid] = threading.Thread(target=self._run_pod, args=(pod,))
                 self.running[uid].start()
         there = {claim["metadata"]["uid"] for claim in self.store.all("PersistentVolumeClaim")}
-        for uid in self.claims.keys() - there:
+        for uid in set(self.claims) - there:
             with suppress(Failed):  # a pod still has it
                 docker("volume", "rm", self.claims[uid].volume)
                 del self.claims[uid]
