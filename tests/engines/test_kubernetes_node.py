@@ -192,4 +192,6 @@ def test_an_image_that_cannot_be_had(kube: Cluster) -> None:
     kube.kubectl("create", "-f", "-", given=thing("Pod", "none", pod("true", image="127.0.0.1:9/none:1")))
     reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
     kube.kubectl("wait", f"--for={reason}=ErrImagePull", "pod/none", "--timeout=20s")
+    events = ["get", "events", "--field-selector", "involvedObject.name=none", "-o", "jsonpath={.items[*].message}"]
+    assert "ErrImagePull" in kube.kubectl(*events)
     kube.kubectl("delete", "pod/none")

@@ -161,6 +161,7 @@ class Pod:
             except Waiting as why:
                 status["state"] = {"waiting": {"reason": why.reason, "message": why.message}}
                 self._tell("Pending")
+                self.store.event(self.pod, "Failed", f"{why.reason}: {why.message}")
                 self.node.ended.wait(1)
             else:
                 self.made.append(made)

@@ -155,11 +155,14 @@ class Volumes:
         for field_name, kind, key in (("secret", "Secret", "secretName"), ("configMap", "ConfigMap", "name")):
             if source := volume.get(field_name):
                 optional = source.get("optional", False)
-                found = contents(self.store, kind, self.namespace, source[key], optional=optional)
+                try:
+                    found = contents(self.store, kind, self.namespace, source[key], optional=optional)
+                except Waiting as why:
+                    raise Waiting("ContainerCreating", f"MountVolume.SetUp failed: {why}") from why
                 if items := source.get("items"):
                     missing = [item["key"] for item in items if item["key"] not in found]
                     if missing and not optional:
-                        raise Waiting("FailedMount", f"references non-existent {kind.lower()} key: {missing[0]}")
+                        raise Waiting("ContainerCreating", f"references non-existent {kind.lower()} key: {missing[0]}")
                     found = {item["path"]: found[item["key"]] for item in items if item["key"] in found}
                 return found, source.get("defaultMode", 0o644)
         return {}, 0
