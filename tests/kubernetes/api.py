@@ -117,9 +117,12 @@ class Request:
         if verb not in self.ANSWERS:
             raise Refused(405, "MethodNotAllowed", f"the stand-in does not do {verb} of {self.kind.plural}")
         code, answer = self.ANSWERS[verb](self)
-        where = self.store.get("Namespace", "", self.namespace) if code < 300 and self.body and self.namespace else {}
-        warnings = rules.warnings(answer, where) if self.method in ("POST", "PUT", "PATCH") else []
-        return self.handler.send(code, answer, warnings)
+        return self.handler.send(code, answer, self.warnings(answer) if self.method in ("POST", "PUT", "PATCH") else [])
+
+    def warnings(self, thing: Object) -> list[str]:
+        """What is said besides of an object that was taken."""
+        where = [each for each in self.store.all("Namespace") if each["metadata"]["name"] == self.namespace]
+        return rules.warnings(thing, where[0]) if where else []
 
     def allow(self, what: str) -> None:
         """Refuse options that are not known."""
@@ -127,6 +130,7 @@ class Request:
             raise Refused(422, "Invalid", "sendInitialEvents: Forbidden: unless the WatchList feature gate is enabled")
         for option in self.query.keys() - QUERY[what].split():
             raise unknown(f"the option {option} of {self.method} {self.kind.plural}")
+        self.means({"metadata": {"namespace": self.namespace, "name": self.name}})  # selectors that can be read
 
     def get(self) -> tuple[int, Object]:
         """One object."""

@@ -80,13 +80,15 @@ class Controllers(Loop):
 
     def _create(self, owner: Object, thing: Object) -> Object | None:
         owned = [{**reference(owner), "controller": True, "blockOwnerDeletion": True}]
-        if self.store.current(owner) is None:
-            raise Gone
-        try:
-            return self.store.create(thing | {"metadata": thing["metadata"] | {"ownerReferences": owned}})
-        except Refused as problem:
-            self.store.event(owner, "FailedCreate", f"Error creating: {problem}")
-            return None
+        with self.store.changed:
+            now = self.store.current(owner)
+            if now is None or "deletionTimestamp" in now["metadata"]:
+                raise Gone
+            try:
+                return self.store.create(thing | {"metadata": thing["metadata"] | {"ownerReferences": owned}})
+            except Refused as problem:
+                self.store.event(owner, "FailedCreate", f"Error creating: {problem}")
+                return None
 
     def job(self, it: Object) -> None:
         """Make a job's pods, and say how it goes."""
@@ -199,7 +201,7 @@ class Controllers(Loop):
 
 
 class Gone(Exception):
-    """The object is not there any more."""
+    """The object is going, or gone."""
 
 
 def conditions(job: Object) -> list[Object]:

@@ -31,32 +31,30 @@ def leaves(tree: Object, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def selected(selector: str, labels: dict[str, str]) -> bool:
     """Whether labels are among those that a label selector means."""
-    for term in re.split(r",(?![^(]*\))", selector) if selector else []:
-        if found := re.fullmatch(r"\s*(\S+)\s+(in|notin)\s+\((.*)\)\s*", term):
-            key, word, values = found.groups()
-            holds = labels.get(key) in [value.strip() for value in values.split(",")]
-            holds = holds == (word == "in")
-        elif found := re.fullmatch(r"\s*([\w./-]+)\s*(!?=)=?\s*([\w.-]*)\s*", term):
-            key, sign, value = found.groups()
-            holds = (labels.get(key) == value) == (sign == "=")
-        elif found := re.fullmatch(r"\s*(!?)\s*([\w./-]+)\s*", term):
-            holds = (found[2] in labels) == (not found[1])
-        else:
-            raise bad(f"unable to parse requirement: {term!r}")
-        if not holds:
-            return False
-    return True
+    held = [_holds(term, labels) for term in re.split(r",(?![^(]*\))", selector)] if selector else []
+    return all(held)
+
+
+def _holds(term: str, labels: dict[str, str]) -> bool:
+    if found := re.fullmatch(r"\s*(\S+)\s+(in|notin)\s+\((.*)\)\s*", term):
+        key, word, values = found.groups()
+        return (labels.get(key) in [value.strip() for value in values.split(",")]) == (word == "in")
+    if found := re.fullmatch(r"\s*([\w./-]+)\s*(!?=)=?\s*([\w.-]*)\s*", term):
+        return (labels.get(found[1]) == found[3]) == (found[2] == "=")
+    if found := re.fullmatch(r"\s*(!?)\s*([\w./-]+)\s*", term):
+        return (found[2] in labels) == (not found[1])
+    raise bad(f"unable to parse requirement: {term!r}")
 
 
 def field_selected(selector: str, thing: Object, allowed: tuple[str, ...]) -> bool:
     """Whether an object is among those that a field selector means."""
+    holds = True
     for term in filter(None, selector.split(",")):
         found = re.fullmatch(r"([\w.]+)(!?=)=?(.*)", term)
         if not found or found[1] not in ("metadata.name", "metadata.namespace", *allowed):
             raise bad(f"field label not supported: {term}")
-        if (str(at(thing, found[1], "")) == found[3]) != (found[2] == "="):
-            return False
-    return True
+        holds &= (str(at(thing, found[1], "")) == found[3]) == (found[2] == "=")
+    return holds
 
 
 def merged(thing: Any, patch: Any) -> Any:

@@ -70,7 +70,8 @@ class Cluster:
 def cluster(folder: Path, network: str = "", *, backoff: float = 10) -> Iterator[Cluster]:
     """A cluster whose pods run in this network of the container engine; without one pods stay pending.
 
-    `backoff` is for how many seconds a job's pod that failed is not replaced at first.
+    `backoff` is for how many seconds a job's pod that failed is not replaced at first. Where the clock is put forward,
+    deadlines come nearer too.
     """
     clock = Clock()
     store = Store(clock, has_node=bool(network))

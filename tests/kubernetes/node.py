@@ -41,7 +41,7 @@ class Node(Loop):
                 self.running[uid] = threading.Thread(target=self._run_pod, args=(pod,))
                 self.running[uid].start()
         there = {claim["metadata"]["uid"] for claim in self.store.all("PersistentVolumeClaim")}
-        for uid in self.claims.keys() - there:
+        for uid in set(self.claims) - there:
             with suppress(Failed):  # a pod still has it
                 docker("volume", "rm", self.claims[uid].volume)
                 del self.claims[uid]
@@ -161,6 +161,7 @@ class Pod:
             except Waiting as why:
                 status["state"] = {"waiting": {"reason": why.reason, "message": why.message}}
                 self._tell("Pending")
+                self.store.event(self.pod, "Failed", f"{why.reason}: {why.message}")
                 self.node.ended.wait(1)
             else:
                 self.made.append(made)

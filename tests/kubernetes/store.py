@@ -177,9 +177,8 @@ class Store:
             children = self._children(now)
             if propagation == "Orphan":
                 for child in children:
-                    left = [
-                        each for each in child["metadata"]["ownerReferences"] if each["uid"] != now["metadata"]["uid"]
-                    ]
+                    owners = child["metadata"].get("ownerReferences", [])
+                    left = [each for each in owners if each["uid"] != now["metadata"]["uid"]]
                     self._keep("MODIFIED", child | {"metadata": child["metadata"] | {"ownerReferences": left}}, child)
                 children = []
             over = at(now, "status.phase") in ("Succeeded", "Failed")

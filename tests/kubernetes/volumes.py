@@ -50,6 +50,7 @@ class Volumes:
         self.group: int | None = at(pod, "spec.securityContext.fsGroup")
         self.names: dict[str, str] = {}
         self.own: list[str] = []
+        self.filled = False
         self.fresh: list[tuple[Claim, str]] = []  # folders of claims that are made with it
         self.listed = [*at(pod, "spec.volumes", [])]
         if self._mounts_account():
@@ -61,19 +62,22 @@ class Volumes:
         Raises:
             Waiting: something is missing.
         """
-        if self.names or not self.listed:
+        if self.filled or not self.listed:
             return
+        self.fresh = []
         with io.BytesIO() as content:
             with tarfile.open(fileobj=content, mode="w") as tar:
                 found = {volume["name"]: self._fill(volume, tar) for volume in self.listed}
-            names = {name: volume or self._create() for name, volume in found.items()}
-            mounts = [f"--volume={volume}:/volumes/{name}:nocopy" for name, volume in names.items()]
+            for name, volume in found.items():
+                self.names[name] = volume or self.names.get(name) or self._create()
+            mounts = [f"--volume={volume}:/volumes/{name}:nocopy" for name, volume in self.names.items()]
             helper = docker("create", "--pull=never", *mounts, "--entrypoint=true", image)
             try:
-                docker("cp", "--archive", "-", f"{helper}:/volumes", given=content.getvalue())
+                # Not --archive, which would give all to the image's user.
+                docker("cp", "-", f"{helper}:/volumes", given=content.getvalue())
             finally:
-                docker("rm", helper)
-        self.names = names
+                docker("rm", "--volumes", helper)
+        self.filled = True
         for claim, path in self.fresh:
             claim.made.add(path)
 
@@ -155,11 +159,14 @@ class Volumes:
         for field_name, kind, key in (("secret", "Secret", "secretName"), ("configMap", "ConfigMap", "name")):
             if source := volume.get(field_name):
                 optional = source.get("optional", False)
-                found = contents(self.store, kind, self.namespace, source[key], optional=optional)
+                try:
+                    found = contents(self.store, kind, self.namespace, source[key], optional=optional)
+                except Waiting as why:
+                    raise Waiting("ContainerCreating", f"MountVolume.SetUp failed: {why}") from why
                 if items := source.get("items"):
                     missing = [item["key"] for item in items if item["key"] not in found]
                     if missing and not optional:
-                        raise Waiting("FailedMount", f"references non-existent {kind.lower()} key: {missing[0]}")
+                        raise Waiting("ContainerCreating", f"references non-existent {kind.lower()} key: {missing[0]}")
                     found = {item["path"]: found[item["key"]] for item in items if item["key"] in found}
                 return found, source.get("defaultMode", 0o644)
         return {}, 0

@@ -500,3 +500,26 @@ def test_kubectl_starts_a_job_and_waits(kube: Cluster) -> None:
     kube.kubectl("delete", "cronjob/daily", "--cascade=foreground")
     assert kube.kubectl("get", "cronjobs,jobs,pods", "-o", "name") == ""
     assert "doesn't have a resource type" in kube.run("get", "deployments").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["get", "pods", "--field-selector", "spec.nodeName=here"], "field label not supported"),
+        (["get", "--raw", "/api/v1/pods?labelSelector=a%20b"], "unable to parse requirement"),
+        (["get", "--raw", "/api/v1/pods?continue=x"], "the option continue of GET pods"),
+        (["exec", "one", "--", "true"], "does not know"),
+        (["apply", "-f", "-"], "strategic merge patches of lists"),
+    ],
+)
+def test_what_the_stand_in_does_not_know(arguments: list[str], told: str, kube: Cluster) -> None:
+    kube.store.create(POD)
+    done = kube.run(*arguments, given=yaml.safe_dump(put(POD, f"{CONTAINER}/image", "other")))
+    assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+
+
+def test_the_api_warns_of_what_a_namespace_is_against(kube: Cluster) -> None:
+    space = kube.store.get("Namespace", "", "default")
+    kube.store.replace(put(space, "metadata/labels", {"pod-security.kubernetes.io/warn": "restricted"}))
+    job = put(JOB, "spec/template/spec/securityContext", {})
+    assert "Warning: would violate PodSecurity" in kube.run("create", "-f", "-", given=yaml.safe_dump(job)).stderr
