@@ -9,8 +9,8 @@ import pytest
 import rig
 import yaml
 from containers.docker import docker
-from kubernetes.docker import LABEL
-from kubernetes.kubectl import Cluster, cluster, program
+from kube.docker import LABEL
+from kube.kubectl import Cluster, cluster, program
 
 pytestmark = pytest.mark.docker
 

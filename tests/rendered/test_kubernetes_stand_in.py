@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import rig
 import yaml
-from kubernetes import cron, fields, pods, protobuf
-from kubernetes.controllers import Controllers, ranges
-from kubernetes.kinds import Object, Refused
-from kubernetes.kubectl import Cluster, cluster, program
-from kubernetes.store import Clock, Store, stamp
+from kube import cron, fields, pods, protobuf
+from kube.controllers import Controllers, ranges
+from kube.kinds import Object, Refused
+from kube.kubectl import Cluster, cluster, program
+from kube.store import Clock, Store, stamp
 
 POD = yaml.safe_load("""
 apiVersion: v1
