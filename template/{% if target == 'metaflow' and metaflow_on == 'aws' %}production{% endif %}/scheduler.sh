@@ -1,14 +1,13 @@
-# Sourced by production/engine.sh: AWS Step Functions and Batch, with the account and region of the environment.
+# Sourced by engine.sh: AWS Step Functions and Batch, with the account and the region of the environment.
 # shellcheck shell=sh disable=SC2034,SC2154
 scheduler=step-functions
 
-reachable() { flow . "$scheduler" list-runs; }
-
-# Metaflow's command line with the image that tasks run in, and with what holds their secrets, by reference.
+# Metaflow's command line with the image in which tasks run, and with what holds their secrets, by reference.
 place() {
     from=$1
     shift
-    METAFLOW_BATCH_CONTAINER_IMAGE=$reference flow "$from" --with "secrets:sources=[\"$secrets\"]" "$@"
+    export METAFLOW_BATCH_CONTAINER_IMAGE="$reference"
+    flow "$from" --with "secrets:sources=[\"$(vault where)\"]" "$@"
 }
 
-outcome() { flow . "$scheduler" list-runs | sed -n "s/^.*$1 .* //p"; }
+runs() { flow . "$scheduler" list-runs 2>&1 | sed -n 's/^ *\(sfn-.*\)/\1/p'; }
