@@ -76,15 +76,15 @@ charge() {
 
 begin() { flow . --quiet "$scheduler" trigger; }
 
-# Of the newest run, what its tasks printed, as far as it has come; Metaflow keeps it in its bucket.
+# The runs, the newest first, and what the last task of that one printed, which Metaflow keeps in its bucket.
 engine_logs() {
-    runs | head -n 10
-    run=$(runs | sed -n '1s/ .*//p')
-    [ -n "$run" ] || fail "no run yet"
-    for step in start check train evaluate gate recommend publish end; do
-        printed=$(flow . --quiet logs --both "$run/$step" 2>/dev/null) || break
-        printf '%s\n' "$step" "$printed"
+    begun=$(runs)
+    [ -n "$begun" ] || fail "no run yet"
+    printf '%s\n' "$begun" | head -n 10
+    for step in end publish recommend gate evaluate train check start; do
+        ! printed=$(flow . --quiet logs --both "${begun%% *}/$step" 2>/dev/null) || break
     done
+    printf '%s\n' "$step:" "$printed"
 }
 
 withdraw() {
