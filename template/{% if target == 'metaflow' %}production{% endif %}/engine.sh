@@ -76,12 +76,12 @@ charge() {
 
 begin() { flow . --quiet "$scheduler" trigger; }
 
-# The runs, the newest first, and what the last task of that one printed, which Metaflow keeps in its bucket.
+# The runs, the newest first, and what that one's last step printed, which Metaflow keeps in its bucket.
 engine_logs() {
     begun=$(runs)
     [ -n "$begun" ] || fail "no run yet"
     printf '%s\n' "$begun" | head -n 10
-    for step in end publish recommend gate evaluate train check start; do
+    for step in publish recommend gate evaluate train check start; do
         ! printed=$(flow . --quiet logs --both "${begun%% *}/$step" 2>/dev/null) || break
     done
     printf '%s\n' "$step:" "$printed"
