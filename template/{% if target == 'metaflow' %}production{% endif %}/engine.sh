@@ -3,6 +3,7 @@
 # shellcheck source=/dev/null
 . production/scheduler.sh
 profile=production/profiles/config_$stage.json
+python=$venv/bin/python                # where Metaflow is
 flow_branch=$(echo "$branch" | tr - _) # as Metaflow allows it
 export METAFLOW_HOME="$PWD/production/profiles" METAFLOW_PROFILE="$stage" METAFLOW_TOKEN_HOME="$PWD/var/metaflow"
 export METAFLOW_USER="$project" # whoever deploys: Metaflow lets no other user deploy anew
@@ -36,8 +37,8 @@ flow() {
 
 # The command line here, with the stage's secrets.
 there() {
-    [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$command" "$@"
-    [ -n "${reference:-}" ] || set -- "$command" "$@"
+    set -- "$command" "$@"
+    [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
     vault run env "${prefix}_BRANCH=$branch" "$@"
 }
 
@@ -54,6 +55,7 @@ try() {
 secrets() {
     vault keep "$given" || fail "the secrets cannot be kept: nothing was deployed"
     say "secrets, as $name: $(vault names | tr '\n' ' ')"
+    vault run "$python" production/shared.py "$stage" || fail "nothing was deployed"
 }
 
 # The flow, its settings and the package come out of the image: what a rollback brings back is all of it.

@@ -3,7 +3,7 @@
 vault.py keep NAME FOLDER    a file for each; what was kept earlier stays
 vault.py where NAME          how tasks are told of them; exit code 1 where there are none yet
 vault.py names NAME          which there are
-vault.py run NAME COMMAND    a command with them; what the environment has already comes first
+vault.py run NAME COMMAND    a command with them; what the environment has already comes first; exit code 1 as well
 vault.py remove NAME
 """
 
@@ -21,7 +21,7 @@ def main(verb: str, name: str, *rest: str) -> None:
         case "keep":
             given = {file.name: file.read_text(encoding="utf-8").strip() for file in Path(rest[0]).iterdir()}
             keeper.write(name, (values or {}) | given)
-        case "where" if values is None:
+        case "where" | "run" if values is None:
             sys.exit(1)
         case "where":
             print(keeper.reference(name))

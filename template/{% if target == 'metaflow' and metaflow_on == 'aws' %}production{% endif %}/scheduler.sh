@@ -1,6 +1,7 @@
 # Sourced by engine.sh: AWS Step Functions and Batch, with the account and the region of the environment.
 # shellcheck shell=sh disable=SC2034,SC2154
 scheduler=step-functions
+[ -z "${AWS_REGION:-}" ] || export AWS_DEFAULT_REGION="$AWS_REGION" # which alone boto3 knows
 
 # Metaflow's command line with the image in which tasks run, and with what holds their secrets, by reference.
 place() {
