@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import pytest
 import rig
-from containers import registry
+from containers import docker, registry
 from listener import until
 from rig import Project
 
@@ -69,6 +69,8 @@ def production(
         url = rig.new_database(postgresql, made)
         env = account | {"REGISTRY": address, "BURGER_COMBOS_DATABASE__URL": url}
         yield Production(replace(made, env=env, containers=True), account)
+        for name in docker.image_names(f"{address}/*"):
+            docker.docker("image", "rm", "--force", docker.inspected(name)["Id"])
 
 
 def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Production, tmp_path: Path) -> None:
