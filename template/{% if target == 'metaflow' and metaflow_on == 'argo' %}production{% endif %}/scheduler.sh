@@ -1,4 +1,4 @@
-# Sourced by engine.sh: Argo Workflows, in the cluster of kubectl's context, and in the namespace that NAMESPACE names.
+# Sourced by engine.sh: Argo Workflows, in the cluster of KUBECONFIG, and in the namespace that NAMESPACE names.
 # shellcheck shell=sh disable=SC2034,SC2154
 scheduler=argo-workflows
 [ -z "${NAMESPACE:-}" ] || export METAFLOW_KUBERNETES_NAMESPACE="$NAMESPACE"
