@@ -194,6 +194,15 @@ def append(name: str, text: str) -> Callable[[Path], object]:
     return change
 
 
+def change(file: Path, pieces: dict[str, str]) -> None:
+    """Put other pieces of text in place of some that the file has."""
+    text = file.read_text(encoding="utf-8")
+    for old, new in pieces.items():
+        assert old in text, f"{file}: no {old}"
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+
+
 def follow(project: Project, template: Path) -> None:
     """Let a project follow another repository of the template."""
     answers = project.folder / ".copier-answers.yml"

@@ -36,6 +36,7 @@ run() {
         [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
             say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
         [ -x "$command" ] || sh develop/setup.sh
+        [ ! -f production/local.sh ] || exec sh production/local.sh "$branch" "$venv/bin/python" "$command"
         exec "$command" run --stage develop
     fi
     if [ -n "${IMAGE:-}" ]; then
@@ -63,6 +64,8 @@ run() {
         set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
         say "the database runs on as container $database, until make clean"
     fi
+    [ ! -f production/local.sh ] || here "$@" --env RESUME --entrypoint sh "$image" production/local.sh "$branch" python \
+        "/opt/app/bin/$project"
     here "$@" "$image" run --stage develop
 }
 

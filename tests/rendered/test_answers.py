@@ -114,7 +114,8 @@ def test_each_answer_changes_a_file(question: str, write: Write) -> None:
         values = ["", "@ada"]
 
     def files(value: str) -> Rendered:
-        _, texts = write({} if value == DEFAULTS[question] else {question: value})
+        needed = {"target": "metaflow"} if question == "metaflow_on" else {}
+        _, texts = write(needed if value == DEFAULTS[question] else needed | {question: value})
         return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
 
     for one, other in combinations(values, 2):

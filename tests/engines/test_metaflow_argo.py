@@ -1,0 +1,181 @@
+"""Metaflow on Argo Workflows: COMPILED, and DEPLOYED to a stand-in for Kubernetes' API; no cluster runs it here."""
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import argo
+import pytest
+import s3
+from cronsim import CronSim
+from rig import Project, change, environment
+
+NAME = "burgercombos.prod.main.pipeline"
+SECRET = "burger-combos-production-main"
+
+# Images are folders, as deep as a deployment looks into them.
+DOCKER = """#!/bin/sh
+case $1 in
+create) echo "${2##*:}" ;;
+cp) cp -r "$IMAGES/${3%%:*}${3#*:}" "$4" ;;
+run)
+    until [ "$1" != "${1#*@sha256:}" ]; do shift; done
+    image=$IMAGES/${1##*:} python=$PWD/.venv/bin/python
+    shift
+    cd "$image/app" && PYTHONPATH=$image/opt/app exec "$python" "$@"
+    ;;
+esac
+"""
+
+
+class Argo(NamedTuple):
+    """A project, and the cluster that its production is deployed to."""
+
+    project: Project
+    objects: argo.Objects
+
+    def image(self) -> str:
+        """An image of the commit that is checked out, by its digest."""
+        digest = self.project.git("rev-parse", "HEAD").ljust(64, "0")
+        folder = Path(self.project.env["IMAGES"]) / digest
+        if not folder.exists():
+            for stage in ("explore", "develop", "production"):
+                shutil.copytree(self.project.folder / stage, folder / "app" / stage)
+            shutil.copytree(self.project.folder / "src", folder / "opt/app")
+        return f"registry.example.org/burger-combos@sha256:{digest}"
+
+    def does(self, commands: str, image: str = "") -> str:
+        """What the machine that deploys says, from where `make deploy` has an image."""
+        image = image or self.image()
+        begin = f". production/host.sh; . production/candidate.sh; image={image} reference={image}; ready"
+        done = self.project.run("sh", "-euc", f"{begin}; {commands}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def production(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Argo]:
+    folder = tmp_path_factory.mktemp("argo")
+    made = generate(folder / "burger", target="metaflow", metaflow_on="argo", ci="none")
+    change(made.folder / "production/profiles/config_production.json", {'S3": ""': 'S3": "s3://shop/metaflow"'})
+    change(made.folder / "production/settings.toml", {'store = ""': 'store = "s3://shop/runs"'})
+    made.make("setup")
+    (folder / "docker").write_text(DOCKER)
+    (folder / "docker").chmod(0o755)
+    path = f"{folder}:{environment()['PATH']}"
+    with s3.serving("shop") as bucket, argo.serving(folder) as cluster:
+        env = bucket | {"PATH": path, "IMAGES": f"{folder}/images", "KUBECONFIG": cluster.kubeconfig}
+        yield Argo(replace(made, env=env), cluster.objects)
+
+
+def container(template: dict[str, Any], step: str) -> dict[str, Any]:
+    """What a step's pod runs."""
+    found = next(each["container"] for each in template["spec"]["templates"] if each["name"] == step)
+    return dict(found)
+
+
+def test_compiled_it_is_what_argo_knows(production: Argo) -> None:
+    """COMPILED."""
+    printed = production.does("""
+        settings() { echo; }
+        vault() { echo secrets; }
+        place . --quiet argo-workflows create --only-json
+    """)
+    template = argo.validated("workflowtemplates", json.loads(printed))
+    assert template["metadata"]["name"] == NAME
+    assert production.objects == {}
+    with pytest.raises(ValueError, match="replicas"):
+        argo.validated("workflowtemplates", template | {"spec": template["spec"] | {"replicas": 1}})
+
+
+def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Argo) -> None:
+    """DEPLOYED."""
+    commit = production.project.git("rev-parse", "HEAD")
+    production.does(
+        "given=$(mktemp -d); echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL; secrets; charge"
+    )
+    template = production.objects[f"workflowtemplates/default/{NAME}"]
+    assert template["metadata"]["annotations"]["metaflow/tags"] == json.dumps([f"git:{commit}"])
+    given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
+    assert given == {"commit": f'"{commit}"', "date": '""'}
+    assert template["spec"]["activeDeadlineSeconds"] == 240 * 60
+    for step in ("start", "check", "train", "evaluate", "gate", "recommend", "publish", "end"):
+        pod = container(template, step)
+        told = {each["name"]: each.get("value") for each in pod["env"]}
+        assert pod["image"] == told["BURGER_COMBOS_IMAGE"] == production.image()
+        assert (told["BURGER_COMBOS_STAGE"], told["BURGER_COMBOS_BRANCH"]) == ("production", "main")
+        assert pod["securityContext"] == {"allowPrivilegeEscalation": False, "runAsNonRoot": True}
+        assert pod["envFrom"] == [{"secretRef": {"name": SECRET}}]
+    assert "postgresql://" not in json.dumps(template)
+    retried = {each["name"]: each.get("retryStrategy", {}).get("limit") for each in template["spec"]["templates"]}
+    assert {name: limit for name, limit in retried.items() if limit} == {"recommend": 2}
+
+    cron = production.objects[f"cronworkflows/default/{NAME}"]["spec"]
+    assert (cron["suspend"], cron["timezone"]) == (False, "UTC")
+    assert cron["workflowSpec"] == {"workflowTemplateRef": {"name": NAME}}
+    (line,) = cron["schedules"]
+    assert next(CronSim(line, datetime(2026, 1, 31, 6, tzinfo=UTC))) == datetime(2026, 2, 1, 5, tzinfo=UTC)
+
+
+def test_secrets_stay_until_they_are_given_anew_and_are_there_for_who_looks(production: Argo) -> None:
+    url = "echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL"
+    production.does(f"given=$(mktemp -d); {url}; echo a >$given/A; echo b >$given/B; secrets")
+    said = production.does("given=$(mktemp -d); echo c >$given/B; secrets; vault run env")
+    assert "A=a\n" in said
+    assert "B=c\n" in said
+    kept = production.objects[f"secrets/default/{SECRET}"]["data"]
+    assert base64.b64decode(kept["B"]) == b"c"
+
+
+def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(production: Argo) -> None:
+    project = production.project
+    first, image = project.git("rev-parse", "HEAD"), production.image()
+    change(project.folder / "production/settings.toml", {'cron = "0 5 * * *"': 'cron = ""'})
+    change(project.folder / "production/flow.py", {"cpu=2": "cpu=4"})
+    project.git("commit", "--all", "--no-verify", "--message", "Wait")
+    production.does("charge")
+    template = production.objects[f"workflowtemplates/default/{NAME}"]
+    assert container(template, "train")["resources"]["requests"]["cpu"] == "4.0"
+    assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is True
+
+    production.does(f"commit={first}; charge", image)
+    template = production.objects[f"workflowtemplates/default/{NAME}"]
+    assert container(template, "train")["image"] == image
+    assert container(template, "train")["resources"]["requests"]["cpu"] == "2.0"
+    assert template["spec"]["arguments"]["parameters"][0]["value"] == f'"{first}"'
+    assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is False
+
+
+def test_it_is_begun_and_away_with_it_nothing_is_left(production: Argo) -> None:
+    production.does("begin")
+    (begun,) = [each for key, each in production.objects.items() if key.startswith("workflows/")]
+    assert begun["spec"]["workflowTemplateRef"] == {"name": NAME}
+    assert production.does("runs").startswith(f"argo-{begun['metadata']['name']} ")
+    production.does("withdraw")
+    assert [key for key in production.objects if not key.startswith("workflows/")] == []
+
+
+def test_what_is_missing_is_said_in_one_line(production: Argo) -> None:
+    commands = ". production/host.sh; given=$(mktemp -d); secrets"
+    done = production.project.run("sh", "-euc", commands)
+    assert done.returncode == 1
+    assert "error: production/settings.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
+    profile = production.project.folder / "production/profiles/config_production.json"
+    text = profile.read_text()
+    change(profile, {"s3://shop/metaflow": ""})
+    done = production.project.run("sh", "-euc", ". production/host.sh; ready")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "production: production/profiles/config_production.json: METAFLOW_DATASTORE_SYSROOT_S3 is empty"
+    )
+    profile.write_text(text)
+    nowhere = replace(production.project, env=production.project.env | {"KUBECONFIG": "/nowhere"})
+    done = nowhere.run("sh", "-euc", ". production/host.sh; ready")
+    assert done.returncode == 1
+    assert done.stderr.startswith("production: no scheduler to deploy to: ConfigException: ")
+    assert done.stderr.count("\n") == 1

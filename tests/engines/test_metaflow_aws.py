@@ -1,0 +1,166 @@
+"""Metaflow on AWS Batch and Step Functions: EXECUTED, on moto's emulation of them, patched, in real containers."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aws
+import pytest
+import rig
+from containers import docker, registry
+from listener import until
+from rig import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
+
+SETTINGS = {
+    'store = ""': f'store = "s3://{aws.BUCKET}/runs"',
+    "shards = 1": "shards = 2",
+    "customers = 20_000": "customers = 300",
+    "factors = [0.25, 0.5, 1, 2]": "factors = []",
+}
+
+# What does the second shard is killed at its first attempt, as where memory is short.
+SHARD = "    mine = shard.of("
+KILLED = f"""    if shard.number == 1 and __import__("os").environ.get("AWS_BATCH_JOB_ATTEMPT") == "1":
+        __import__("os").kill(__import__("os").getpid(), 9)
+{SHARD}"""
+
+
+@dataclass
+class Production:
+    """A project whose production is in the account."""
+
+    project: Project
+    account: dict[str, str]
+
+    def machine(self) -> tuple[dict[str, Any], list[str]]:
+        """What is deployed, and what has become of its executions, the newest first."""
+        states = aws.client(self.account, "stepfunctions")
+        (machine,) = states.list_state_machines()["stateMachines"]
+        of = {"stateMachineArn": machine["stateMachineArn"]}
+        executions = [each["status"] for each in states.list_executions(**of)["executions"]]
+        return json.loads(states.describe_state_machine(**of)["definition"]), executions
+
+    def attempts(self) -> dict[str, list[int]]:
+        """How often each task was begun, by its step."""
+        batch = aws.client(self.account, "batch")
+        ids = [each["jobId"] for each in batch.list_jobs(jobQueue="jobs", jobStatus="SUCCEEDED")["jobSummaryList"]]
+        counts: dict[str, list[int]] = {}
+        for job in batch.describe_jobs(jobs=ids)["jobs"]:
+            counts.setdefault(job["parameters"]["step_name"], []).append(len(job["attempts"]))
+        return {step: sorted(each) for step, each in counts.items()}
+
+
+@pytest.fixture(scope="module")
+def production(
+    generate: Callable[..., Project], postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Production]:
+    folder = tmp_path_factory.mktemp("aws")
+    made = generate(folder / "burger", target="metaflow", metaflow_on="aws", ci="none")
+    rig.change(made.folder / "production/settings.toml", SETTINGS)
+    rig.change(made.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
+    with aws.serving() as account, registry.serving(folder) as address:
+        profile = made.folder / "production/profiles/config_production.json"
+        profile.write_text(json.dumps(json.loads(profile.read_text()) | aws.equip(account), indent=4) + "\n")
+        made.make("setup")
+        url = rig.new_database(postgresql, made)
+        env = account | {"REGISTRY": address, "BURGER_COMBOS_DATABASE__URL": url}
+        yield Production(replace(made, env=env, containers=True), account)
+        for name in docker.image_names(f"{address}/*"):
+            docker.docker("image", "rm", "--force", docker.inspected(name)["Id"])
+
+
+def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Production, tmp_path: Path) -> None:
+    project = production.project
+    commit = project.git("rev-parse", "HEAD")
+    project.make("deploy", "WAIT=8")
+    until(lambda: production.machine()[1] == ["SUCCEEDED"])
+    assert production.attempts() == {
+        **{step: [1] for step in ("start", "check", "train", "evaluate", "gate", "publish", "end")},
+        "recommend": [1, 2],
+    }
+
+    rows, (run,) = project.written("production")
+    record = json.loads(run["record"])
+    assert {row["git_commit"] for row in rows} == {record["git_commit"]} == {commit}
+    assert {row["run_id"] for row in rows} == {record["run_id"]}
+    assert record["status"] == "ok"
+    assert record["image"].startswith(f"{project.env['REGISTRY']}/burger-combos@sha256:")
+    alone = project.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/alone.db", RUNS__STORE="", RUNS__SHARDS="1")
+    assert alone.call("run", "--stage", "production", "--date", record["date"]).returncode == 0
+    unsplit, _ = alone.written("production")
+    of = [name for name in unsplit[0] if name not in ("run_id", "git_commit")]
+    assert [[row[name] for name in of] for row in rows] == [[row[name] for name in of] for row in unsplit]
+
+
+def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
+    project = production.project
+    _, (run,) = project.written("production")
+    assert f"commit   {run['git_commit']}\n" in project.make("results", "STAGE=production")
+    assert "rows_published=300" in project.make("logs", "STAGE=production")
+    engine = project.make("logs", "STAGE=production", "RUN=scheduler")
+    assert engine.startswith(f"{run['run_id']} ")
+    assert "rows_published=300" in engine
+    assert project.status()["production"]["rows"] == f"300 for {run['date']}"
+
+
+def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:
+    definition, _ = production.machine()
+    commit = production.project.git("rev-parse", "HEAD")
+    start = definition["States"]["start"]["Parameters"]
+    told = {each["Name"]: each.get("Value") for each in start["ContainerOverrides"]["Environment"]}
+    assert json.loads(told["METAFLOW_DEFAULT_PARAMETERS"])["commit"] == commit
+    assert f"--tag git:{commit}" in start["ContainerOverrides"]["Command"][-1]
+    assert definition["TimeoutSeconds"] == 240 * 60
+    assert "postgresql://" not in json.dumps(definition)
+    (job,) = aws.client(production.account, "batch").describe_job_definitions(jobDefinitions=[start["JobDefinition"]])[
+        "jobDefinitions"
+    ]
+    assert job["containerProperties"]["image"] == told["BURGER_COMBOS_IMAGE"]
+    (rule,) = aws.client(production.account, "events").list_rules()["Rules"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("cron(0 5 * * ? *)", "ENABLED")
+
+
+def test_the_schedule_is_told_as_eventbridge_has_it_or_refused(production: Production) -> None:
+    script = """
+import sys
+sys.path.insert(0, "production")
+from clock import due
+from burger_combos.ops.problems import Problem, told_in_one_line
+from burger_combos.ops.settings import Schedule
+with told_in_one_line():
+    print(due(Schedule(cron="{cron}", timezone="{zone}")).get("cron"))
+"""
+    for cron, told in {
+        "0 5 * * *": "0 5 * * ? *",
+        "*/20 6-8 1,15 * *": "0,20,40 6,7,8 1,15 * ? *",
+        "30 4 * * MON-FRI": "30 4 ? * 2,3,4,5,6 *",
+        "30 4 * 2 0": "30 4 ? 2 1 *",
+        "": "None",
+    }.items():
+        assert production.project.python(script.format(cron=cron, zone="UTC")).stdout == f"{told}\n"
+    both = production.project.python(script.format(cron="0 5 1 * MON", zone="UTC"))
+    assert both.stderr == "error: schedule.cron: '0 5 1 * MON': for EventBridge, day or weekday has to be *\n"
+    zone = production.project.python(script.format(cron="0 5 * * *", zone="Europe/Lisbon"))
+    assert zone.stderr.startswith("error: schedule.timezone: Europe/Lisbon: EventBridge")
+
+
+def test_develop_runs_the_flow_in_the_image_that_production_runs(production: Production) -> None:
+    project = replace(production.project, env={})
+    assert "/publish/" in project.make("develop")
+    rows, (run,) = project.written()
+    record = json.loads(run["record"])
+    assert (record["status"], record["numbers"]["rows_published"]) == ("ok", len(rows))
+    assert record["image"].startswith("sha256:")
+    project.make("clean")
+
+
+def test_away_with_it_nothing_is_left_in_the_account(production: Production) -> None:
+    name = f"burger-combos-production-{production.project.git('symbolic-ref', '--short', 'HEAD')}"
+    production.project.make("clean", "STAGE=production", f"SURE={name}")
+    assert aws.client(production.account, "stepfunctions").list_state_machines()["stateMachines"] == []
+    assert aws.client(production.account, "events").list_rules()["Rules"] == []
+    assert aws.client(production.account, "secretsmanager").list_secrets()["SecretList"] == []
