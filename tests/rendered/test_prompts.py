@@ -56,9 +56,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def converse(template: Path, folder: Path, keys: dict[str, str], exclude: Sequence[str] = ()) -> dict[str, str]:
-    """The answers that are written after these keys and Enter at each question."""
-    pressed = "".join(keys.get(name, "") + ENTER for name in QUESTIONS)
+def needed(target: str = "docker", ci: str = "github") -> list[str]:
+    """The questions that are asked of somebody who answers so."""
+    needless = {"metaflow_on": target != "metaflow", "reviewers": ci == "none"}
+    return [name for name in QUESTIONS if not needless.get(name)]
+
+
+def converse(
+    template: Path, folder: Path, keys: dict[str, str], exclude: Sequence[str] = (), target: str = "docker"
+) -> dict[str, str]:
+    """The answers that are written after these keys, by which that target is chosen, and Enter at each question."""
+    pressed = "".join(keys.get(name, "") + ENTER for name in needed(target))
     with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
         keyboard.send_text(pressed + INTERRUPT)  # at one question too many, which would wait for ever
         try:
@@ -71,7 +79,7 @@ def converse(template: Path, folder: Path, keys: dict[str, str], exclude: Sequen
 def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal = Terminal("copy", str(template), str(tmp_path / "p"))
     terminal.press("", asked("project_name"), "Burger Combos")
-    assert terminal.shown[0].startswith(f"{NUMBERS[len(QUESTIONS)]} questions.")
+    assert terminal.shown[0].startswith(f"{NUMBERS[len(needed())]} questions.")
 
     terminal.press(f"{ERASE}Spice Route", asked("project_name"), "Spice Route")
     terminal.press(ENTER, asked("package"), "spice_route")
@@ -82,15 +90,16 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal.press(ENTER, asked("description"), QUESTIONS["description"]["default"])
     terminal.press(ENTER, asked("author"), QUESTIONS["author"]["default"])
 
-    licences, databases, providers = (list(CHOICES[name]) for name in ("licence", "database", "ci"))
+    licences, targets, databases, providers = (list(CHOICES[name]) for name in ("licence", "target", "database", "ci"))
     terminal.press(ENTER, asked("licence"), "(Use arrow keys)", f"» {licences[0]}", *licences[1:])
+    terminal.press(ENTER, asked("target"), "(Use arrow keys)", f"» {targets[0]}", *targets[1:])
     terminal.press(ENTER, asked("database"), "(Use arrow keys)", f"» {databases[0]}", *databases[1:])
     terminal.press(DOWN, databases[0], f"» {databases[1]}")
     terminal.press(ENTER, asked("ci"), "(Use arrow keys)", f"» {providers[0]}", *providers[1:])
     terminal.press(DOWN, providers[0], f"» {providers[1]}", providers[2])
     terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
     order = [line for line in terminal.shown if line.startswith("🎤")]
-    assert order == [asked(name) for name in QUESTIONS if name != "reviewers"]
+    assert order == [asked(name) for name in needed(ci="none")]
 
     assert terminal.end(ENTER) == 0
     assert f"Spice Route is ready in {tmp_path / 'p'}" in "".join(terminal.display)
@@ -101,6 +110,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "description": QUESTIONS["description"]["default"],
         "author": QUESTIONS["author"]["default"],
         "licence": "Proprietary",
+        "target": "docker",
         "database": "postgresql",
         "ci": "none",
     }
@@ -118,16 +128,16 @@ def test_whoever_thinks_better_of_it_leaves_nothing_behind(template: Path, tmp_p
 def test_enter_at_every_question_takes_the_defaults(
     template: Path, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    assert converse(template, tmp_path / "asked", {}).keys() == QUESTIONS.keys()
+    assert list(converse(template, tmp_path / "asked", {})) == sorted(needed())
     assert files(tmp_path / "asked") == files(generate(tmp_path / "default").folder)
 
 
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
 def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
-    written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY)
-    values = {name: list(choices.values()) for name, choices in CHOICES.items()}
-    assert written == written | {name: each[steps % len(each)] for name, each in values.items()}
-    assert ("reviewers" in written) == (written["ci"] != "none")
+    chosen = {name: list(choices.values())[steps % len(choices)] for name, choices in CHOICES.items()}
+    written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, chosen["target"])
+    assert sorted(written) == sorted(needed(chosen["target"], chosen["ci"]))
+    assert written == written | {name: answer for name, answer in chosen.items() if name in written}
 
 
 def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: Path) -> None:
@@ -139,7 +149,7 @@ def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: P
 
 
 def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
-    given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()}
+    given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()} | {"target": "metaflow"}
     data = [f"--data={name}={answer}" for name, answer in given.items()]
     done = sh(COPIER, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
