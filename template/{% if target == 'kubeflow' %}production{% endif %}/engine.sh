@@ -1,0 +1,61 @@
+# Sourced by host.sh: a stage as a recurring run on a server of Kubeflow Pipelines: that of KFP_ENDPOINT, as for kfp's own
+# command line; KFP_EXISTING_TOKEN and KFP_NAMESPACE say more where it asks for more.
+# shellcheck shell=sh disable=SC2034,SC2154
+python=$venv/bin/python
+
+server() { "$python" -W ignore -m production.server "$@"; }
+vault() { "$python" -W ignore -m production.vault "$@"; }
+
+ready() {
+    [ -x "$command" ] || sh develop/setup.sh # as in CI
+    [ -n "${KFP_ENDPOINT:-}" ] || fail "KFP_ENDPOINT is not set: the address of Kubeflow Pipelines, as http://localhost:8888"
+}
+
+deployed() { server deployed "$name"; }
+
+charged() { ! deployed || there charged --stage "$stage" 2>/dev/null || true; }
+
+# The command line here, with the stage's secrets.
+there() {
+    set -- "$command" "$@"
+    [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
+    vault run "$name" env "${prefix}_BRANCH=$branch" "$@"
+}
+
+# The command line in the candidate's image, with the stage's secrets.
+try() {
+    set -- "$image" "$@"
+    for variable in $(vault names "$name") $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p'); do
+        set -- --env "$variable" "$@"
+    done
+    vault run "$name" docker run --rm --init --network host --read-only --tmpfs /tmp \
+        --mount type=tmpfs,target=/app/var,tmpfs-mode=1777 --cap-drop ALL --security-opt no-new-privileges \
+        --env "${prefix}_BRANCH=$branch" "$@"
+}
+
+secrets() {
+    vault keep "$name" "$given" || fail "the secrets cannot be kept: nothing was deployed"
+    say "secrets, as secret $name: $(vault names "$name")"
+}
+
+# The names of the secrets are words, as variables' are.
+charge() {
+    # shellcheck disable=SC2046
+    server charge "$name" "$stage" "$reference" "$commit" $(vault names "$name") || fail "the old version stays in charge"
+}
+
+begin() { server begin "$name" "$reference" "$commit"; }
+
+watch() { server watch "$name" "$1"; }
+
+# The server keeps no log: it knows how far the tasks are, and why one failed.
+engine_logs() {
+    [ -z "${FOLLOW:-}" ] || [ "${RUN:-}" = scheduler ] || server watch "$name" 1440 || true
+    server tell "$name" "${RUN:-}"
+}
+
+withdraw() {
+    server withdraw "$name"
+    vault remove "$name"
+    say "removed $name with its runs, versions and secrets; what is in a database or a store stays"
+}
