@@ -1,22 +1,28 @@
-# Sourced by host.sh: a stage as a recurring run on a server of Kubeflow Pipelines: that of KFP_ENDPOINT, as for kfp's own
-# command line; KFP_EXISTING_TOKEN and KFP_NAMESPACE say more where it asks for more.
+# Sourced by host.sh: a stage as a recurring run on the server of Kubeflow Pipelines that KFP_HOST names; KFP_TOKEN lets one
+# in, KFP_NAMESPACE is where runs are and where their secrets have to be.
 # shellcheck shell=sh disable=SC2034,SC2154
 python=$venv/bin/python
+
+if [ -n "${KUBE_CONFIG:-}" ]; then # CI's secret: the content of such a file
+    KUBECONFIG=$(mktemp)
+    export KUBECONFIG
+    trap 'rm -f "$KUBECONFIG"' EXIT
+    printf '%s\n' "$KUBE_CONFIG" >"$KUBECONFIG"
+fi
 
 server() { "$python" -W ignore -m production.server "$@"; }
 vault() { "$python" -W ignore -m production.vault "$@"; }
 
 ready() {
     [ -x "$command" ] || sh develop/setup.sh # as in CI
-    [ -n "${KFP_ENDPOINT:-}" ] || fail "KFP_ENDPOINT is not set: the address of Kubeflow Pipelines, as http://localhost:8888"
+    [ -n "${KFP_HOST:-}" ] || fail "KFP_HOST is not set: the address of Kubeflow Pipelines, as http://localhost:8888"
 }
 
 deployed() { server deployed "$name"; }
 
-charged() { ! deployed || there charged --stage "$stage" 2>/dev/null || true; }
-
-# The command line here, with the stage's secrets.
+# The command line here, with the stage's secrets, where the stage is deployed.
 there() {
+    deployed || return 1
     set -- "$command" "$@"
     [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
     vault run "$name" env "${prefix}_BRANCH=$branch" "$@"

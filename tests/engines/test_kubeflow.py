@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from containers import registry
 from containers.docker import build, docker
 from kubeflow import server as standing_in
 from kubeflow.server import Server, Thing
@@ -80,10 +82,10 @@ def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def image(burger: Project) -> Iterator[str]:
-    """The project's image, by a name with its digest."""
-    name = f"burger-kubeflow-{time.time_ns()}"
+    """The project's image, by a name with its digest; a deployment finds it."""
+    name = f"burger-combos:kubeflow-{time.time_ns()}"
     made = build(burger, "runtime", f"--tag={name}", f"--build-arg=COMMIT={burger.git('rev-parse', 'HEAD')}")
-    yield f"{name}@{made}"
+    yield f"burger-combos@{made}"
     docker("image", "rm", name)
 
 
@@ -175,55 +177,47 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
 ) -> None:
     """EXECUTED by Kubeflow's local runner, in the very image."""
     split = burger.with_env(RUNS__SHARDS="3")
-    split = replace(split, env=split.env | {"PYTHONPATH": "."})
-    told = [
-        *options,
-        "--env=BURGER_COMBOS_RUNS__SHARDS",
-        f"--env=BURGER_COMBOS_IMAGE={image}",
-        "--env=BURGER_COMBOS_BRANCH=main",
-    ]
+    told = [*options, "--env=BURGER_COMBOS_RUNS__SHARDS", "--env=BURGER_COMBOS_BRANCH=main"]
     command = [".venv/bin/python", "-W", "ignore", "-m", "production.graph", "burger", image, "mine", *told]
     obstacle = burger.folder / "var/develop/main/runs/mine/recommendations-1-of-3.parquet"
-
     obstacle.mkdir(parents=True)
     failed = split.run(*command)
     assert failed.returncode == 1, failed.stdout
     assert failed.stderr.splitlines()[-1].startswith("error: Pipeline ")
     assert failed.stdout.count("is a directory") == 3, failed.stdout
-    assert len(re.findall(r"shard=0-of-3", failed.stdout)) == len(re.findall(r"shard=2-of-3", failed.stdout)) == 1
+    assert [len(re.findall(rf"recommend .*shard={shard}-of-3", failed.stdout)) for shard in (0, 2)] == [1, 1]
     assert rows(burger) == []
+    assert not docker("ps", "--quiet", "--filter=label=burger-combos.run=mine")
 
-    obstacle.rmdir()
-    done = split.run(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
+    split.make("develop")
     parts = rows(burger)
     shown = docker("run", "--rm", *options, "--env=BURGER_COMBOS_BRANCH=main", image, "run", "--stage=develop")
     assert f"{len(parts):,} customers for" in shown
     assert rows(burger) == parts
-    assert not docker("ps", "--quiet", "--filter=label=burger-combos.run")
 
 
 class Stage:
-    """A project's develop on the stand-in, through the functions that a deployment calls."""
+    """A project's develop on the stand-in."""
 
     def __init__(self, project: Project, server: Server, folder: Path) -> None:
         (folder / "kubeconfig").write_text(KUBECONFIG.format(address=server.address, token=standing_in.TOKEN))
-        reach = {"KFP_ENDPOINT": server.address, "KFP_EXISTING_TOKEN": standing_in.TOKEN}
-        reach["KUBECONFIG"] = str(folder / "kubeconfig")
+        reach = {"KFP_HOST": server.address, "KFP_TOKEN": standing_in.TOKEN, "KUBECONFIG": str(folder / "kubeconfig")}
         self.project = replace(project, env=project.env | reach)
         self.server = server
         self.name = f"{project.package.replace('_', '-')}-develop-{project.git('symbolic-ref', '--short', 'HEAD')}"
 
-    def call(self, image: str, *call: str, commit: str = "") -> str:
-        """What a function prints that has to succeed."""
-        done = self.project.run("sh", "-c", CALL, "engine", image, commit, *call)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+    def in_charge(self) -> Thing:
+        """The recurring run that is enabled, of which there has to be one."""
+        (found,) = (each for each in self.server.recurring_runs.values() if each["status"] == "ENABLED")
+        return found
+
+    def call(self, image: str, *call: str, commit: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """A function of engine.sh, as a deployment calls it."""
+        return replace(self.project, env=self.project.env | env).run("sh", "-c", CALL, "engine", image, commit, *call)
 
     def refused(self, image: str, *call: str, commit: str = "", **env: str) -> str:
         """What a function says that has to fail."""
-        under = replace(self.project, env=self.project.env | env)
-        done = under.run("sh", "-c", CALL, "engine", image, commit, *call)
+        done = self.call(image, *call, commit=commit, **env)
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stderr
         return next(line for line in done.stderr.splitlines() if re.match("(error|develop): ", line))
@@ -231,62 +225,67 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(burger: Project, options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Develop with a schedule, and with a secret setting."""
+    """Develop with a schedule, with a secret setting, and with quick gates."""
     secret = burger.folder / "develop/secrets/BURGER_COMBOS_MODEL__TOP_K"
     secret.parent.mkdir()
     secret.write_text("3\n")
-    with standing_in.serving(burger.folder, options) as server:
-        yield Stage(burger.with_env(SCHEDULE__CRON="30 5 * * 7"), server, tmp_path_factory.mktemp("stage"))
+    with (
+        registry.serving(tmp_path_factory.mktemp("registry")) as address,
+        standing_in.serving(burger.folder, options) as server,
+    ):
+        under = burger.with_env(SCHEDULE__CRON="30 5 * * 7", DEPLOY__SCALE__FACTORS="[]", DEPLOY__REGISTRY=address)
+        yield Stage(under, server, tmp_path_factory.mktemp("stage"))
 
 
 def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, stage: Stage) -> None:
     """DEPLOYED to the stand-in by the real client, and EXECUTED there by Kubeflow's local runner."""
-    server, first = stage.server, burger.git("rev-parse", "HEAD")
-    called = f"{first}-{image.partition('sha256:')[2][:12]}"
-    assert not stage.call(image, "charged")
-    stage.call(image, "secrets")
-    stage.call(image, "charge")
+    server, verbs = stage.server, stage.project
+    first = burger.git("rev-parse", "HEAD")
+    verbs.make("deploy", "STAGE=develop", "WAIT=3")
     (version,) = server.versions.values()
-    (scheduled,) = server.enabled()
+    deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
+    assert deployed.partition("@")[2] == image.partition("@")[2]
+    called = f"{first}-{image.partition('@sha256:')[2][:12]}"
+    scheduled = stage.in_charge()
     assert version["display_name"] == server.named(scheduled) == called
     assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
     assert (scheduled["max_concurrency"], scheduled["no_catchup"]) == (1, True)
     assert [each["display_name"] for each in server.experiments.values()] == [stage.name]
-    assert server.secrets == {stage.name: {"BURGER_COMBOS_MODEL__TOP_K": "3"}}
+    assert server.secrets[stage.name]["BURGER_COMBOS_MODEL__TOP_K"] == "3"
 
-    run_id = stage.call(image, "begin")
-    stage.call(image, "watch", "3")
-    (run,) = server.runs.values()
-    assert (run["run_id"], server.named(run)) == (run_id, called), run.get("output")
+    ((run_id, run),) = server.runs.items()
+    assert server.named(run) == called
     written, records = burger.written()
     assert {(row["run_id"], row["git_commit"]) for row in written} == {(run_id, first)}
     assert "item_3" in written[0] and not written[0].get("item_4")
-    assert json.loads(records[-1]["record"])["image"] == image
-    assert f"SUCCEEDED  run {run_id} {called}" in stage.call(image, "engine_logs")
-    stage.call(image, "there", "promote", "--by=Ada", "--action=deploy", "--stage=develop")
-    assert stage.call(image, "charged") == f"{image} {first}"
-    assert stage.call(image, "there", "results", "--stage=develop").count("item_") == 3
+    assert json.loads(records[-1]["record"])["image"] == deployed
+    assert verbs.status()["develop"]["commit"].startswith(first[:11])
+    assert run_id in verbs.make("results", "STAGE=develop")
+    assert "rows_published" in verbs.make("logs", "STAGE=develop")
+    assert f"SUCCEEDED  run {run_id} {called}" in verbs.make("logs", "STAGE=develop", "RUN=scheduler")
 
     burger.git("commit", "--allow-empty", "--quiet", "--no-verify", "--message", "Change")
     second = burger.git("rev-parse", "HEAD")
     server.asked.clear()
-    stage.call(DIGEST, "charge")
-    assert [server.named(each) for each in server.enabled()] == [f"{second}-555555555555"]
+    verbs.make("deploy", "STAGE=develop", "WAIT=3")
+    assert server.named(stage.in_charge()).startswith(f"{second}-")
     old, new = (server.asked.index(f"POST /apis/v2beta1/recurringruns{what}") for what in ("/ID:disable", ""))
     assert new < old
 
-    stage.call(DIGEST, "begin")
-    assert f"run {[*server.runs][-1]} FAILED" in stage.refused(DIGEST, "watch", "1")  # no registry has it
-
     server.asked.clear()
-    elsewhen = replace(stage.project, env=stage.project.env | {"BURGER_COMBOS_SCHEDULE__CRON": "0 1 * * *"})
-    stage.project, kept = elsewhen, stage.project
-    stage.call(image, "charge", commit=first)
-    stage.project = kept
-    (scheduled,) = server.enabled()
+    verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=3")
+    scheduled = stage.in_charge()
     assert server.named(scheduled) == called
     assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here
     assert not [each for each in server.asked if "upload" in each]
+    assert [server.named(each) for each in server.runs.values()][-1] == called
+    assert {row["git_commit"] for row in burger.written()[0]} == {first}
+
+
+def test_a_run_that_fails_says_so(stage: Stage) -> None:
+    assert stage.call(DIGEST, "charge").returncode == 0
+    run_id = stage.call(DIGEST, "begin").stdout.strip()
+    assert f"run {run_id} FAILED" in stage.refused(DIGEST, "watch", "1")  # no registry has it
 
 
 def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
@@ -294,16 +293,16 @@ def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, sta
     before = [dict(each) for each in server.recurring_runs.values()]
     assert "no version 0000-" in stage.refused(image, "charge", commit="0" * 40).replace("0" * 36, "")
     assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "charge")
-    assert stage.refused(image, "charge", KFP_ENDPOINT="").startswith("develop: KFP_ENDPOINT is not set")
-    assert "Connection refused" in stage.refused(image, "charge", KFP_ENDPOINT="http://127.0.0.1:1")
-    assert "401" in stage.refused(image, "charge", KFP_EXISTING_TOKEN="another")
+    assert stage.refused(image, "charge", KFP_HOST="").startswith("develop: KFP_HOST is not set")
+    assert "Connection refused" in stage.refused(image, "charge", KFP_HOST="http://127.0.0.1:1")
+    assert "401" in stage.refused(image, "charge", KFP_TOKEN="another")
     assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
     assert "schedule.cron" in stage.refused(image, "charge", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
     assert [*server.recurring_runs.values()] == before
 
 
-def test_what_is_withdrawn_leaves_nothing(image: str, stage: Stage) -> None:
-    stage.call(image, "withdraw")
+def test_what_is_withdrawn_leaves_nothing(stage: Stage) -> None:
+    stage.project.make("clean", "STAGE=develop")
     server = stage.server
     left = (server.pipelines, server.versions, server.experiments, server.recurring_runs, server.runs, server.secrets)
     assert left == ({},) * 6

@@ -53,9 +53,6 @@ class Server:
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)  # what changed it, in order
 
-    def enabled(self) -> list[Thing]:
-        return [each for each in self.recurring_runs.values() if each["status"] == "ENABLED"]
-
     def named(self, run: Thing) -> str:
         """The name of the version that a run, or a recurring one, is of."""
         name: str = self.versions[run["pipeline_version_reference"]["pipeline_version_id"]]["display_name"]
