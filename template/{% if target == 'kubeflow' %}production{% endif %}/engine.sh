@@ -44,10 +44,11 @@ secrets() {
     say "secrets, as secret $name: $(vault names "$name")"
 }
 
-# The names of the secrets are words, as variables' are.
+# With the stage's settings, some of which may be secrets; the names of these are words.
 charge() {
     # shellcheck disable=SC2046
-    server charge "$name" "$stage" "$reference" "$commit" $(vault names "$name") || fail "the old version stays in charge"
+    vault run "$name" "$python" -W ignore -m production.server charge "$name" "$stage" "$reference" "$commit" \
+        $(vault names "$name") || fail "the old version stays in charge"
 }
 
 begin() { server begin "$name" "$reference" "$commit"; }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,17 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rig
+import s3
 import yaml
 from containers import registry
-from containers.docker import build, docker
+from containers.docker import belongings, build, docker, image_names
 from kubeflow import server as standing_in
 from kubeflow.server import Server, Thing
 from rig import Project
 
-pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
+pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
+BRANCH = f"test-{secrets.token_hex(3)}"
 DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
 STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
+HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
 COMPILE = """
 import sys
 from kfp.compiler import Compiler
@@ -72,12 +77,15 @@ ready
 
 
 @pytest.fixture(scope="module")
-def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project on Kubeflow, set up and committed."""
     made = replace(generate(tmp_path_factory.mktemp("kubeflow") / "burger", target="kubeflow"), containers=True)
     made.make("setup")
+    made.git("checkout", "--quiet", "-b", BRANCH)
     (made.folder / "var").mkdir()
-    return made
+    yield made
+    made.make("clean")
+    assert belongings(made) == []
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +106,7 @@ def options(burger: Project) -> list[str]:
 
 def compiled(project: Project, *, shards: int, more: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
     """What the server is sent: the pipeline, what of it is Kubernetes' own, and the very text."""
-    under = project.with_env(RUNS__SHARDS=str(shards), BRANCH="main")
+    under = project.with_env(RUNS__SHARDS=str(shards), BRANCH=BRANCH)
     under = replace(under, env=under.env | {"PYTHONPATH": ".", "PYTHONHASHSEED": seed})
     done = under.python(COMPILE.format(more=more, image=DIGEST))
     assert done.returncode == 0, done.stderr
@@ -177,9 +185,9 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
 ) -> None:
     """EXECUTED by Kubeflow's local runner, in the very image."""
     split = burger.with_env(RUNS__SHARDS="3")
-    told = [*options, "--env=BURGER_COMBOS_RUNS__SHARDS", "--env=BURGER_COMBOS_BRANCH=main"]
+    told = [*options, "--env=BURGER_COMBOS_RUNS__SHARDS", f"--env=BURGER_COMBOS_BRANCH={BRANCH}"]
     command = [".venv/bin/python", "-W", "ignore", "-m", "production.graph", "burger", image, "mine", *told]
-    obstacle = burger.folder / "var/develop/main/runs/mine/recommendations-1-of-3.parquet"
+    obstacle = burger.folder / f"var/develop/{BRANCH}/runs/mine/recommendations-1-of-3.parquet"
     obstacle.mkdir(parents=True)
     failed = split.run(*command)
     assert failed.returncode == 1, failed.stdout
@@ -191,20 +199,21 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
 
     split.make("develop")
     parts = rows(burger)
-    shown = docker("run", "--rm", *options, "--env=BURGER_COMBOS_BRANCH=main", image, "run", "--stage=develop")
+    shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
     assert f"{len(parts):,} customers for" in shown
     assert rows(burger) == parts
+    assert docker("run", "--rm", "--entrypoint=python", image, "-c", HAS_KFP) == "False"
 
 
 class Stage:
     """A project's develop on the stand-in."""
 
-    def __init__(self, project: Project, server: Server, folder: Path) -> None:
+    def __init__(self, project: Project, server: Server, folder: Path, given: dict[str, str]) -> None:
         (folder / "kubeconfig").write_text(KUBECONFIG.format(address=server.address, token=standing_in.TOKEN))
         reach = {"KFP_HOST": server.address, "KFP_TOKEN": standing_in.TOKEN, "KUBECONFIG": str(folder / "kubeconfig")}
         self.project = replace(project, env=project.env | reach)
         self.server = server
-        self.name = f"{project.package.replace('_', '-')}-develop-{project.git('symbolic-ref', '--short', 'HEAD')}"
+        self.written = project.with_env(**given).written
 
     def in_charge(self) -> Thing:
         """The recurring run that is enabled, of which there has to be one."""
@@ -224,17 +233,28 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(burger: Project, options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Develop with a schedule, with a secret setting, and with quick gates."""
-    secret = burger.folder / "develop/secrets/BURGER_COMBOS_MODEL__TOP_K"
-    secret.parent.mkdir()
-    secret.write_text("3\n")
+def stage(burger: Project, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Develop with a schedule and quick gates, on PostgreSQL, and with a store that steps on many machines share."""
+    apart = ["--read-only", "--tmpfs=/tmp", "--tmpfs=/app/var", "--cap-drop=ALL", "--network=host"]
+    given = {
+        "DATABASE__URL": rig.new_database(postgresql, burger),
+        "RUNS__STORE": "s3://shop/burger",
+        "MODEL__TOP_K": "3",
+        "RUNS__SHARDS": "2",
+    }
     with (
         registry.serving(tmp_path_factory.mktemp("registry")) as address,
-        standing_in.serving(burger.folder, options) as server,
+        s3.serving("shop") as reach,
+        standing_in.serving(burger.folder, apart) as server,
     ):
-        under = burger.with_env(SCHEDULE__CRON="30 5 * * 7", DEPLOY__SCALE__FACTORS="[]", DEPLOY__REGISTRY=address)
-        yield Stage(under, server, tmp_path_factory.mktemp("stage"))
+        folder = burger.folder / "develop/secrets"
+        folder.mkdir()
+        for key, value in ({f"BURGER_COMBOS_{key}": value for key, value in given.items()} | reach).items():
+            (folder / key).write_text(f"{value}\n")
+        quick = burger.with_env(SCHEDULE__CRON="30 5 * * 7", DEPLOY__SCALE__FACTORS="[]", DEPLOY__REGISTRY=address)
+        yield Stage(quick, server, tmp_path_factory.mktemp("stage"), given)
+        for image in image_names(f"{address}/*") + image_names(f"burger-combos:develop-{BRANCH}-*"):
+            docker("image", "rm", image)
 
 
 def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, stage: Stage) -> None:
@@ -250,12 +270,12 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, s
     assert version["display_name"] == server.named(scheduled) == called
     assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
     assert (scheduled["max_concurrency"], scheduled["no_catchup"]) == (1, True)
-    assert [each["display_name"] for each in server.experiments.values()] == [stage.name]
-    assert server.secrets[stage.name]["BURGER_COMBOS_MODEL__TOP_K"] == "3"
+    assert [each["display_name"] for each in server.experiments.values()] == [f"burger-combos-develop-{BRANCH}"]
+    assert server.secrets[f"burger-combos-develop-{BRANCH}"]["BURGER_COMBOS_MODEL__TOP_K"] == "3"
 
     ((run_id, run),) = server.runs.items()
     assert server.named(run) == called
-    written, records = burger.written()
+    written, records = stage.written()
     assert {(row["run_id"], row["git_commit"]) for row in written} == {(run_id, first)}
     assert "item_3" in written[0] and not written[0].get("item_4")
     assert json.loads(records[-1]["record"])["image"] == deployed
@@ -279,7 +299,7 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, s
     assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here
     assert not [each for each in server.asked if "upload" in each]
     assert [server.named(each) for each in server.runs.values()][-1] == called
-    assert {row["git_commit"] for row in burger.written()[0]} == {first}
+    assert {row["git_commit"] for row in stage.written()[0]} == {first}
 
 
 def test_a_run_that_fails_says_so(stage: Stage) -> None:
@@ -298,6 +318,8 @@ def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, sta
     assert "401" in stage.refused(image, "charge", KFP_TOKEN="another")
     assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
     assert "schedule.cron" in stage.refused(image, "charge", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
+    assert "runs.store" in stage.refused(image, "charge", BURGER_COMBOS_RUNS__STORE="")
+    assert "SQLite" in stage.refused(image, "charge", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
     assert [*server.recurring_runs.values()] == before
 
 
