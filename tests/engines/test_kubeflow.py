@@ -90,7 +90,7 @@ def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def image(burger: Project) -> Iterator[str]:
-    """The project's image, by a name with its digest; a deployment finds it."""
+    """The project's image, by a name with its digest."""
     name = f"burger-combos:kubeflow-{time.time_ns()}"
     made = build(burger, "runtime", f"--tag={name}", f"--build-arg=COMMIT={burger.git('rev-parse', 'HEAD')}")
     yield f"burger-combos@{made}"
@@ -257,15 +257,14 @@ def stage(burger: Project, postgresql: str, tmp_path_factory: pytest.TempPathFac
             docker("image", "rm", image)
 
 
-def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, stage: Stage) -> None:
+def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage) -> None:
     """DEPLOYED to the stand-in by the real client, and EXECUTED there by Kubeflow's local runner."""
     server, verbs = stage.server, stage.project
     first = burger.git("rev-parse", "HEAD")
     verbs.make("deploy", "STAGE=develop", "WAIT=3")
     (version,) = server.versions.values()
     deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
-    assert deployed.partition("@")[2] == image.partition("@")[2]
-    called = f"{first}-{image.partition('@sha256:')[2][:12]}"
+    called = f"{first}-{deployed.partition('@sha256:')[2][:12]}"
     scheduled = stage.in_charge()
     assert version["display_name"] == server.named(scheduled) == called
     assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
@@ -282,7 +281,10 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, image: str, s
     assert verbs.status()["develop"]["commit"].startswith(first[:11])
     assert run_id in verbs.make("results", "STAGE=develop")
     assert "rows_published" in verbs.make("logs", "STAGE=develop")
-    assert f"SUCCEEDED  run {run_id} {called}" in verbs.make("logs", "STAGE=develop", "RUN=scheduler")
+    told = verbs.make("logs", "STAGE=develop", "RUN=scheduler")
+    assert f"ENABLED    0 30 5 * * 0 {called}" in told
+    assert f"SUCCEEDED  run {run_id} {called}" in told
+    assert [told.count(f"SUCCEEDED  {step}") for step in ("load", "recommend", "publish")] == [1, 2, 1]
 
     burger.git("commit", "--allow-empty", "--quiet", "--no-verify", "--message", "Change")
     second = burger.git("rev-parse", "HEAD")

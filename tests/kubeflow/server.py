@@ -92,6 +92,9 @@ class Server:
         env = os.environ | {"PYTHONPATH": "."}
         done = subprocess.run(command, cwd=self.project, env=env, input=version["text"], text=True, capture_output=True)
         run["output"] = done.stdout + done.stderr
+        ended = re.findall(r"Task \S*?'([\w-]+)'\S* finished with status \S*?(SUCCESS|FAILURE)", done.stdout)
+        states = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
+        run["run_details"] = {"task_details": [{"display_name": name, "state": states[end]} for name, end in ended]}
         run["state"] = "FAILED" if done.returncode else "SUCCEEDED"
         if done.returncode:
             run["error"] = {"code": 13, "message": (done.stderr.splitlines() or ["?"])[-1]}
