@@ -34,6 +34,9 @@ installed: $(READY) # what needs no container engine, and beside it what nothing
 alone: $(READY)
 	pytest -m alone tests/deployed
 
+engines: $(READY) ## the tests of what runs beyond one machine; some of them take minutes
+	pytest -n 2 --dist loadfile tests/engines
+
 check: $(READY) ## format, lint, types and the template's own rules
 	ruff format --check
 	ruff check
@@ -75,5 +78,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test installed alone check bench example pictures pins release
+.PHONY: help demo quick test installed alone engines check bench example pictures pins release
 .DEFAULT_GOAL := help

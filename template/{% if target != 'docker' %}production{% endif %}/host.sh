@@ -6,9 +6,6 @@ stage=${STAGE:-production}
 case $stage in develop | production) ;; *) fail "STAGE=$stage: what is deployed are develop and production" ;; esac
 name=$project-$stage-$branch
 
-# What is in charge: the image and its commit, or nothing.
-charged() { there charged --stage "$stage" 2>/dev/null || true; }
-
 # shellcheck source=production/engine.sh
 . production/engine.sh
 

@@ -1,0 +1,332 @@
+"""Kubeflow: compiled, executed by its local runner, and deployed by its own client to a stand-in of its server."""
+
+import json
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rig
+import s3
+import yaml
+from containers import registry
+from containers.docker import belongings, build, docker, image_names
+from kubeflow import server as standing_in
+from kubeflow.server import Server, Thing
+from rig import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
+
+BRANCH = f"test-{secrets.token_hex(3)}"
+DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
+STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
+HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
+COMPILE = """
+import sys
+from kfp.compiler import Compiler
+from burger_combos import pipeline
+from burger_combos.ops.settings import Stage
+
+if {more}:
+    def tidy_up(run, settings): ...
+    pipeline.STEPS = (*pipeline.STEPS, tidy_up)
+from production.graph import graph
+
+made = graph("shop-production-main", Stage.production, "{image}", secrets=["A", "B"])
+Compiler().compile(made, "var/compiled.yaml")
+"""
+CRON = """
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.settings import Schedule, Stage, StageSettings
+from production.server import cron
+
+for line in {lines}:
+    try:
+        print(cron(StageSettings(stage=Stage.production, schedule=Schedule(cron=line, timezone={zone}))))
+    except Problem as problem:
+        print(problem)
+"""
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
+clusters: [{{name: here, cluster: {{server: "{address}"}}}}]
+users: [{{name: me, user: {{token: {token}}}}}]
+"""
+# What the deployment that is common to engines has at hand when it calls one of them.
+CALL = """
+set -eu
+stage=develop
+. develop/image.sh
+name=$project-$stage-$branch
+given=develop/secrets
+. production/engine.sh
+reference=$1 image=$1
+[ -z "$2" ] || commit=$2
+shift 2
+ready
+"$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project on Kubeflow, set up and committed."""
+    made = replace(generate(tmp_path_factory.mktemp("kubeflow") / "burger", target="kubeflow"), containers=True)
+    made.make("setup")
+    made.git("checkout", "--quiet", "-b", BRANCH)
+    (made.folder / "var").mkdir()
+    yield made
+    made.make("clean")
+    assert belongings(made) == []
+
+
+@pytest.fixture(scope="module")
+def image(burger: Project) -> Iterator[str]:
+    """The project's image, by a name with its digest."""
+    name = f"burger-combos:kubeflow-{time.time_ns()}"
+    made = build(burger, "runtime", f"--tag={name}", f"--build-arg=COMMIT={burger.git('rev-parse', 'HEAD')}")
+    yield f"burger-combos@{made}"
+    docker("image", "rm", name)
+
+
+@pytest.fixture(scope="module")
+def options(burger: Project) -> list[str]:
+    """What docker run is told for each container of a stage on this machine."""
+    mount = f'--mount=type=bind,"source={burger.folder}/var",target=/app/var'
+    return ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--user=0:0", "--network=none", mount]
+
+
+def compiled(project: Project, *, shards: int, more: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
+    """What the server is sent: the pipeline, what of it is Kubernetes' own, and the very text."""
+    under = project.with_env(RUNS__SHARDS=str(shards), BRANCH=BRANCH)
+    under = replace(under, env=under.env | {"PYTHONPATH": ".", "PYTHONHASHSEED": seed})
+    done = under.python(COMPILE.format(more=more, image=DIGEST))
+    assert done.returncode == 0, done.stderr
+    text = (project.folder / "var/compiled.yaml").read_bytes()
+    spec, platform = yaml.safe_load_all(text)
+    return spec, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"], text
+
+
+def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Project) -> None:
+    spec, platform, text = compiled(burger, shards=3)
+    assert compiled(burger, shards=3, seed="1")[2] == text
+
+    executors = spec["deploymentSpec"]["executors"]
+    assert sorted(executors) == sorted(f"exec-{step}" for step in STEPS)
+    for executor in executors.values():
+        container = executor["container"]
+        assert container["image"] == DIGEST
+        assert {"name": "BURGER_COMBOS_IMAGE", "value": DIGEST} in container["env"]
+        assert container["command"][:2] == ["sh", "-c"]
+    for own in platform.values():
+        assert own["activeDeadlineSeconds"] == "14400"
+        assert [pair["envVar"] for pair in own["secretAsEnv"][0]["keyToEnv"]] == ["A", "B"]
+        assert own["secretAsEnv"][0]["secretName"] == "shop-production-main"
+    assert list(platform) == list(executors)
+
+
+def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
+    spec, _, _ = compiled(burger, shards=3, more=True)
+    tasks = spec["root"]["dag"]["tasks"]
+    after = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
+    (loop,) = (name for name, task in tasks.items() if "parameterIterator" in task)
+    order = ["load", "check", "train", "evaluate", "gate", loop, "publish", "tidy-up"]
+    assert after == {"load": []} | {step: [before] for before, step in pairwise(order)}
+
+    assert json.loads(tasks[loop]["parameterIterator"]["items"]["raw"]) == ["0", "1", "2"]
+    (inner,) = spec["components"][tasks[loop]["componentRef"]["name"]]["dag"]["tasks"].values()
+    assert inner["componentRef"]["name"] == "comp-recommend"
+    assert inner["retryPolicy"]["maxRetryCount"] == 2
+    for task in (*(tasks[name] for name in order if name != loop), inner):
+        assert task["cachingOptions"] == {}
+        assert task["inputs"]["parameters"]["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
+    assert spec["deploymentSpec"]["executors"]["exec-tidy-up"]["container"]["args"][0] == "tidy_up"
+
+    whole, _, _ = compiled(burger, shards=1)
+    assert not [task for task in whole["root"]["dag"]["tasks"].values() if "parameterIterator" in task]
+
+
+def test_the_cron_line_is_the_servers(burger: Project) -> None:
+    """Its first field is the second, and its Sunday is 0 alone."""
+    lines = {
+        "0 5 * * *": "0 0 5 * * *",
+        "*/15 6-8 1,15 jan-mar *": "0 */15 6-8 1,15 JAN-MAR *",
+        "0 5 * * 7": "0 0 5 * * 0",
+        "0 5 * * mon-fri": "0 0 5 * * 1,2,3,4,5",
+        "0 5 * * 5-7": "0 0 5 * * 0,5,6",
+        "0 5 * * */2": "0 0 5 * * */2",
+        "": "",
+        "0 5 L * *": "production/settings.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
+        "0 5 * * 1#2": "production/settings.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
+        "61 5 * * *": "production/settings.toml: schedule.cron: '61 5 * * *': Bad minute",
+    }
+    under = replace(burger, env=burger.env | {"PYTHONPATH": "."})
+    told = under.python(CRON.format(lines=[*lines], zone="'UTC'"))
+    assert told.stdout.splitlines() == list(lines.values()), told.stderr
+    elsewhere = under.python(CRON.format(lines=["0 5 * * *"], zone="'Europe/Lisbon'"))
+    assert "schedule.timezone: the server's is UTC" in elsewhere.stdout
+
+
+def rows(project: Project) -> list[dict[str, Any]]:
+    """What is recommended to whom, without who wrote it."""
+    return [{key: row[key] for key in row if key != "run_id"} for row in project.written()[0]]
+
+
+def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
+    burger: Project, image: str, options: list[str]
+) -> None:
+    """EXECUTED by Kubeflow's local runner, in the very image."""
+    split = burger.with_env(RUNS__SHARDS="3")
+    told = [*options, "--env=BURGER_COMBOS_RUNS__SHARDS", f"--env=BURGER_COMBOS_BRANCH={BRANCH}"]
+    command = [".venv/bin/python", "-W", "ignore", "-m", "production.graph", "burger", image, "mine", *told]
+    obstacle = burger.folder / f"var/develop/{BRANCH}/runs/mine/recommendations-1-of-3.parquet"
+    obstacle.mkdir(parents=True)
+    failed = split.run(*command)
+    assert failed.returncode == 1, failed.stdout
+    assert failed.stderr.splitlines()[-1].startswith("error: Pipeline ")
+    assert failed.stdout.count("is a directory") == 3, failed.stdout
+    assert [len(re.findall(rf"recommend .*shard={shard}-of-3", failed.stdout)) for shard in (0, 2)] == [1, 1]
+    assert rows(burger) == []
+    assert not docker("ps", "--quiet", "--filter=label=burger-combos.run=mine")
+
+    split.make("develop")
+    parts = rows(burger)
+    shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
+    assert f"{len(parts):,} customers for" in shown
+    assert rows(burger) == parts
+    assert docker("run", "--rm", "--entrypoint=python", image, "-c", HAS_KFP) == "False"
+
+
+class Stage:
+    """A project's develop on the stand-in."""
+
+    def __init__(self, project: Project, server: Server, folder: Path, given: dict[str, str]) -> None:
+        (folder / "kubeconfig").write_text(KUBECONFIG.format(address=server.address, token=standing_in.TOKEN))
+        reach = {"KFP_HOST": server.address, "KFP_TOKEN": standing_in.TOKEN, "KUBECONFIG": str(folder / "kubeconfig")}
+        self.project = replace(project, env=project.env | reach)
+        self.server = server
+        self.written = project.with_env(**given).written
+
+    def in_charge(self) -> Thing:
+        """The recurring run that is enabled, of which there has to be one."""
+        (found,) = (each for each in self.server.recurring_runs.values() if each["status"] == "ENABLED")
+        return found
+
+    def call(self, image: str, *call: str, commit: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """A function of engine.sh, as a deployment calls it."""
+        return replace(self.project, env=self.project.env | env).run("sh", "-c", CALL, "engine", image, commit, *call)
+
+    def refused(self, image: str, *call: str, commit: str = "", **env: str) -> str:
+        """What a function says that has to fail."""
+        done = self.call(image, *call, commit=commit, **env)
+        assert done.returncode != 0, done.stdout
+        assert "Traceback" not in done.stderr
+        return next(line for line in done.stderr.splitlines() if re.match("(error|develop): ", line))
+
+
+@pytest.fixture(scope="module")
+def stage(burger: Project, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Develop with a schedule and quick gates, on PostgreSQL, and with a store that steps on many machines share."""
+    apart = ["--read-only", "--tmpfs=/tmp", "--tmpfs=/app/var", "--cap-drop=ALL", "--network=host"]
+    given = {
+        "DATABASE__URL": rig.new_database(postgresql, burger),
+        "RUNS__STORE": "s3://shop/burger",
+        "MODEL__TOP_K": "3",
+        "RUNS__SHARDS": "2",
+    }
+    with (
+        registry.serving(tmp_path_factory.mktemp("registry")) as address,
+        s3.serving("shop") as reach,
+        standing_in.serving(burger.folder, apart) as server,
+    ):
+        folder = burger.folder / "develop/secrets"
+        folder.mkdir()
+        for key, value in ({f"BURGER_COMBOS_{key}": value for key, value in given.items()} | reach).items():
+            (folder / key).write_text(f"{value}\n")
+        quick = burger.with_env(SCHEDULE__CRON="30 5 * * 7", DEPLOY__SCALE__FACTORS="[]", DEPLOY__REGISTRY=address)
+        yield Stage(quick, server, tmp_path_factory.mktemp("stage"), given)
+        for image in image_names(f"{address}/*") + image_names(f"burger-combos:develop-{BRANCH}-*"):
+            docker("image", "rm", image)
+
+
+def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage) -> None:
+    """DEPLOYED to the stand-in by the real client, and EXECUTED there by Kubeflow's local runner."""
+    server, verbs = stage.server, stage.project
+    first = burger.git("rev-parse", "HEAD")
+    verbs.make("deploy", "STAGE=develop", "WAIT=3")
+    (version,) = server.versions.values()
+    deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
+    called = f"{first}-{deployed.partition('@sha256:')[2][:12]}"
+    scheduled = stage.in_charge()
+    assert version["display_name"] == server.named(scheduled) == called
+    assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
+    assert (scheduled["max_concurrency"], scheduled["no_catchup"]) == (1, True)
+    assert [each["display_name"] for each in server.experiments.values()] == [f"burger-combos-develop-{BRANCH}"]
+    assert server.secrets[f"burger-combos-develop-{BRANCH}"]["BURGER_COMBOS_MODEL__TOP_K"] == "3"
+
+    ((run_id, run),) = server.runs.items()
+    assert server.named(run) == called
+    written, records = stage.written()
+    assert {(row["run_id"], row["git_commit"]) for row in written} == {(run_id, first)}
+    assert "item_3" in written[0] and not written[0].get("item_4")
+    assert json.loads(records[-1]["record"])["image"] == deployed
+    assert verbs.status()["develop"]["commit"].startswith(first[:11])
+    assert run_id in verbs.make("results", "STAGE=develop")
+    assert "rows_published" in verbs.make("logs", "STAGE=develop")
+    told = verbs.make("logs", "STAGE=develop", "RUN=scheduler")
+    assert f"ENABLED    0 30 5 * * 0 {called}" in told
+    assert f"SUCCEEDED  run {run_id} {called}" in told
+    assert [told.count(f"SUCCEEDED  {step}") for step in ("load", "publish")] == [1, 1]
+
+    burger.git("commit", "--allow-empty", "--quiet", "--no-verify", "--message", "Change")
+    second = burger.git("rev-parse", "HEAD")
+    server.asked.clear()
+    verbs.make("deploy", "STAGE=develop", "WAIT=3")
+    assert server.named(stage.in_charge()).startswith(f"{second}-")
+    old, new = (server.asked.index(f"POST /apis/v2beta1/recurringruns{what}") for what in ("/ID:disable", ""))
+    assert new < old
+
+    server.asked.clear()
+    verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=3")
+    scheduled = stage.in_charge()
+    assert server.named(scheduled) == called
+    assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here
+    assert not [each for each in server.asked if "upload" in each]
+    assert [server.named(each) for each in server.runs.values()][-1] == called
+    assert {row["git_commit"] for row in stage.written()[0]} == {first}
+
+
+def test_a_run_that_fails_says_so(stage: Stage) -> None:
+    assert stage.call(DIGEST, "charge").returncode == 0
+    run_id = stage.call(DIGEST, "begin").stdout.strip()
+    assert f"run {run_id} FAILED" in stage.refused(DIGEST, "watch", "1")  # no registry has it
+
+
+def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
+    server = stage.server
+    before = [dict(each) for each in server.recurring_runs.values()]
+    assert "no version 0000-" in stage.refused(image, "charge", commit="0" * 40).replace("0" * 36, "")
+    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "charge")
+    assert stage.refused(image, "charge", KFP_HOST="").startswith("develop: KFP_HOST is not set")
+    assert "Connection refused" in stage.refused(image, "charge", KFP_HOST="http://127.0.0.1:1")
+    assert "401" in stage.refused(image, "charge", KFP_TOKEN="another")
+    assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
+    assert "schedule.cron" in stage.refused(image, "charge", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
+    assert "runs.store" in stage.refused(image, "charge", BURGER_COMBOS_RUNS__STORE="")
+    assert "SQLite" in stage.refused(image, "charge", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
+    assert [*server.recurring_runs.values()] == before
+
+
+def test_what_is_withdrawn_leaves_nothing(stage: Stage) -> None:
+    stage.project.make("clean", "STAGE=develop")
+    server = stage.server
+    left = (server.pipelines, server.versions, server.experiments, server.recurring_runs, server.runs, server.secrets)
+    assert left == ({},) * 6
