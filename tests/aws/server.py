@@ -1,7 +1,8 @@
 """moto's server with what Metaflow needs beyond it, as AWS has it: server.py -H HOST -p PORT.
 
-An emulator, patched. Of Step Functions: the case of Batch's parameters, a name for an execution that is given none, and
-an OutputPath that keeps several fields. Of Batch: a job's retries, and the variables of its container.
+An emulator, patched. Of Step Functions: the case of Batch's parameters, a name for an execution that is given none, an
+OutputPath that keeps several fields, and no second state machine under a name. Of Batch: a job's retries, and the
+variables of its container.
 """
 
 import json
@@ -15,6 +16,7 @@ import boto3
 from moto.batch import models
 from moto.batch.responses import BatchResponse
 from moto.server import main
+from moto.stepfunctions.exceptions import AWSError
 from moto.stepfunctions.parser.asl.component.common.string import string_expression
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_factory as factory
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -22,6 +24,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 # What AWS gives a container by its role.
 GIVEN = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
+create = StepFunctionsParserBackend.create_state_machine
 begin = StepFunctionsParserBackend.start_execution
 extract = string_expression.extract_json
 submit = BatchResponse.submitjob
@@ -74,11 +77,25 @@ class Job(models.Job):
         return [*found, *({"name": name, "value": value} for name, value in told.items())]
 
 
+class AlreadyThere(AWSError):
+    """Another state machine has that name."""
+
+    TYPE = "StateMachineAlreadyExists"
+    STATUS = 400
+
+
 def submitjob(self: BatchResponse) -> str:
     answer: str = submit(self)
     strategy = self._get_param("retryStrategy") or {}
     self.batch_backend._jobs[json.loads(answer)["jobId"]].tries = strategy.get("attempts", 1)
     return answer
+
+
+def create_state_machine(self: StepFunctionsParserBackend, definition: str, **given: Any) -> Any:
+    made = create(self, definition=definition, **given)
+    if made.definition != definition:
+        raise AlreadyThere(f"State Machine Already Exists: '{made.arn}'")
+    return made
 
 
 def start_execution(self: StepFunctionsParserBackend, state_machine_arn: str, name: str | None, *given: Any) -> Any:
@@ -94,6 +111,7 @@ def extract_json(path: str, data: Any) -> Any:
 factory.StateTaskServiceBatch = Task
 models.Job = Job
 BatchResponse.submitjob = submitjob
+StepFunctionsParserBackend.create_state_machine = create_state_machine
 StepFunctionsParserBackend.start_execution = start_execution
 string_expression.extract_json = extract_json
 

@@ -44,6 +44,12 @@ class Production:
         executions = [each["status"] for each in states.list_executions(**of)["executions"]]
         return json.loads(states.describe_state_machine(**of)["definition"]), executions
 
+    def start(self) -> dict[str, str]:
+        """The variables of the first task."""
+        definition, _ = self.machine()
+        overrides = definition["States"]["start"]["Parameters"]["ContainerOverrides"]
+        return {each["Name"]: each.get("Value", "") for each in overrides["Environment"]}
+
     def attempts(self) -> dict[str, list[int]]:
         """How often each task was begun, by its step."""
         batch = aws.client(self.account, "batch")
@@ -70,6 +76,8 @@ def production(
         env = account | {"REGISTRY": address, "BURGER_COMBOS_DATABASE__URL": url}
         yield Production(replace(made, env=env, containers=True), account)
         for name in docker.image_names(f"{address}/*"):
+            for task in docker.docker("ps", "--all", "--quiet", f"--filter=ancestor={name}").split():
+                docker.docker("rm", "--force", task)
             docker.docker("image", "rm", "--force", docker.inspected(name)["Id"])
 
 
@@ -111,7 +119,7 @@ def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Pr
     definition, _ = production.machine()
     commit = production.project.git("rev-parse", "HEAD")
     start = definition["States"]["start"]["Parameters"]
-    told = {each["Name"]: each.get("Value") for each in start["ContainerOverrides"]["Environment"]}
+    told = production.start()
     assert json.loads(told["METAFLOW_DEFAULT_PARAMETERS"])["commit"] == commit
     assert f"--tag git:{commit}" in start["ContainerOverrides"]["Command"][-1]
     assert definition["TimeoutSeconds"] == 240 * 60
@@ -144,6 +152,8 @@ with told_in_one_line():
         assert production.project.python(script.format(cron=cron, zone="UTC")).stdout == f"{told}\n"
     both = production.project.python(script.format(cron="0 5 1 * MON", zone="UTC"))
     assert both.stderr == "error: schedule.cron: '0 5 1 * MON': for EventBridge, day or weekday has to be *\n"
+    last = production.project.python(script.format(cron="0 5 L * *", zone="UTC"))
+    assert last.stderr.startswith("error: schedule.cron: '0 5 L * *': L and # are more than")
     zone = production.project.python(script.format(cron="0 5 * * *", zone="Europe/Lisbon"))
     assert zone.stderr.startswith("error: schedule.timezone: Europe/Lisbon: EventBridge")
 
@@ -156,6 +166,20 @@ def test_develop_runs_the_flow_in_the_image_that_production_runs(production: Pro
     assert (record["status"], record["numbers"]["rows_published"]) == ("ok", len(rows))
     assert record["image"].startswith("sha256:")
     project.make("clean")
+
+
+def test_a_rollback_puts_the_image_before_and_its_flow_in_charge(production: Production) -> None:
+    project = production.project
+    before = production.start()
+    first = project.git("rev-parse", "HEAD")
+    rig.append("production/flow.py", "# another\n")(project.folder)
+    project.git("commit", "--all", "--no-verify", "--message", "Change")
+    project.make("deploy")
+    assert production.start()["BURGER_COMBOS_IMAGE"] != before["BURGER_COMBOS_IMAGE"]
+    assert json.loads(production.start()["METAFLOW_DEFAULT_PARAMETERS"])["commit"] != first
+    assert production.start()["METAFLOW_CODE_SHA"] != before["METAFLOW_CODE_SHA"]
+    project.make("rollback")
+    assert production.start() == before
 
 
 def test_away_with_it_nothing_is_left_in_the_account(production: Production) -> None:
