@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 stage=develop
-# shellcheck source=template/develop/image.sh
+# shellcheck source=develop/image.sh
 . develop/image.sh
 compose=develop/compose.yaml
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
@@ -36,6 +36,7 @@ run() {
         [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
             say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
         [ -x "$command" ] || sh develop/setup.sh
+        [ ! -f production/local.sh ] || exec sh production/local.sh "$branch" "$venv/bin/python" "$command"
         exec "$command" run --stage develop
     fi
     if [ -n "${IMAGE:-}" ]; then
@@ -48,7 +49,7 @@ run() {
         echo "$image" >>"$made/images"
     fi
     mkdir -p var
-    set -- --name "$name-run-$$" --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+    set -- --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
         --mount "type=bind,\"source=$folder/var\",target=/app/var" \
         --env "${prefix}_BRANCH=$branch" --env "${prefix}_IMAGE=$image"
     [ ! -d data ] || set -- "$@" --mount "type=bind,\"source=$folder/data\",target=/app/data,readonly"
@@ -63,7 +64,12 @@ run() {
         set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
         say "the database runs on as container $database, until make clean"
     fi
-    here "$@" "$image" run --stage develop
+    if [ -f production/develop.sh ]; then
+        # shellcheck source=/dev/null
+        . production/develop.sh
+    else
+        here --name "$name-run-$$" "$@" "$image" run --stage develop
+    fi
 }
 
 inside() {
@@ -76,11 +82,15 @@ inside() {
         --env HOME=/tmp --env CI --env "${prefix}_BRANCH=$branch" "$image" sh -c "${DO:-bash}"
 }
 
-# docker run, as whoever is here, so that what it writes to this folder is theirs.
+# Who writes here: what containers write to this folder is theirs.
+whoever() {
+    case $why in *name=rootless*) echo 0:0 ;; *) echo "$(id -u):$(id -g)" ;; esac
+}
+
+# docker run, as whoever is here.
 here() {
-    case $why in *name=rootless*) user=0:0 ;; *) user=$(id -u):$(id -g) ;; esac
     ! { [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; } || set -- --interactive --tty "$@"
-    exec docker run --rm --init --user "$user" --security-opt label=disable "$@"
+    exec docker run --rm --init --user "$(whoever)" --security-opt label=disable "$@"
 }
 
 # The URL is the same as in the containers; libpq takes the rest from the environment.

@@ -4,9 +4,9 @@
 #   build.sh scan      its known vulnerabilities for which there is a fix; of IMAGE where that is named
 set -eu
 cd "$(dirname "$0")/.."
-# shellcheck source=template/production/host.sh
+# shellcheck source=production/host.sh
 . production/host.sh
-# shellcheck source=template/production/candidate.sh
+# shellcheck source=production/candidate.sh
 . production/candidate.sh
 
 image() {

@@ -1,5 +1,25 @@
 # Sourced by what builds and what deploys: an image on its way to a stage, always the same one, by its digest.
 # shellcheck shell=sh disable=SC2034,SC2154
+by=${DEPLOYED_BY:-$(git config user.name || id -un)}
+
+# Only what a commit holds can be found again.
+committed() {
+    case $commit in
+    unknown | uncommitted) fail "no commit, and so nothing that could be deployed: git commit" ;;
+    *-dirty)
+        [ "${DIRTY:-}" = 1 ] ||
+            fail "there are changes that no commit holds: git commit, or DIRTY=1 make deploy, which stamps them $commit"
+        ;;
+    esac
+}
+
+# Whether CI comes with a commit that the one in charge was made from: then others were quicker.
+overtaken() {
+    [ -n "${CI:-}" ] || return 1
+    running=$(running) || return 1
+    [ "$running" != "$commit" ] && git merge-base --is-ancestor "$commit" "$running" 2>/dev/null || return 1
+    say "$running is deployed already, which is newer than $commit: nothing to do"
+}
 
 # The image to deploy into $image: IMAGE, which was built and tested elsewhere; the one that is here of this commit, as
 # make develop builds it; or a new one.
@@ -51,4 +71,33 @@ push() {
     docker push --quiet "$remote:$commit" >/dev/null || fail "$remote cannot be pushed to: nothing was deployed"
     reference=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$remote@" | head -n 1)
     say "pushed $reference"
+}
+
+# Its unit tests, in the very image.
+unit_tests() {
+    examine test
+    passed=yes
+    docker run --rm --init --network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+        "$examiner" || passed=
+    docker image rm "$examiner" >/dev/null 2>&1 || true
+    [ -n "$passed" ] || fail "the unit tests refuse $commit: nothing was deployed"
+}
+
+# Secrets into the folder $given, a file for each: each file of production/secrets/, this package's settings among the
+# environment variables, and CI's SETTINGS, a line for each, as DATABASE__URL=….
+collect_secrets() {
+    given=$(mktemp -d)
+    for file in "$stage"/secrets/*; do
+        [ ! -f "$file" ] || cp "$file" "$given/"
+    done
+    for variable in $(variables); do
+        printenv "$variable" >"$given/$(echo "$variable" | tr '[:lower:]' '[:upper:]')"
+    done
+    printf '%s\n' "${SETTINGS:-}" | while IFS='=' read -r key value; do
+        case $key in
+        "") ;;
+        *[!A-Z0-9_]*) fail "SETTINGS: $key is no setting's name, as DATABASE__URL is" ;;
+        *) printf '%s\n' "$value" >"$given/${prefix}_$key" ;;
+        esac
+    done
 }

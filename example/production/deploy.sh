@@ -5,20 +5,13 @@
 #   deploy.sh remove      the stage and all its data; production where SURE= says so
 set -eu
 cd "$(dirname "$0")/.."
-# shellcheck source=template/production/host.sh
+# shellcheck source=production/host.sh
 . production/host.sh
-# shellcheck source=template/production/candidate.sh
+# shellcheck source=production/candidate.sh
 . production/candidate.sh
-by=${DEPLOYED_BY:-$(git config user.name || id -un)}
 
 deploy() {
-    case $commit in
-    unknown | uncommitted) fail "no commit, and so nothing that could be deployed: git commit" ;;
-    *-dirty)
-        [ "${DIRTY:-}" = 1 ] ||
-            fail "there are changes that no commit holds: git commit, or DIRTY=1 make deploy, which stamps them $commit"
-        ;;
-    esac
+    committed
     ! overtaken || return 0
     choose
     if [ "$(docker container inspect --format '{{.Image}} {{.State.Running}}' "$name" 2>/dev/null)" = "$image true" ]; then
@@ -41,12 +34,8 @@ first_run() {
     [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
 }
 
-# Whether CI comes with a commit that the one in charge was made from: then others were quicker.
-overtaken() {
-    [ -n "${CI:-}" ] || return 1
-    running=$(docker container inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$name" 2>/dev/null) || return 1
-    [ "$running" != "$commit" ] && git merge-base --is-ancestor "$commit" "$running" 2>/dev/null || return 1
-    say "$running is deployed already, which is newer than $commit: nothing to do"
+running() {
+    docker container inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$name" 2>/dev/null
 }
 
 rollback() {
@@ -72,24 +61,9 @@ remove() {
     say "removed $name with all its data; its images stay, as $project:$stage-$branch-…"
 }
 
-# Secrets go where only the stage's containers look, never on a command line: each file of production/secrets/, this
-# package's settings among the environment variables, and CI's SETTINGS, a line for each, as DATABASE__URL=…. What was
-# put there earlier stays.
+# Secrets go where only the stage's containers look, never on a command line. What was put there earlier stays.
 secrets() {
-    given=$(mktemp -d)
-    for file in "$stage"/secrets/*; do
-        [ ! -f "$file" ] || cp "$file" "$given/"
-    done
-    for variable in $(variables); do
-        printenv "$variable" >"$given/$(echo "$variable" | tr '[:lower:]' '[:upper:]')"
-    done
-    printf '%s\n' "${SETTINGS:-}" | while IFS='=' read -r key value; do
-        case $key in
-        "") ;;
-        *[!A-Z0-9_]*) fail "SETTINGS: $key is no setting's name, as DATABASE__URL is" ;;
-        *) printf '%s\n' "$value" >"$given/${prefix}_$key" ;;
-        esac
-    done
+    collect_secrets
     names=$(ls "$given")
     if [ -n "$names" ]; then
         # shellcheck disable=SC2016,SC2086
@@ -124,12 +98,7 @@ start_database() {
 
 gates() {
     say "the gates, in $image"
-    examine test
-    passed=yes
-    docker run --rm --init --network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
-        "$examiner" || passed=
-    docker image rm "$examiner" >/dev/null 2>&1 || true
-    [ -n "$passed" ] || fail "the unit tests refuse $commit: nothing was deployed"
+    unit_tests
     confined run --rm "$image" gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
 }
 

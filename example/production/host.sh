@@ -2,13 +2,13 @@
 # machine or on that of DOCKER_HOST or of docker's context.
 # shellcheck shell=sh disable=SC2034,SC2154
 stage=${STAGE:-production}
-# shellcheck source=template/develop/image.sh
+# shellcheck source=develop/image.sh
 . develop/image.sh
 case $stage in develop | production) ;; *) fail "STAGE=$stage: what is deployed are develop and production" ;; esac
 name=$project-$stage-$branch
 database=$name-database-1
 network=bridge
-# shellcheck source=template/production/ssh.sh
+# shellcheck source=production/ssh.sh
 [ -z "${SSH_KEY:-}" ] || . production/ssh.sh
 
 compose() {

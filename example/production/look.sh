@@ -2,7 +2,7 @@
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
 set -eu
 cd "$(dirname "$0")/.."
-# shellcheck source=template/production/host.sh
+# shellcheck source=production/host.sh
 . production/host.sh
 
 status() {

@@ -17,9 +17,10 @@ from rig import ROOT, VERSION, Project, commit, sh
 RELEASES = list(rig.earlier_releases())
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/README.md"]  # written once, and never again
 OTHERS: list[Answers] = [
-    {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS},
-    {"ci": "gitlab", "licence": "Apache-2.0"},
-    {"ci": "none", "database": "postgresql"},
+    {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
+    {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow"},
+    {"ci": "none", "database": "postgresql", "target": "metaflow", "metaflow_on": "aws"},
+    {"target": "kubeflow"},
     {},
 ]
 PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
@@ -61,6 +62,31 @@ def test_an_untouched_project_becomes_what_a_new_one_is(
     commit(fresh.folder, "fresh")
     update(mine, **answers)
     assert files(mine) == files(fresh)
+
+
+def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine", database="postgresql")
+    live_in(mine)
+    commit(mine.folder, "ours")
+
+    def own() -> dict[str, bytes]:
+        listed = [name for name in mine.git("ls-files").splitlines() if any(fnmatch(name, each) for each in ONCE)]
+        return {name: (mine.folder / name).read_bytes() for name in listed if "/ops/" not in name}
+
+    before = own()
+    assert {"quality.py", "pipeline.py", "test_pipeline.py"} <= {Path(name).name for name in before}
+    for target, brings in {
+        "kubernetes": "kubernetes/base/pipeline.yaml",
+        "metaflow": "flow.py",
+        "kubeflow": "graph.py",
+        "docker": "ssh.sh",
+    }.items():
+        update(mine, target=target)
+        commit(mine.folder, target)
+        assert conflicts(mine) == []
+        assert own() == before
+        assert (mine.folder / "production" / brings).exists()
+        assert "top_k = 3" in text(mine, "develop/settings.toml")
 
 
 def test_other_answers_are_taken_and_taken_back(generate: Callable[..., Project], tmp_path: Path) -> None:

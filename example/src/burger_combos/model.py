@@ -67,7 +67,7 @@ def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Codes
         Items, shape (customers, min(top_k, items)), the best first.
     """
     chunk = max(1, CHUNK // max(1, history.shape[1]))
-    for start in range(0, history.shape[0], chunk):
+    for start in range(0, max(1, history.shape[0]), chunk):  # of no customers, one chunk of none
         yield best(history[start : start + chunk] @ model.affinity, model.popularity, top_k)
 
 

@@ -1,7 +1,7 @@
 """Yours: the steps, in order.
 
 A step takes what it needs from the run's folder and leaves its result there, so that any of them can run in a process,
-or on a machine, of its own.
+or on a machine, of its own. One that also takes a shard does its work in `runs.shards` parts, each of which can.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from .ops.problems import Problem, Refused
 from .ops.progress import track
 from .ops.runs import Run
 from .ops.settings import StageSettings
+from .ops.shards import Shard
 from .ops.store import Store
 
 log = structlog.get_logger()
@@ -101,28 +102,28 @@ def gate(run: Run, settings: Settings) -> None:
             raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
 
 
-def recommend(run: Run, settings: Settings) -> None:
-    """Choose for every customer."""
+def recommend(run: Run, settings: Settings, shard: Shard) -> None:
+    """Choose for the customers of a shard."""
     with np.load(run.path("model.npz")) as saved:
         model = modelling.Model(saved["affinity"], saved["popularity"])
-    history = _history(run)
+    all_customers = pl.read_parquet(run.path("customers.parquet"))
+    mine = shard.of(len(all_customers))
+    history = _history(run)[mine]
     chunks = modelling.recommend(model, history, settings.model.top_k)
     chosen = np.concatenate(list(track(chunks, "recommend", history.shape[0])))
     items = pl.read_parquet(run.path("items.parquet"))["item"]
-    rows = pl.read_parquet(run.path("customers.parquet")).with_columns(
+    rows = all_customers[mine].with_columns(
         items.gather(chosen[:, place]).alias(f"item_{place + 1}")
         if place < chosen.shape[1]
         else pl.lit(None, pl.String).alias(f"item_{place + 1}")
         for place in range(settings.model.top_k)
     )
-    rows.write_parquet(run.path("recommendations.parquet"))
-    most = rows["item_1"].value_counts(sort=True).head(15)
-    run.record.charts["Recommended first"] = dict(most.iter_rows())
+    rows.write_parquet(run.path("recommendations.parquet", shard))
 
 
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
-    rows = pl.read_parquet(run.path("recommendations.parquet")).select(
+    rows = pl.read_parquet(run.paths("recommendations.parquet")).select(
         pl.lit(str(run.record.stage)).alias("stage"),
         pl.lit(run.record.date).alias("date"),
         pl.all(),
@@ -132,9 +133,11 @@ def publish(run: Run, settings: Settings) -> None:
     with Store(settings.database.url) as store:
         store.replace_day(run.record.stage, run.record.date, rows)
     run.record.numbers["rows_published"] = len(rows)
+    most = rows["item_1"].value_counts(sort=True).head(15)
+    run.record.charts["Recommended first"] = dict(most.iter_rows())
 
 
-Step = Callable[[Run, Settings], None]
+Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
 STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
 
 

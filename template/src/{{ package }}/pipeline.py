@@ -137,7 +137,8 @@ def publish(run: Run, settings: Settings) -> None:
     run.record.charts["Recommended first"] = dict(most.iter_rows())
 
 
-STEPS: tuple[Callable[..., None], ...] = (load, check, train, evaluate, gate, recommend, publish)
+Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
+STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
 
 
 def _shape(run: Run) -> tuple[int, int]:

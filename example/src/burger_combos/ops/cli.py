@@ -3,6 +3,7 @@
 import sys
 from datetime import date, datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -22,14 +23,30 @@ RunOption = typer.Option("--run", help="A run's id. [default: the last]")
 
 
 @app.command()
-def run(stage: StageOption = Stage.develop, day: DateOption = None) -> None:
+def run(
+    stage: StageOption = Stage.develop,
+    day: DateOption = None,
+    run_id: Annotated[str | None, typer.Option(help="What to call the run. [default: the moment]")] = None,
+    shard: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="This process's share of a run that runs.shards processes execute; 0 does the rest, too."
+        ),
+    ] = None,
+) -> None:
     """All steps, from the orders to the day's rows in the database."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import execute, show
 
+    settings = load(Settings, stage)
     with stoppable():
-        done = execute.run_all(load(Settings, stage), _day(day))
+        if shard is not None:
+            if run_id is None:
+                raise Problem("--shard: of which run? --run-id, the same for all processes")
+            execute.run_share(settings, run_id, _day(day, settings), shard)
+            return
+        done = execute.run_all(settings, _day(day, settings), run_id)
     try:
         show.results(stage, rows=10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
@@ -42,6 +59,8 @@ def step(
     run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
     stage: StageOption = Stage.develop,
     day: DateOption = None,
+    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard of it.")] = None,
+    catch_up: Annotated[bool, typer.Option("--catch-up", help="Also what is not done of the steps before it.")] = False,
 ) -> None:
     """One step of a run, in a process of its own."""
     enter_project(stage)
@@ -51,7 +70,8 @@ def step(
     if name not in execute.NAMES:
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}")
     with stoppable():
-        execute.run_step(load(Settings, stage), name, run_id, _day(day))
+        settings = load(Settings, stage)
+        execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
 
 
 @app.command()
@@ -129,7 +149,7 @@ def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.product
     enter_project(stage)
     from . import gates
 
-    gates.trial(stage, _day(day), factor)
+    gates.trial(stage, _day(day, load(StageSettings, stage)), factor)
 
 
 @app.command(hidden=True)
@@ -154,6 +174,25 @@ def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stag
 
 
 @app.command(hidden=True)
+def charged(stage: StageOption = Stage.production) -> None:
+    """The image and the commit that are in charge of a stage; nothing where none is."""
+    enter_project(stage)
+    from . import deployments
+
+    for found in deployments.history(stage)[-1:]:
+        print(found.image, found.commit)
+
+
+@app.command(hidden=True)
+def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.production) -> None:
+    """The page of a run's report."""
+    enter_project(stage)
+    from . import show
+
+    print(show.report_page(stage, run_id))
+
+
+@app.command(hidden=True)
 def previous(to: str = "", stage: StageOption = Stage.production) -> None:
     """The image and the commit that a rollback goes back to."""
     enter_project(stage)
@@ -169,8 +208,8 @@ def main() -> None:
         app()
 
 
-def _day(given: datetime | None) -> date:
-    today = date.today()
+def _day(given: datetime | None, settings: StageSettings) -> date:
+    today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     if given is None:
         return today
     if given.year < 1970:

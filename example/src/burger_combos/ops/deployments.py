@@ -1,7 +1,7 @@
 """Which version is deployed: a line of JSON for each deployment and each rollback, the last of which counts.
 
-The file lies beside the runs, on the machine that runs them. A line is there as a whole or not at all, so whoever stops
-in the middle of a deployment leaves the old version in charge.
+A line is there as a whole or not at all, so whoever stops in the middle of a deployment leaves the old version in
+charge.
 """
 
 import json
@@ -9,9 +9,8 @@ import os
 import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from pathlib import Path
 
-from . import PREFIX, records
+from . import PREFIX, ledger, records
 from .problems import Problem
 from .settings import Stage, StageSettings
 from .version import commit, short, template
@@ -31,12 +30,8 @@ class Deployment:
 
 def history(stage: Stage) -> list[Deployment]:
     """All deployments to the stage, oldest first."""
-    try:
-        text = _file(stage).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
     known = {each.name for each in fields(Deployment)}
-    lines = text.split("\n")[:-1]  # what no line end follows was never finished
+    lines = ledger.read(stage)
     return [Deployment(**{key: value for key, value in json.loads(line).items() if key in known}) for line in lines]
 
 
@@ -44,21 +39,9 @@ def promote(stage: Stage, by: str, action: str) -> None:
     """Put this version, from this image, in charge of the stage.
 
     Raises:
-        Problem: the file cannot be written.
+        Problem: it cannot be noted.
     """
-    file = _file(stage)
-    line = json.dumps(asdict(Deployment(by, action)), ensure_ascii=False) + "\n"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        whole = file.read_bytes() if file.exists() else b""
-        partial = file.with_suffix(".partial")
-        with partial.open("wb") as written:
-            written.write(whole[: whole.rfind(b"\n") + 1] + line.encode())
-            written.flush()
-            os.fsync(written.fileno())
-        partial.replace(file)
-    except OSError as error:
-        raise Problem(f"{file}: cannot be written: {error.strerror}") from None
+    ledger.add(stage, json.dumps(asdict(Deployment(by, action)), ensure_ascii=False))
 
 
 def in_charge(stage: Stage) -> bool:
@@ -93,14 +76,10 @@ def previous(stage: Stage, to: str) -> Deployment:
     """
     made = history(stage)
     if not made:
-        raise Problem(f"{_file(stage)}: nothing was deployed yet")
+        raise Problem(f"nothing was deployed to {stage} yet")
     others = [each for each in made if each.image != made[-1].image]
     found = [each for each in others if each.commit.startswith(to)]
     if not found:
         known = ", ".join(dict.fromkeys(short(each.commit) for each in others)) or "none"
         raise Problem(f"no earlier deployment{f' of commit {to}' if to else ''} to go back to; there are: {known}")
     return found[-1]
-
-
-def _file(stage: Stage) -> Path:
-    return Path("var", stage, "deployments.jsonl")

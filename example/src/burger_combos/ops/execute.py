@@ -1,119 +1,247 @@
-"""Execute the pipeline: all of it here, or one step of it."""
+"""Execute the pipeline: all of it here, one step of it, or a process's share of what several execute together."""
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 
 import structlog
 
-from ..pipeline import STEPS, Settings, Step
+from ..pipeline import STEPS, Settings
 from . import alerts, logs, records, report
 from .problems import Problem, Refused, Stopped
 from .runs import Run, prune
 from .settings import Stage
+from .shards import Shard, by_shard, perform
 from .store import Store, make_database
 from .version import commit
 
 NAMES = [step.__name__ for step in STEPS]
+POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
 
-def run_all(settings: Settings, day: date) -> Run:
+def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
     """Execute every step in this process.
 
     Raises:
         Refused: a gate refused the result; nothing was published.
         Problem: something outside the code is wrong; nothing was published.
     """
-    run = _begin(settings, day)
+    run = _begin(settings, day, run_id)
     with _executing(run, settings):
         for step in STEPS:
             _do(step, run, settings)
     return run
 
 
-def run_step(settings: Settings, name: str, run_id: str, day: date) -> Run:
+def run_step(
+    settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
+) -> Run:
     """Execute one step of a run; the first step begins it.
+
+    Args:
+        settings: those of the stage.
+        name: the step's.
+        run_id: that of the run.
+        day: to recommend for, where the run begins.
+        shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
+        catch_up: do what is not done yet of the steps before it, too.
 
     Raises:
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
-    if place == 0:
+    if place == 0 or (catch_up and not Run.exists(settings.runs, run_id)):
         run = _begin(settings, day, run_id)
     else:
-        run = Run.open(settings.runs.folder, run_id)
-        record = run.record
-        missing = [each for each in NAMES[:place] if each not in record.steps]
-        if missing:
-            raise Problem(f"run {run_id}: step {name} comes after {', '.join(missing)}")
-        if record.git_commit != commit():
-            raise Problem(f"run {run_id} began at commit {record.git_commit}, this is {commit()}: begin another run")
-        record.steps = {each: record.steps[each] for each in NAMES[:place]}  # what follows has to be done anew
-    with _executing(run, settings):
-        _do(STEPS[place], run, settings)
+        run = _continued(settings, run_id)
+    _join(run, NAMES[:place])
+    missing = [step for step in STEPS[:place] if step.__name__ not in run.record.steps]
+    if missing and (shard is not None or not catch_up):
+        raise Problem(f"run {run_id}: step {name} comes after {', '.join(step.__name__ for step in missing)}")
+    if shard is not None:
+        with _executing_shard(run, settings, name, _shard(run, shard)):
+            _do_shard(STEPS[place], run, settings, _shard(run, shard))
+        return run
+    run.forget(NAMES[place:])  # what follows has to be done anew
+    with _executing(run, settings, f"log-{name}.jsonl"):
+        for step in (*missing, STEPS[place]):
+            _do(step, run, settings)
     return run
 
 
-def _begin(settings: Settings, day: date, run_id: str | None = None) -> Run:
+def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
+    """Do a process's share of a run that `runs.shards` processes execute: a shard of each step that is done in such.
+
+    The first does all other steps as well, and where it was stopped it goes on with what is not done; the others wait
+    for it.
+
+    Raises:
+        Refused, Problem: as `run_all`, in each of them.
+    """
+    if number == 0:
+        _lead(settings, run_id, day)
+        return
+    while not Run.exists(settings.runs, run_id):
+        time.sleep(POLL)
+    run = _continued(settings, run_id)
+    shard = _shard(run, number)
+    for step in filter(by_shard, STEPS):
+        before = NAMES[: NAMES.index(step.__name__)]
+        while not run.record.steps.keys() >= set(before):
+            if run.record.status == "refused":
+                raise Refused(run.record.problem)
+            time.sleep(POLL)
+            run.reload()
+        if shard in run.missing(step.__name__):
+            with _executing_shard(run, settings, step.__name__, shard):
+                _do_shard(step, run, settings, shard)
+
+
+def _lead(settings: Settings, run_id: str, day: date) -> None:
+    begun = Run.exists(settings.runs, run_id)
+    run = _continued(settings, run_id) if begun else _begin(settings, day, run_id)
+    with _executing(run, settings):
+        for step in STEPS:
+            name = step.__name__
+            if name in run.record.steps:
+                continue
+            if not by_shard(step):
+                _do(step, run, settings)
+                continue
+            if _shard(run, 0) in run.missing(name):
+                _do_shard(step, run, settings, _shard(run, 0))
+            while missing := run.missing(name):
+                run.record.problem = f"{name}: shard {missing[0]} is not done"  # if nobody waits any longer
+                time.sleep(POLL)
+            run.record.problem = ""
+            _join(run, [name])
+            run.save()
+
+
+def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
-    return Run.create(settings.runs.folder, settings.stage, day, run_id)
+    return Run.create(settings.runs, settings.stage, day, run_id)
 
 
-def _do(step: Step, run: Run, settings: Settings) -> None:
+def _continued(settings: Settings, run_id: str) -> Run:
+    run = Run.open(settings.runs, run_id)
+    if run.record.git_commit != commit():
+        raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
+    return run
+
+
+def _shard(run: Run, number: int) -> Shard:
+    if not 0 <= number < run.record.shards:
+        raise Problem(f"--shard {number}: run {run.record.run_id} has the shards 0 to {run.record.shards - 1}")
+    return run.shards[number]
+
+
+def _join(run: Run, names: list[str]) -> None:
+    """Count those steps as done all of whose shards are."""
+    for step in STEPS:
+        name = step.__name__
+        if name in names and by_shard(step) and name not in run.record.steps and not run.missing(name):
+            run.join(name)
+
+
+def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    step(run, settings)
+    perform(step, run, settings)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
+    log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
-    new = {name: round(value, 4) for name, value in run.record.numbers.items() if before.get(name) != value}
-    log.info(step.__name__, seconds=seconds, **new)
+
+
+def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Shard) -> None:
+    """A shard's part of a step; the record knows nothing of it before all parts are there."""
+    before = dict(run.record.numbers)
+    start = time.perf_counter()
+    step(run, settings, shard)
+    seconds = round(time.perf_counter() - start, 3)
+    log.info(step.__name__, shard=str(shard), seconds=seconds, **_new(run, before))
+    run.finish(step.__name__, shard, seconds, _new(run, before))
+    run.record.numbers = before
+
+
+def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in run.record.numbers.items() if before.get(name) != value}
 
 
 @contextmanager
-def _executing(run: Run, settings: Settings) -> Iterator[None]:
+def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Iterator[None]:
     """Log, keep the record, and see to it that a failure is known to whoever looks."""
     record = run.record
     with run.alone():
-        logs.start(run.path("log.jsonl"))
+        logs.start(run.path(log_file))
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
         record.status, record.problem = "running", ""
-        _save(run, settings)
+        run.save()
+        records.save(record, settings)
         image = {"image": record.image[:19]} if record.image else {}
         begun = {"stage": str(record.stage), "date": str(record.date)}
         log.info("run", id=record.run_id, commit=record.git_commit, **image, **begun)
         try:
-            yield
-        except Refused as refusal:
-            record.status, record.problem = "refused", str(refusal)
-            raise
-        except Stopped:
-            record.status = "stopped"
-            raise
-        except BaseException as error:
-            record.status, record.problem = "failed", str(error) or type(error).__name__
-            raise
-        else:
+            with _judged(run):
+                yield
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
         finally:
-            if record.problem:
-                unexpected = None if isinstance(sys.exception(), Problem) else sys.exception()
-                structlog.get_logger(logs.FILE_ONLY).error(record.status, problem=record.problem, exc_info=unexpected)
-            _save(run, settings)
+            try:
+                run.save()
+            finally:
+                records.save(record, settings)
             if record.status != "running":
                 _report(run)
             if record.status in ("refused", "failed"):
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok":
                 alerts.succeeded(settings.alert, record)
+            run.share()
         if record.status == "ok":
-            prune(settings.runs.folder, settings.runs.keep)
+            prune(settings.runs)
+
+
+@contextmanager
+def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> Iterator[None]:
+    """Log, and see to it that a failure is known; all else is for whoever has the other steps."""
+    with run.alone(f"{step}-{shard}."):
+        logs.start(run.path(f"log-{step}-{shard}.jsonl"))
+        structlog.contextvars.bind_contextvars(run_id=run.record.run_id)
+        try:
+            with _judged(run):
+                yield
+        except BaseException:
+            records.save(run.record, settings)
+            if run.record.status != "stopped":
+                alerts.failed(settings.alert, run.record.stage, run.record.problem, run.record)
+            raise
+        finally:
+            run.share()
+
+
+@contextmanager
+def _judged(run: Run) -> Iterator[None]:
+    """What an exception makes of the run: refused, stopped or failed, and why."""
+    record = run.record
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Stopped):
+            record.status = "stopped"
+        else:
+            record.status = "refused" if isinstance(error, Refused) else "failed"
+            record.problem = str(error) or type(error).__name__
+        if record.problem:
+            unexpected = None if isinstance(error, Problem) else sys.exception()
+            structlog.get_logger(logs.FILE_ONLY).error(record.status, problem=record.problem, exc_info=unexpected)
+        raise
 
 
 def _report(run: Run) -> None:
@@ -122,8 +250,3 @@ def _report(run: Run) -> None:
         report.write(run)
     except Exception:
         log.exception("no report")
-
-
-def _save(run: Run, settings: Settings) -> None:
-    run.save()
-    records.save(run.record, settings)

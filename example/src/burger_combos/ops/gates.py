@@ -165,12 +165,13 @@ def trial(stage: Stage, day: date, factor: float) -> None:
     """
     from ..pipeline import STEPS, Settings
     from .runs import Run
-    from .settings import load
+    from .settings import Runs, load
+    from .shards import perform
 
     settings = load(Settings, stage)
-    run = Run.create(settings.runs.folder.parent / "trials", stage, day)
+    run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
     try:
-        STEPS[0](run, settings)
+        perform(STEPS[0], run, settings)
         raw = run.path("raw.parquet")
         scale = settings.deploy.scale
         size = 0
@@ -187,7 +188,7 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         before, start = _peak(), datetime.now().timestamp()
         for step in STEPS[1:-1]:
             try:
-                step(run, settings)
+                perform(step, run, settings)
             except Refused:
                 if "gates" not in run.record.facts:
                     raise

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+REFUSED = 3  # the exit code of a run that was refused: another attempt would be, too
+
 
 class Problem(Exception):
     """Something outside the code is wrong; the message names the file, the key or the row."""
@@ -35,11 +37,12 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """End the program with the problem's message on standard error and exit code 1."""
+    """End the program with the problem's message on standard error and exit code 1, or REFUSED."""
     try:
         yield
     except Problem as problem:
-        sys.exit(f"error: {problem}")
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(REFUSED if isinstance(problem, Refused) else 1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise

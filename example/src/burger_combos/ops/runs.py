@@ -1,13 +1,16 @@
 """A run: its folder with log, artifacts and report, and its record.
 
-The folder is all that steps share, so that each can run in a process of its own.
+The folder is all that steps share, so that each can run in a process of its own; where `runs.store` names a store, it
+is a copy of what lies there, so that each can run on a machine of its own.
 """
 
+import atexit
 import json
 import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -18,8 +21,10 @@ from typing import Any, Self
 import filelock
 
 from . import PREFIX
+from .artifacts import ArtifactStore
 from .problems import Problem
-from .settings import Stage
+from .settings import Runs, Stage
+from .shards import Shard, all_of
 from .version import commit, template
 
 
@@ -38,6 +43,7 @@ class Record:
     problem: str = ""
     steps: dict[str, float] = field(default_factory=dict)  # seconds of each finished step
     numbers: dict[str, float] = field(default_factory=dict)  # counts and metrics
+    shards: int = 1  # how many a step is split into, if it can be
     headline: str = ""  # how good the result is, in a few words
     charts: dict[str, dict[str, float]] = field(default_factory=dict)  # for the report: a value for each label
     facts: dict[str, Any] = field(default_factory=dict)  # what else the report shows
@@ -70,57 +76,147 @@ class Record:
 class Run:
     """One execution of the pipeline, or what other processes have done of it so far."""
 
-    def __init__(self, folder: Path, record: Record) -> None:
+    def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
+        self._store = store
+        self._stored: dict[str, tuple[int, int]] = {}  # how each file was when it was last the same as in the store
 
     @classmethod
-    def create(cls, runs: Path, stage: Stage, day: date, run_id: str | None = None) -> Self:
-        """Begin a run in a folder below `runs`; nothing of it is kept before it is saved.
+    def create(cls, runs: Runs, stage: Stage, day: date, run_id: str | None = None) -> Self:
+        """Begin a run; nothing of it is kept before it is saved.
 
         Raises:
             Problem: the id is no folder's name, or the folder cannot be written.
         """
         if run_id is None:
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        folder = _folder(runs, run_id)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Problem(f"{folder}: cannot be written: {error.strerror}") from None
-        return cls(folder, Record(run_id, stage, day))
+        return cls(_folder(runs, run_id), Record(run_id, stage, day, shards=runs.shards), store_of(runs))
 
     @classmethod
-    def open(cls, runs: Path, run_id: str) -> Self:
+    def open(cls, runs: Runs, run_id: str) -> Self:
         """Take up a run where its last step left it.
 
         Raises:
-            Problem: there is no such run.
+            Problem: there is no such run, or its store cannot be reached.
         """
-        folder = _folder(runs, run_id)
-        try:
-            return cls(folder, Record.from_json((folder / "run.json").read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise Problem(f"{folder}: no such run") from None
+        if not cls.exists(runs, run_id):
+            raise Problem(f"{runs.store or runs.folder}/{run_id}: no such run")
+        run = cls(_folder(runs, run_id), Record(run_id, Stage.develop, date.min), store_of(runs))
+        run.reload()
+        return run
+
+    @classmethod
+    def exists(cls, runs: Runs, run_id: str) -> bool:
+        """Whether there is such a run.
+
+        Raises:
+            Problem: the id is no folder's name, or the store cannot be reached.
+        """
+        file = _checked(runs, run_id) / "run.json"
+        store = store_of(runs)
+        return store.has(f"{run_id}/run.json") if store else file.exists()
+
+    def reload(self) -> None:
+        """Read the record anew, which another process may have changed.
+
+        Raises:
+            Problem: the store cannot be reached.
+        """
+        self._fetch("run.json")
+        self.record = Record.from_json((self.folder / "run.json").read_text(encoding="utf-8"))
 
     def save(self) -> None:
         """Keep the record; a crash leaves the old one or the new one, never half of it."""
-        partial = self.path("run.json.partial")
+        partial = self.folder / "run.json.partial"
         partial.write_text(self.record.to_json() + "\n", encoding="utf-8")
-        partial.replace(self.path("run.json"))
+        partial.replace(self.folder / "run.json")
+        self.share()
 
-    def path(self, name: str) -> Path:
-        """A file in the run's folder."""
-        return self.folder / name
+    def share(self) -> None:
+        """Put what is new in the folder into the store, if there is one; the record comes last."""
+        if self._store:
+            for file in sorted(self.folder.iterdir(), key=lambda file: file.name == "run.json"):
+                if self._stored.get(file.name) != _state(file) and not file.name.endswith(("lock", ".partial")):
+                    self._stored[file.name] = _state(file)
+                    self._store.put(f"{self.record.run_id}/{file.name}", file)
+
+    def path(self, name: str, shard: Shard | None = None) -> Path:
+        """A file in the run's folder, or what a shard has of it."""
+        file = self.folder / (name if shard is None or shard.count == 1 else f"-{shard}.".join(name.rsplit(".", 1)))
+        if not file.exists():
+            self._fetch(file.name)
+        return file
+
+    def paths(self, name: str) -> list[Path]:
+        """What each shard has of a file, in their order."""
+        return [self.path(name, shard) for shard in self.shards]
+
+    @property
+    def shards(self) -> list[Shard]:
+        """All that a step is split into."""
+        return all_of(self.record.shards)
+
+    def finish(self, step: str, shard: Shard, seconds: float, numbers: dict[str, float]) -> None:
+        """Note that a shard's part of a step is done, and what numbers it adds to the record."""
+        text = json.dumps({"seconds": seconds, "numbers": numbers}, default=_plain)
+        partial = self.folder / f"{step}-{shard}.partial"
+        partial.write_text(text + "\n", encoding="utf-8")
+        self.share()  # the note comes after what it tells of
+        partial.replace(self.folder / f"{step}-{shard}.json")
+        self.share()
+
+    def missing(self, step: str) -> list[Shard]:
+        """The shards whose part of a step is not done yet."""
+        return [shard for shard in self.shards if not self.path(f"{step}-{shard}.json").exists()]
+
+    def join(self, step: str) -> None:
+        """Take over into the record what the shards have noted of a step, once none is missing; numbers are summed."""
+        notes = [json.loads(self.path(f"{step}-{shard}.json").read_text(encoding="utf-8")) for shard in self.shards]
+        self.record.steps[step] = max(note["seconds"] for note in notes)
+        for name in {name: None for note in notes for name in note["numbers"]}:
+            self.record.numbers[name] = sum(note["numbers"].get(name, 0) for note in notes)
+
+    def forget(self, steps: list[str]) -> None:
+        """Have steps done anew."""
+        self.record.steps = {name: seconds for name, seconds in self.record.steps.items() if name not in steps}
+        notes = [f"{step}-{shard}.json" for step in steps for shard in self.shards]
+        for note in notes:
+            (self.folder / note).unlink(missing_ok=True)
+        if self._store:
+            there = self._store.names(self.record.run_id)
+            self._store.remove([name for name in there if name.rpartition("/")[2] in notes])
+
+    def log(self, read: dict[str, int]) -> list[dict[str, Any]]:
+        """What its processes have logged since the last look, in the order of time.
+
+        Args:
+            read: how much of each file was read so far; it is brought up to date.
+        """
+        if self._store:
+            for name in self._store.names(self.record.run_id):
+                if "/log" in name:
+                    self._fetch(name.rpartition("/")[2])
+        events: list[dict[str, Any]] = []
+        for file in sorted(self.folder.glob("log*.jsonl")):
+            with file.open(encoding="utf-8") as lines:
+                lines.seek(read.get(file.name, 0))
+                for line in iter(lines.readline, ""):
+                    try:
+                        events.append(json.loads(line))
+                    except json.JSONDecodeError:  # the half of a line that a killed process left
+                        events.append({"event": line.rstrip("\n")})
+                read[file.name] = lines.tell()
+        return sorted(events, key=lambda event: event.get("timestamp", "")) if len(read) > 1 else events
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the run for this process; the lock goes with the process, however it ends.
+    def alone(self, part: str = "") -> Iterator[None]:
+        """Hold the run, or a part of it, for this process; the lock goes with the process, however it ends.
 
         Raises:
             Problem: another process executes it, or the folder cannot be written.
         """
-        lock = self._lock()
+        lock = self._lock(part)
         try:
             lock.acquire(timeout=1)  # longer than anybody takes to look whether it is alive
         except filelock.Timeout:
@@ -133,33 +229,77 @@ class Run:
             lock.release()
 
     def is_alive(self) -> bool:
-        """Whether a process executes it at this moment."""
+        """Whether a process of this machine executes it at this moment."""
         try:
             with self._lock().acquire(timeout=0):
                 return False
         except filelock.Timeout:
             return True
 
-    def _lock(self) -> filelock.BaseFileLock:
-        return filelock.FileLock(self.path("lock"))
+    def _lock(self, part: str = "") -> filelock.BaseFileLock:
+        return filelock.FileLock(self.folder / f"{part}lock")
+
+    def _fetch(self, name: str) -> None:
+        file = self.folder / name
+        if self._store and self._store.fetch(f"{self.record.run_id}/{name}", file):
+            self._stored[name] = _state(file)
 
 
-def names(runs: Path) -> list[str]:
-    """The ids of the runs whose folders are kept, the one last at work last."""
-    return [file.parent.name for file in sorted(runs.glob("*/run.json"), key=lambda file: file.stat().st_mtime_ns)]
+def store_of(runs: Runs) -> ArtifactStore | None:
+    """The store that machines share, where there is one."""
+    return ArtifactStore(runs.store) if runs.store else None
 
 
-def prune(runs: Path, keep: int) -> None:
-    """Remove the folders of all but the newest runs; their records stay in the database."""
-    for name in names(runs)[:-keep]:
-        if not Run.open(runs, name).is_alive():
-            shutil.rmtree(runs / name, ignore_errors=True)
+def names(runs: Runs) -> list[str]:
+    """The ids of the runs that are kept, the one last at work last."""
+    if store := store_of(runs):
+        return [name.removesuffix("/run.json") for name in store.names() if re.fullmatch("[^/]+/run.json", name)]
+    return [
+        file.parent.name for file in sorted(runs.folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime_ns)
+    ]
 
 
-def _folder(runs: Path, run_id: str) -> Path:
+def kept(runs: Runs, run_id: str, name: str) -> Path | None:
+    """A file of a run, brought here if it lies in a store; None where there is none."""
+    file = runs.folder / run_id / name
+    if store := store_of(runs):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file if store.fetch(f"{run_id}/{name}", file) else None
+    return file if file.exists() else None
+
+
+def prune(runs: Runs) -> None:
+    """Remove what all but the newest runs left; their records stay in the database."""
+    store = store_of(runs)
+    for name in names(runs)[: -runs.keep]:
+        if store:
+            store.remove(store.names(name))
+        elif not Run.open(runs, name).is_alive():
+            shutil.rmtree(runs.folder / name, ignore_errors=True)
+
+
+def _checked(runs: Runs, run_id: str) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", run_id):
         raise Problem(f"run id {run_id!r}: letters, digits and . _ - only, and none of . - first")
-    return runs / run_id
+    return runs.folder / run_id
+
+
+def _folder(runs: Runs, run_id: str) -> Path:
+    """The run's folder; one of this process where a store has the files."""
+    folder = _checked(runs, run_id)
+    try:
+        (runs.folder if runs.store else folder).mkdir(parents=True, exist_ok=True)
+        if runs.store:
+            folder = Path(tempfile.mkdtemp(prefix=f"{run_id}-", dir=runs.folder))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    except OSError as error:
+        raise Problem(f"{folder}: cannot be written: {error.strerror}") from None
+    return folder
+
+
+def _state(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _plain(value: Any) -> Any:

@@ -121,7 +121,7 @@ class Scheduler:
 
     def _due(self) -> datetime | None:
         last = records.last(self.settings)
-        if last and last.status == "running" and Run.open(self.settings.runs.folder, last.run_id).is_alive():
+        if last and last.status == "running" and Run.open(self.settings.runs, last.run_id).is_alive():
             return None
         return due_since(last, self.image, self.cron, datetime.now(UTC))
 
@@ -159,7 +159,7 @@ class Scheduler:
         if last is None or last.started_at < began:
             self._tell_missing(began, f"the run for {day} did not begin: {problem}")
         elif last.status in ("running", "stopped"):
-            run = Run.open(self.settings.runs.folder, last.run_id)
+            run = Run.open(self.settings.runs, last.run_id)
             run.record.status, run.record.problem = "failed", problem
             records.save(run.record, self.settings)
             run.save()

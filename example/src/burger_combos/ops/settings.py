@@ -65,10 +65,12 @@ class Database(Section):
 
 
 class Runs(Section):
-    """The folders of the runs: log, artifacts, report."""
+    """What runs leave: log, artifacts, report."""
 
     folder: Annotated[Path, BeforeValidator(_of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
+    store: Annotated[str, BeforeValidator(_of_branch)] = ""  # where machines share it; empty: the folder is enough
+    shards: PositiveInt = 1  # how many parts a step is split into that can be
 
 
 def _known_zone(value: str) -> str:
@@ -222,9 +224,10 @@ def _variables() -> dict[str, str]:
     return {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # the values of some keys, a line for each
     with told_in_one_line():
-        value: Any = load(StageSettings, Stage(sys.argv[1]))
-        for key in sys.argv[2].split("."):
-            value = getattr(value, key)
-        print(value)
+        for name in sys.argv[2:]:
+            value: Any = load(StageSettings, Stage(sys.argv[1]))
+            for key in name.split("."):
+                value = getattr(value, key)
+            print(value)

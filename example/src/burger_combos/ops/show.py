@@ -1,6 +1,5 @@
 """What the terminal shows of runs, logs and results. The model's libraries stay out of here."""
 
-import json
 import time
 from collections.abc import Iterable
 from datetime import date
@@ -12,7 +11,7 @@ from rich.table import Table
 from . import records, report
 from .logs import renderer
 from .problems import Problem, Refused
-from .runs import Run, names
+from .runs import Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import Seen, deployments, lines
 from .store import ROWS, NotThere, Store
@@ -44,22 +43,17 @@ def status(views: list[Seen], *, all_deployments: bool) -> None:
 def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
     """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
     settings = load(StageSettings, stage)
-    run = Run.open(settings.runs.folder, _run_id(settings, stage, run_id))
+    run = Run.open(settings.runs, _run_id(settings, stage, run_id))
     render = renderer(colors=Console().is_terminal)
-    with run.path("log.jsonl").open(encoding="utf-8") as file:
-        going_on = True
-        while going_on:
-            going_on = follow and run.is_alive()
-            for line in iter(file.readline, ""):
-                try:
-                    event = json.loads(line)
-                except json.JSONDecodeError:  # the half of a line that a killed run left
-                    print(line.rstrip("\n"))
-                    continue
-                event.pop("run_id", None)
-                print(render(None, "", event), flush=follow)
-            if going_on:
-                time.sleep(0.5)
+    shown: dict[str, int] = {}
+    going_on = True
+    while going_on:
+        going_on = follow and run.is_alive()
+        for event in run.log(shown):
+            event.pop("run_id", None)
+            print(render(None, "", event) if "timestamp" in event else event["event"], flush=follow)
+        if going_on:
+            time.sleep(0.5)
 
 
 def results(stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "") -> None:
@@ -98,9 +92,22 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
         print(f"result   {record.headline}")
     if record:
         print("metrics  " + ", ".join(f"{name} {_number(value)}" for name, value in record.numbers.items()))
-    file = settings.runs.folder / found["run_id"][0] / report.FILE
-    if file.exists():
+    if file := kept(settings.runs, found["run_id"][0], report.FILE):
         print(f"report   {file}")
+
+
+def report_page(stage: Stage, run_id: str) -> str:
+    """The report of a run, or of the last one.
+
+    Raises:
+        Problem: there is no such run, or none of it.
+    """
+    settings = load(StageSettings, stage)
+    run_id = _run_id(settings, stage, run_id)
+    file = kept(settings.runs, run_id, report.FILE)
+    if file is None:
+        raise Problem(f"run {run_id} has no report")
+    return file.read_text(encoding="utf-8")
 
 
 def gates(found: "Iterable[Gate]") -> None:
@@ -129,9 +136,10 @@ def _number(value: float) -> str:
 
 
 def _run_id(settings: StageSettings, stage: Stage, run_id: str) -> str:
-    known = names(settings.runs.folder)
+    known = names(settings.runs)
+    where = settings.runs.store or settings.runs.folder
     if not known:
-        raise Problem(f"{settings.runs.folder}: no runs yet in {stage}")
+        raise Problem(f"{where}: no runs yet in {stage}")
     if run_id and run_id not in known:
-        raise Problem(f"{settings.runs.folder}: no run {run_id!r}; the newest is {known[-1]}")
+        raise Problem(f"{where}: no run {run_id!r}; the newest is {known[-1]}")
     return run_id or known[-1]

@@ -104,7 +104,7 @@ def _outcome(settings: StageSettings, record: Record) -> tuple[Record, str]:
     if record.status != "running":
         return record, record.status
     try:
-        run = Run.open(settings.runs.folder, record.run_id)
+        run = Run.open(settings.runs, record.run_id)
     except Problem:
         return record, "running elsewhere, or stopped"
     if run.is_alive():

@@ -124,6 +124,13 @@ class Store:
             self._execute("DELETE FROM runs WHERE run_id = $1", record["run_id"][0])
             self._append("runs", record)
 
+    def note_deployment(self, stage: str, noted_at: str, line: str) -> None:
+        """Add a line to what is known of the stage's deployments."""
+        self.prepare()
+        with self._transaction():
+            self._execute("CREATE TABLE IF NOT EXISTS deployments (stage TEXT, noted_at TEXT, line TEXT)")
+            self._execute("INSERT INTO deployments VALUES ($1, $2, $3)", stage, noted_at, line)
+
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
         """Put these rows in place of the stage's of that day, all or none; whoever else publishes waits.
 

@@ -1,0 +1,91 @@
+"""Where machines share what runs leave: a bucket such as `s3://BUCKET/PREFIX`, or a folder that they have in common.
+
+Endpoint and credentials come from the environment, as AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .problems import Problem, one_line
+
+
+class ArtifactStore:
+    """Files by name; a name's parts are divided by `/`.
+
+    Raises:
+        Problem: the URL is none that is known, or what it names cannot be reached; so does each method.
+    """
+
+    def __init__(self, url: str) -> None:
+        import obstore.store
+
+        self.url = url
+        with self._told():
+            if "://" in url:
+                options: Any = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 5}}
+                self._store: Any = obstore.store.from_url(url, **options)
+            else:
+                self._store = obstore.store.LocalStore(url, mkdir=True)
+
+    def has(self, name: str) -> bool:
+        """Whether anything is stored under a name."""
+        import obstore
+
+        with self._told():
+            try:
+                obstore.head(self._store, name)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def fetch(self, name: str, file: Path) -> bool:
+        """Write what is stored under a name to a file; return whether there was any."""
+        import obstore
+
+        with self._told():
+            try:
+                found = obstore.get(self._store, name)
+            except FileNotFoundError:
+                return False
+            with file.open("wb") as written:
+                for chunk in found:
+                    written.write(chunk)
+        return True
+
+    def put(self, name: str, file: Path) -> None:
+        """Store a file under a name, in place of what was there; as a whole or not at all."""
+        import obstore
+
+        with self._told():
+            obstore.put(self._store, name, file)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The names that begin with the parts of a prefix, the one written last at the end."""
+        import obstore
+
+        with self._told():
+            found = [each for chunk in obstore.list(self._store, prefix or None) for each in chunk]
+        return [each["path"] for each in sorted(found, key=lambda each: each["last_modified"])]
+
+    def remove(self, names: list[str]) -> None:
+        """Forget what is stored under these names."""
+        import obstore
+
+        if names:
+            with self._told():
+                obstore.delete(self._store, names)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            if getattr(error, "errno", None):  # a file here
+                raise
+            said = re.search("<Message>(.*)</Message>", str(error))  # as S3 says it
+            raise Problem(f"{self.url}: {said[1] if said else one_line(error)}") from None
