@@ -18,6 +18,12 @@ ELSEWHERE = {
     "make test": (".ci/run", "engine.py make test"),
     "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
     "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),
+    "~/copier-ml/.venv/bin/copier update --defaults --data target=kubernetes": (
+        "tests/updated/test_merging.py",
+        '"kubernetes": "kubernetes/base/pipeline.yaml"',
+    ),
+    "make engines": (".ci/run", "engine.py make engines"),
+    "python3 tests/containers/engine.py make engines": (".ci/run", "python3 tests/containers/engine.py make engines"),
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
     "make pictures": ("tests/installed/test_pictures.py", "pictures.main()"),
 }
@@ -81,7 +87,7 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
     assert "customers for" in said["copier-ml: make demo"]
-    assert "Eight questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
+    assert "Nine questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
     assert "customers for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
     assert "would like" in said["burger-combos: make explore"]
