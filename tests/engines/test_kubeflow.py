@@ -307,7 +307,9 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
 def test_a_run_that_fails_says_so(stage: Stage) -> None:
     assert stage.call(DIGEST, "charge").returncode == 0
     run_id = stage.call(DIGEST, "begin").stdout.strip()
-    assert f"run {run_id} FAILED" in stage.refused(DIGEST, "watch", "1")  # no registry has it
+    followed = stage.call(DIGEST, "engine_logs", FOLLOW="1")
+    assert f"error: run {run_id} FAILED" in followed.stderr  # no registry has it
+    assert f"FAILED     run {run_id}" in followed.stdout
 
 
 def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
