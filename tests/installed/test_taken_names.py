@@ -1,5 +1,9 @@
 """A package's name beside what a project really installs."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 from names import problem
 from rig import Project
 
@@ -13,7 +17,22 @@ for each in importlib.metadata.distributions():
 """
 
 
-def test_a_package_cannot_take_the_name_of_anything_installed(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("answers", "known"),
+    [
+        ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs"}),
+        ({"target": "metaflow"}, {"metaflow", "kubernetes"}),
+        ({"target": "metaflow", "metaflow_on": "aws"}, {"metaflow", "boto3"}),
+        ({"target": "kubeflow"}, {"kfp", "google"}),
+    ],
+)
+def test_a_package_cannot_take_the_name_of_anything_installed(
+    answers: dict[str, str], known: set[str], generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = generate(tmp_path / "p", **answers)
+    project.make("setup")
     installed = set(project.python(INSTALLED).stdout.split()) - {project.package}
-    assert {"polars", "pydantic_core", "yaml", "scipy_stubs"} <= installed
+    assert known <= installed
     assert [name for name in sorted(installed) if not problem(name)] == []
+    for script in (project.folder / "production").glob("*.py"):  # what stands beside a script that is run
+        assert answers["target"] == "kubeflow" or problem(script.stem)
