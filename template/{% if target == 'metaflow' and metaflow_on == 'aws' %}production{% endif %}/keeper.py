@@ -25,8 +25,8 @@ def write(name: str, values: dict[str, str]) -> None:
 
 
 def reference(name: str) -> str:
-    """What Metaflow calls it: its ARN, which holds its region too."""
-    return str(manager.describe_secret(SecretId=name)["ARN"])
+    """What Metaflow calls it: where it is, and its ARN, which holds its region too."""
+    return f"aws-secrets-manager.{manager.describe_secret(SecretId=name)['ARN']}"
 
 
 def remove(name: str) -> None:
