@@ -1,5 +1,6 @@
 """Generated projects and the databases that they write to."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,13 @@ from rig import Project
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work tree as a repository of its own, tagged with its version."""
     return rig.snapshot(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without a history, which is copied sooner."""
+    folder = tmp_path_factory.mktemp("plain") / "template"
+    return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import rig
 import yaml
 from answers import ALL, DEFAULTS, QUESTIONS, Answers, called
 from rig import ROOT, Project, sh
@@ -49,14 +50,14 @@ SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers")
 
 
 @pytest.fixture(scope="session")
-def write(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Write:
+def write(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Write:
     """Generate a project of these answers, once; return it with its files' texts by their names."""
     made: dict[str, tuple[Project, Rendered]] = {}
 
     def get(answers: Answers) -> tuple[Project, Rendered]:
         name = json.dumps(answers, sort_keys=True)
         if name not in made:
-            project = generate(tmp_path_factory.mktemp("answers") / "p", **answers)
+            project = rig.generate(plain, tmp_path_factory.mktemp("answers") / "p", **answers)
             files = [path for path in project.folder.rglob("*") if path.is_file()]
             texts = {path.relative_to(project.folder).as_posix(): path.read_bytes().decode() for path in files}
             made[name] = project, texts

@@ -1,6 +1,5 @@
 """How the template asks: a person at a terminal, each key and each answer, and answers given on the command line."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,13 +33,6 @@ WRONG = {
     "reviewers": ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"],
 }
 REFUSED = "Validation error for question 'package': Try ml_class: class is a keyword of Python."
-
-
-@pytest.fixture(scope="module")
-def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template without a history, which is copied sooner."""
-    folder = tmp_path_factory.mktemp("plain") / "template"
-    return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
 
 
 def asked(name: str) -> str:
