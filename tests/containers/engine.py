@@ -48,6 +48,14 @@ def main() -> int:
         finally:
             engine.send_signal(signal.SIGTERM)
             engine.wait(60)
+            unmount(Path(folder))
+
+
+def unmount(folder: Path) -> None:
+    """Let go of what the engine has left mounted there, as the network of containers that had the machine's own."""
+    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    for place in reversed([place for place in places if place.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def tidy(env: dict[str, str]) -> None:
