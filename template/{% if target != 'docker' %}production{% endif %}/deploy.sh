@@ -20,11 +20,11 @@ deploy() {
     *) fail "[deploy] registry in $stage/settings.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
     esac
     collect_secrets
+    secrets
+    rm -r "$given" # whatever comes of the rest
     if [ "$(charged)" = "$reference $commit" ]; then
-        secrets
         say "$commit is deployed already, as $reference: nothing to do"
     else
-        secrets
         unit_tests
         say "the gates, in $reference"
         try gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
@@ -33,7 +33,6 @@ deploy() {
         begin
         say "deployed $commit as $reference"
     fi
-    rm -r "$given"
     first_run
     say "make status, make logs STAGE=$stage, make results STAGE=$stage tell the rest; make rollback undoes it"
 }

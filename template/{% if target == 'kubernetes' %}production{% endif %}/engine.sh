@@ -51,13 +51,12 @@ secrets() {
     k get secret "$short" >/dev/null 2>&1 || k create secret generic "$short" >/dev/null
     names=$(ls "$given")
     [ -n "$names" ] || return 0
-    for secret in $names; do
+    for secret in $names; do # into a file that nobody else can read, as the folder says
         printf '%s"%s":"%s"' "${comma:-}" "$secret" "$(base64 <"$given/$secret" | tr -d '\n')"
         comma=,
-    done >"$given.values"
-    printf '{"data":{%s}}' "$(cat "$given.values")" >"$given.json"
-    k patch secret "$short" --type merge --patch-file "$given.json" >/dev/null
-    rm "$given.values" "$given.json"
+    done >"$given/.values"
+    printf '{"data":{%s}}' "$(cat "$given/.values")" >"$given/.patch"
+    k patch secret "$short" --type merge --patch-file "$given/.patch" >/dev/null
     say "secrets, as secret $short: $(echo "$names" | tr '\n' ' ')"
 }
 

@@ -2,13 +2,14 @@
 
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from .store import Store
 
 
-class Loop:
+class Loop(ABC):
     """A thread that looks at the objects again whenever one has changed; what it did not foresee stands in `errors`."""
 
     def __init__(self, store: Store) -> None:
@@ -17,9 +18,9 @@ class Loop:
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
+    @abstractmethod
     def look(self) -> None:
         """Do what the objects demand."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.thread.start()
