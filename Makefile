@@ -25,14 +25,14 @@ quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	pytest -n 4 --dist worksteal -m "not alone" tests/deployed # which wait more than they work
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync installed alone
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync installed deployed
 
-installed: $(READY) # what needs no container engine, and beside it what nothing else may use the engine beside
+installed: $(READY) # what needs no container engine, which is busy while deployed waits
 	pytest -n 2 --dist worksteal tests/updated tests/installed
 
-alone: $(READY)
-	pytest -m alone tests/deployed
+deployed: $(READY)
+	pytest -n 4 --dist worksteal -m "not alone" tests/deployed
+	pytest -m alone tests/deployed # beside which nothing else may use the engine
 
 engines: $(READY) ## the tests of what runs beyond one machine; some of them take minutes
 	pytest -n 2 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
@@ -79,5 +79,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test installed alone engines check bench example pictures pins release
+.PHONY: help demo quick test installed deployed engines check bench example pictures pins release
 .DEFAULT_GOAL := help
