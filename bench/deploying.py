@@ -1,54 +1,28 @@
-"""The rows of production on a Docker host."""
+"""The rows of production: a committed change to its first result there, and looking at it."""
 
-import time
+import math
+import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
+import rig
+from clusters import on_aws, on_kubernetes
 from containers.docker import docker
-from lab import Lab, Line, best, changing
+from lab import Lab, Line, best, build, changing, confined
+from rig import Project
 
 CONTAINER = "burger-combos-production-main"
 LOOK = "import adbc_driver_sqlite.dbapi, polars, pydantic_settings, rich.table, structlog, typer"
 
 
 def deployed(lab: Lab) -> Iterator[Line]:
-    """A committed change to production, and its first run done."""
-    folder = lab.project.folder
-    build = ["docker", "buildx", "build", "--load", "--quiet", str(folder)]
-    confined = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"]
-    with changing(lab) as change:
-
-        def committed() -> float:
-            change()
-            lab.project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Change")
-            mine = f'"git_commit": "{lab.project.git("rev-parse", "HEAD")}"'
-            start = time.perf_counter()
-            lab.seconds("make", "deploy", cwd=folder, containers=True)
-            while not any(mine in run and '"status": "ok"' in run for run in records()):
-                time.sleep(0.05)
-            return time.perf_counter() - start
-
-        def records() -> list[str]:
-            return docker("exec", CONTAINER, "sh", "-c", "cat var/production/runs/*/run.json; true").splitlines()
-
-        def least() -> float:
-            targets = (["--tag=bench", "--target=runtime"], ["--tag=bench-test", "--target=test"])
-            seconds = sum(lab.seconds(*build, *target, containers=True) for target in targets)
-            data = "--volume=bench:/app/var"
-            own = (["bench-test"], [data, "bench", "gates"], [data, "bench", "run", "--stage=production"])
-            return seconds + sum(lab.seconds(*confined, *each, containers=True) for each in own)
-
-        least()
-        committed()
-        ours, floor = best(3, committed, least)
-    what = "a committed change → in production, its first run done"
-    yield Line(what, ours, "no-change build + the gates + `docker run`", floor, 2)
-    yield from _looking(lab)
-    lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=folder, containers=True)
-    docker("volume", "rm", "bench")
+    """A committed change to production on a Docker host, and its first run done."""
+    yield _deployed(lab, lab.project, "Docker", 2)
 
 
-def _looking(lab: Lab) -> Iterator[Line]:
+def looked_at(lab: Lab) -> Iterator[Line]:
+    """What is deployed there, from here."""
     bare = ["docker", "exec", CONTAINER, "python", "-c", LOOK]
     for verb in ("status", "logs", "results"):
         look = ["make", verb, "STAGE=production"]
@@ -58,3 +32,39 @@ def _looking(lab: Lab) -> Iterator[Line]:
             partial(lab.seconds, *bare, containers=True),
         )
         yield Line(f"`{' '.join(look)}`", ours, "Python there importing what that needs", floor, 2)
+    lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=lab.project.folder, containers=True)
+
+
+def elsewhere(lab: Lab) -> Iterator[Line]:
+    """The same on the targets that a stand-in of the tests executes."""
+    programs = rig.postgresql_programs()
+    if programs is None:
+        sys.exit("bench: no PostgreSQL server's programs (initdb) here")
+    with on_kubernetes(lab.template, _new(lab)) as (project, _):
+        yield _deployed(lab, project, "Kubernetes, a stand-in")
+    with rig.postgresql_server(programs) as server, on_aws(lab.template, _new(lab), server) as (project, _):
+        yield _deployed(lab, project, "Metaflow, on moto's AWS")
+
+
+def _deployed(lab: Lab, project: Project, where: str, limit: float = math.inf) -> Line:
+    with changing(project) as change:
+
+        def committed() -> float:
+            change()
+            project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Change")
+            return lab.seconds("make", "deploy", "WAIT=10", cwd=project.folder, containers=True, **project.env)
+
+        def least() -> float:
+            seconds = build(lab, project, "runtime") + build(lab, project, "test") + confined(lab, "test")
+            return seconds + confined(lab, "runtime", "gates") + confined(lab, "runtime", "run", "--stage=production")
+
+        ours, floor = best(2, committed, least)
+    docker("volume", "rm", "bench")
+    what = f"a committed change → in production, its first run done, {where}"
+    return Line(what, ours, "no-change build + the gates + `docker run`", floor, limit)
+
+
+def _new(lab: Lab) -> Path:
+    folder = lab.fresh()
+    folder.mkdir()
+    return folder

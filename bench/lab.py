@@ -93,18 +93,30 @@ def best(times: int, *measures: Callable[[], float]) -> list[float]:
     return [min(column) for column in zip(*turns, strict=True)]
 
 
+def build(lab: Lab, project: rig.Project, target: str) -> float:
+    """How long it takes to build one of a project's images where nothing has changed."""
+    command = ("docker", "buildx", "build", "--load", "--quiet", f"--tag=bench-{target}", f"--target={target}")
+    return lab.seconds(*command, project.folder, containers=True)
+
+
+def confined(lab: Lab, target: str, *command: str) -> float:
+    """How long a command takes in such an image, under production's restrictions, and with a volume named bench."""
+    restricted = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--volume=bench:/app/var")
+    return lab.seconds("docker", "run", "--rm", *restricted, f"bench-{target}", *command, containers=True)
+
+
 # A user's change: one line of the model, another one each time, so that Python compiles it anew.
 CHANGED = "\n# changed {}\n"
 
 
 @contextmanager
-def changing(lab: Lab) -> Iterator[Callable[[], None]]:
+def changing(project: rig.Project) -> Iterator[Callable[[], None]]:
     """A function that changes a line of the model; in the end it is as it was."""
-    model = next(lab.project.folder.glob("src/*/model.py"))
+    model = next(project.folder.glob("src/*/model.py"))
     original = model.read_text(encoding="utf-8")
 
     def change() -> None:
-        model.write_text(original + CHANGED.format(lab.fresh().name), encoding="utf-8")
+        model.write_text(original + CHANGED.format(time.time_ns()), encoding="utf-8")
 
     yield change
     model.write_text(original, encoding="utf-8")

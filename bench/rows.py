@@ -1,17 +1,15 @@
-"""The rows of the table: what a person waits for, each with its floor."""
+"""The rows of the table: what a person waits for, each with its floor; here those of the first copy and of size."""
 
 import json
 import math
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import rig
-from containers.devcontainer import install
-from containers.docker import docker
-from deploying import deployed
-from lab import Lab, Line, best, changing
+from deploying import deployed, elsewhere, looked_at
+from developing import again, committing, devcontainer, developed
+from lab import Lab, Line, best
 
 
 def copy(lab: Lab) -> Iterator[Line]:
@@ -48,86 +46,6 @@ def from_nothing(lab: Lab) -> Iterator[Line]:
     first = lab.seconds(folder / ".venv/bin/python", "-c", "import numpy, polars", cwd=folder)
     remark = f"Python compiles libraries at their first import: numpy and polars alone take {first:.2f} s"
     yield Line("from nothing to recommendations", ours, "an empty template + `uv sync`", floor, 2, remark)
-
-
-def again(lab: Lab) -> Iterator[Line]:
-    """One changed line to the next result, in the locked environment."""
-    python = lab.project.folder / ".venv/bin/python"
-    with changing(lab) as change:
-
-        def changed() -> float:
-            change()
-            return lab.seconds("make", "develop", cwd=lab.project.folder)
-
-        ours, floor = best(7, changed, lambda: lab.seconds(python, "-c", "import numpy, polars"))
-    what = "`make develop` after one changed line, no container engine"
-    yield Line(what, ours, "Python importing numpy and polars", floor, 4)
-
-
-def committing(lab: Lab) -> Iterator[Line]:
-    """One changed line to the commit, its hooks warm."""
-    folder = lab.project.folder
-    model = str(next(folder.glob("src/*/model.py")))
-    tools = [["ruff", "format", model], ["ruff", "check", model], ["mypy"]]
-    with changing(lab) as change:
-
-        def committed() -> float:
-            change()
-            lab.seconds(".venv/bin/ruff", "format", "--quiet", model, cwd=folder)
-            return lab.seconds("git", "commit", "--quiet", "--all", "--message", "Change", cwd=folder)
-
-        def least() -> float:
-            change()
-            return sum(lab.seconds(f".venv/bin/{tool[0]}", *tool[1:], cwd=folder) for tool in tools)
-
-        ours, floor = best(5, committed, least)
-    remark = "" if ours < 3 else "**over 3 s**"
-    yield Line(
-        "`git commit` of one changed line, eight hooks", ours, "formatter, linter and types alone", floor, 3, remark
-    )
-
-
-def again_in_the_image(lab: Lab) -> Iterator[Line]:
-    """One changed line to the next result, from the rebuilt image."""
-    folder = lab.project.folder
-    build = ["docker", "buildx", "build", "--load", "--quiet", "--tag=bench", "--target=runtime", str(folder)]
-    bare = ["docker", "run", "--rm", "--entrypoint=python", "bench", "-c", "pass"]
-    with changing(lab) as change:
-
-        def changed() -> float:
-            change()
-            return lab.seconds("make", "develop", cwd=folder, containers=True)
-
-        def least() -> float:
-            seconds = lab.seconds(*build, containers=True) + lab.seconds(*bare, containers=True)
-            return seconds + lab.seconds(lab.project.command, "run", cwd=folder)
-
-        lab.seconds(*build, containers=True)
-        ours, floor = best(7, changed, least)
-    lab.seconds("make", "clean", cwd=folder, containers=True)
-    what = "one changed line → new result from the rebuilt image"
-    yield Line(what, ours, "no-change build + bare `docker run` + the run in the local environment", floor, 1.5)
-
-
-def devcontainer(lab: Lab) -> Iterator[Line]:
-    """Opening the devcontainer anew, its image cached."""
-    cli, folder = install(), lab.project.folder
-    up = [str(cli), "up", "--workspace-folder", str(folder), "--remove-existing-container"]
-    lab.seconds(*up, containers=True)
-    mine = ["--filter", f"label=devcontainer.local_folder={folder}"]
-    image = docker("ps", "--format={{.Image}}", *mine)
-
-    def least() -> float:
-        start = time.perf_counter()
-        container = docker("run", "--detach", "--init", image)
-        docker("exec", container, "true")
-        seconds = time.perf_counter() - start
-        docker("rm", "--force", container)
-        return seconds
-
-    ours, floor = best(3, lambda: lab.seconds(*up, containers=True), least)
-    docker("rm", "--force", docker("ps", "--quiet", *mine))
-    yield Line("`devcontainer up`, image cached", ours, "`docker run` of the same image until it answers", floor)
 
 
 def growth(lab: Lab) -> Iterator[Line]:
@@ -234,8 +152,10 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     from_nothing,
     again,
     committing,
-    again_in_the_image,
+    developed,
     deployed,
+    looked_at,
+    elsewhere,
     devcontainer,
     growth,
     publish,

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 import rig
-from containers import registry
-from containers.docker import docker, image_names
-from kube.kubectl import Cluster, cluster, program
+from clusters import on_kubernetes
+from kube.kubectl import Cluster, program
 from listener import until
 from rig import Project
 
 pytestmark = pytest.mark.docker
 
 SHARDS = 3
+SETTINGS = {
+    "customers = 20_000": "customers = 500",
+    "[0.25, 0.5, 1, 2]": "[0.5, 1]",
+    "shards = 1": f"shards = {SHARDS}",
+}
 
 # A shard that is killed the first time, but not on trial, which saves nothing.
 LOST = """    if shard.number == 1 and run.path("run.json").exists() and not run.path("lost").exists():
@@ -83,26 +87,10 @@ def deployed(containers: None, tmp_path_factory: pytest.TempPathFactory, templat
     """A project that is set up and committed, a registry, and a cluster with a restricted namespace."""
     if program() is None:
         rig.missing("DOCKER", "no kubectl here, and only root on Debian can unpack one")
-    folder = tmp_path_factory.mktemp("kubernetes")
-    project = rig.generate(template, folder / "shop", target="kubernetes")
-    network = f"kube-{secrets.token_hex(3)}"
-    docker("network", "create", network)
-    with registry.serving(folder) as address, cluster(folder, network, backoff=0.5) as kube:
-        kube.kubectl("create", "namespace", "shop")
-        kube.kubectl("label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted")
-        settings = project.folder / "production/settings.toml"
-        text = settings.read_text().replace('registry = ""', f'registry = "{address}/shop"')
-        text = text.replace("customers = 20_000", "customers = 500").replace("[0.25, 0.5, 1, 2]", "[0.5, 1]")
-        settings.write_text(text.replace("shards = 1", f"shards = {SHARDS}"))
-        project = replace(project, containers=True, env=kube.env | {"NAMESPACE": "shop"})
-        project = replace(project, env=project.env | {"PATH": f"{rig.ROOT}/.venv/bin:{kube.env['PATH']}"})
-        project.make("setup")
-        project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
-        kube.kubectl("config", "set-context", "--current", "--namespace", "shop")
+    with on_kubernetes(template, tmp_path_factory.mktemp("kubernetes"), backoff=0.5) as (project, kube):
+        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
         yield Deployed(project, kube)
-    docker("network", "rm", network)
-    for image in image_names(f"*:*{project.git('symbolic-ref', '--short', 'HEAD')}*"):
-        docker("image", "rm", image)
 
 
 def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
@@ -117,7 +105,8 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert job["schedule"] == "0 5 * * *"
     assert job["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] == digest[1]
     (run,) = deployed.jobs()
-    assert sorted(deployed.pods(run["metadata"]["name"])) == [(str(shard), "Succeeded") for shard in range(SHARDS)]
+    succeeded = [(str(shard), "Succeeded") for shard in range(SHARDS)]
+    until(lambda: sorted(deployed.pods(run["metadata"]["name"])) == succeeded)  # a moment after the run's record
 
     status = deployed.project.status()["production"]
     assert status["commit"] == f"{first[:11]} (HEAD)"
@@ -167,8 +156,9 @@ def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
     pipeline.write_text(good.replace(first, LOST + first))
     commit = deployed.commit()
     deployed.make("deploy", "WAIT=5")
-    pods = deployed.pods(deployed.jobs()[-1]["metadata"]["name"])
-    assert sorted(pods) == [("0", "Succeeded"), ("1", "Failed"), ("1", "Succeeded"), ("2", "Succeeded")]
+    job = deployed.jobs()[-1]["metadata"]["name"]
+    done = [("0", "Succeeded"), ("1", "Failed"), ("1", "Succeeded"), ("2", "Succeeded")]
+    until(lambda: sorted(deployed.pods(job)) == done)
     assert f"commit   {commit}\n" in deployed.make("results", "STAGE=production")
     pipeline.write_text(good)
     deployed.commit()

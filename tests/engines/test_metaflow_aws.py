@@ -1,7 +1,7 @@
 """Metaflow on AWS Batch and Step Functions: EXECUTED, on moto's emulation of them, patched, in real containers."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,13 @@ from typing import Any
 import aws
 import pytest
 import rig
-from containers import docker, registry
+from clusters import on_aws
 from listener import until
 from rig import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
 SETTINGS = {
-    'store = ""': f'store = "s3://{aws.BUCKET}/runs"',
     "shards = 1": "shards = 2",
     "customers = 20_000": "customers = 300",
     "factors = [0.25, 0.5, 1, 2]": "factors = []",
@@ -61,24 +60,12 @@ class Production:
 
 
 @pytest.fixture(scope="module")
-def production(
-    generate: Callable[..., Project], postgresql: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Production]:
-    folder = tmp_path_factory.mktemp("aws")
-    made = generate(folder / "burger", target="metaflow", metaflow_on="aws", ci="none")
-    rig.change(made.folder / "production/settings.toml", SETTINGS)
-    rig.change(made.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
-    with aws.serving() as account, registry.serving(folder) as address:
-        profile = made.folder / "production/profiles/config_production.json"
-        profile.write_text(json.dumps(json.loads(profile.read_text()) | aws.equip(account), indent=4) + "\n")
-        made.make("setup")
-        url = rig.new_database(postgresql, made)
-        env = account | {"REGISTRY": address, "BURGER_COMBOS_DATABASE__URL": url}
-        yield Production(replace(made, env=env, containers=True), account)
-        for name in docker.image_names(f"{address}/*"):
-            for task in docker.docker("ps", "--all", "--quiet", f"--filter=ancestor={name}").split():
-                docker.docker("rm", "--force", task)
-            docker.docker("image", "rm", "--force", docker.inspected(name)["Id"])
+def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    with on_aws(template, tmp_path_factory.mktemp("aws"), postgresql) as (project, account):
+        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.change(project.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
+        project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
+        yield Production(project, account)
 
 
 def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Production, tmp_path: Path) -> None:
