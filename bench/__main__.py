@@ -1,4 +1,7 @@
-"""How fast, each beside its floor: `make bench` prints the table and keeps it in RESULTS.md."""
+"""How fast, each beside its floor: `make bench` prints the table and keeps it in RESULTS.md.
+
+With names of rows, as `python bench copy elsewhere`, only those are measured, and nothing is kept.
+"""
 
 import os
 import platform
@@ -25,6 +28,9 @@ def main() -> None:
     """Measure every row and write them down."""
     if not engine.is_there():
         sys.exit("bench: no container engine here: python3 tests/containers/engine.py make bench")
+    chosen = sys.argv[1:]
+    if unknown := {*chosen} - {row.__name__ for row in ROWS}:
+        sys.exit(f"bench: no row {', '.join(unknown)}; there are {', '.join(row.__name__ for row in ROWS)}")
     text = INTRODUCTION.format(
         day=date.today(), cores=os.cpu_count(), machine=platform.machine(), python=platform.python_version()
     )
@@ -34,11 +40,12 @@ def main() -> None:
         Path(folder).chmod(0o755)
         lab = Lab(Path(folder))
         images.provide(rig.generate(lab.template, lab.fresh(), database="postgresql").folder)
-        for measure in ROWS:
+        for measure in [row for row in ROWS if not chosen or row.__name__ in chosen]:
             for line in measure(lab):
                 print(line, flush=True)
                 text += str(line) + "\n"
-    (Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
+    if not chosen:
+        (Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
 
 
 main()

@@ -19,10 +19,11 @@ LOOK = "import adbc_driver_sqlite.dbapi, polars, pydantic_settings, rich.table, 
 def deployed(lab: Lab) -> Iterator[Line]:
     """A committed change to production on a Docker host, and its first run done."""
     yield _deployed(lab, lab.project, "Docker", 2)
+    yield from _looked_at(lab)
+    lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=lab.project.folder, containers=True)
 
 
-def looked_at(lab: Lab) -> Iterator[Line]:
-    """What is deployed there, from here."""
+def _looked_at(lab: Lab) -> Iterator[Line]:
     bare = ["docker", "exec", CONTAINER, "python", "-c", LOOK]
     for verb in ("status", "logs", "results"):
         look = ["make", verb, "STAGE=production"]
@@ -32,7 +33,6 @@ def looked_at(lab: Lab) -> Iterator[Line]:
             partial(lab.seconds, *bare, containers=True),
         )
         yield Line(f"`{' '.join(look)}`", ours, "Python there importing what that needs", floor, 2)
-    lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=lab.project.folder, containers=True)
 
 
 def elsewhere(lab: Lab) -> Iterator[Line]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import rig
-from deploying import deployed, elsewhere, looked_at
+from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
 from lab import Lab, Line, best
 
@@ -154,7 +154,6 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     committing,
     developed,
     deployed,
-    looked_at,
     elsewhere,
     devcontainer,
     growth,
