@@ -20,10 +20,9 @@ OPTIONS = [
     "--disable-sync",
     "--hide-scrollbars",
 ]
-# Where the last plot ends, as the page's title.
+# Where the page ends, as its title.
 MEASURE = """<script>
-const bottoms = [...document.querySelectorAll("svg.plot")].map(plot => plot.getBoundingClientRect().bottom)
-document.title = Math.ceil(Math.max(...bottoms))
+document.title = Math.ceil(document.documentElement.getBoundingClientRect().bottom)
 </script>"""
 
 
@@ -46,18 +45,19 @@ class Browser:
         )
 
     def picture(self, page: Path, *, dark: bool) -> bytes:
-        """The page from its top to the end of its last plot, as PNG."""
+        """The whole page, as PNG."""
         with tempfile.TemporaryDirectory(prefix="browser") as folder:
             measured = Path(folder, "measured.html")
             measured.write_text(page.read_text(encoding="utf-8") + MEASURE, encoding="utf-8")
-            title = re.search(r"<title>(\d+)</title>", self._run(measured, folder, "--dump-dom"))
-            assert title, "the report has no plots"
+            title = re.search(r"<title>(\d+)</title>", self.run(measured, folder, "--dump-dom"))
+            assert title, "the page was not drawn"
             picture = Path(folder, "picture.png")
             scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
             size = (f"--window-size={WIDTH},{title[1]}", f"--force-device-scale-factor={SCALE}")
-            self._run(page, folder, scheme, *size, f"--screenshot={picture}")
+            self.run(page, folder, scheme, *size, f"--screenshot={picture}")
             return picture.read_bytes()
 
-    def _run(self, page: Path, folder: str, *options: str) -> str:
+    def run(self, page: Path, folder: str | Path, *options: str) -> str:
+        """What the program prints that draws a page, with a folder for what it keeps."""
         command = [self.program, *OPTIONS, f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},1000", *options]
         return subprocess.run([*command, page.as_uri()], check=True, text=True, capture_output=True, timeout=120).stdout

@@ -198,7 +198,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
             finally:
                 records.save(record, settings)
             if record.status != "running":
-                _report(run)
+                _report(run, settings)
             if record.status in ("refused", "failed"):
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok":
@@ -244,9 +244,9 @@ def _judged(run: Run) -> Iterator[None]:
         raise
 
 
-def _report(run: Run) -> None:
+def _report(run: Run, settings: Settings) -> None:
     """Draw the report; one that cannot be drawn is no reason to fail a run that has done its work."""
     try:
-        report.write(run)
+        report.write(run, settings)
     except Exception:
         log.exception("no report")

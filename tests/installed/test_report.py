@@ -1,0 +1,121 @@
+"""The report of a run: what it tells, that it is one file, and how it looks on a phone, on a desk and on paper."""
+
+import html
+import json
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import rig
+from browser import Browser
+from rig import Project
+
+# In a frame as wide as a screen: its width, the page's, and the smallest letters in a plot.
+FRAME = """<title>not drawn</title><iframe width="{width}" height="800" style="border: 0" srcdoc="{page}"></iframe>"""
+MEASURE = """<script>addEventListener("load", () => {
+const heights = [...document.querySelectorAll("svg.plot text")].map(text => text.getBoundingClientRect().height)
+const page = document.documentElement
+parent.document.title = JSON.stringify([page.clientWidth, page.scrollWidth, Math.min(...heights.filter(each => each))])
+})</script>"""
+
+
+@pytest.fixture(scope="module")
+def week(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that has been through the gates, and run for each of some days."""
+    made = generate(tmp_path_factory.mktemp("report") / "burger")
+    made.make("setup")
+    for call in (["gates", "--stage=develop"], *(["run", f"--date={date.today() - timedelta(n)}"] for n in (2, 1, 0))):
+        done = made.call(*call)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def page(project: Project) -> str:
+    """The newest report."""
+    return max(project.folder.glob("var/develop/*/runs/*/report.html")).read_text(encoding="utf-8")
+
+
+def test_it_tells_what_is_known_of_the_run(week: Project) -> None:
+    told = html.unescape(page(week))
+    record = json.loads(week.written()[1][-1]["record"])
+    numbers = record["numbers"]
+    titles = re.findall("<h2>(.*)</h2>", told)
+    assert titles == [
+        "Gates",
+        "Quality, day by day",
+        *record["charts"],
+        "Rows set aside, and why",
+        "Time, by step",
+        "Scale: seconds",
+        "Scale: MB",
+        "Scale: hit rate",
+        "Numbers",
+        "Where it comes from",
+    ]
+    assert f"{numbers['hit_rate']:.3g}" in told
+    assert f"{numbers['hit_rate'] / numbers['hit_rate_own_frequency']:.2f} × own frequency" in told
+    for words in (record["git_commit"][:11], record["run_id"], record["template"], *record["facts"]["rejected"]):
+        assert words in told
+    for gate in record["facts"]["gates"]:
+        assert f"✓ {gate['gate']}" in told
+        assert gate["finding"] in told
+    days = [f"{date.today() - timedelta(n):%d %b}" for n in (2, 1, 0)]
+    assert all(f">{day}</text>" in told for day in days)
+    assert sum(record["charts"]["Customers, by the score of the first"].values()) == numbers["rows_published"]
+
+
+def test_the_terminal_shows_the_same_numbers(week: Project) -> None:
+    told = html.unescape(page(week))
+    shown = week.make("results", "STAGE=develop")
+    tiles = re.findall("<div><span>(.*)</span><strong>(.*)</strong><span>(.*)</span></div>", told)
+    assert [name for name, _, _ in tiles] == ["hit rate", "coverage", "published", "set aside", "took"]
+    for tile in tiles:
+        assert re.search(r" +".join(map(re.escape, tile)), shown), tile
+    assert re.search(f"each day +[▁-█]{{3}} +{date.today() - timedelta(2)} to {date.today()}", shown)
+
+
+def test_what_was_refused_says_so_and_a_first_run_has_no_history(shop: Project) -> None:
+    strict = shop.with_env(GATE__MIN_LIFT="9")
+    assert strict.call("run").returncode == 3
+    (file,) = Path(strict.env["BURGER_COMBOS_RUNS__FOLDER"]).glob("*/report.html")
+    told = html.unescape(file.read_text(encoding="utf-8"))
+    assert '<p class="refused badge">refused</p>' in told
+    assert "✗ better than a baseline" in told
+    assert "day by day" not in told
+    assert "Scale" not in told
+
+
+def test_it_is_one_file_that_asks_for_nothing(week: Project) -> None:
+    told = page(week)
+    assert not re.search(r"""<script|<link|@import|url\(|\bsrc=|href=["'](?!#)""", told)
+    assert len(told) < 400_000
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_it_fits_the_screen_and_can_be_read(week: Project, width: int, tmp_path: Path) -> None:
+    framed = tmp_path / "framed.html"
+    framed.write_text(FRAME.format(width=width, page=html.escape(page(week) + MEASURE)), encoding="utf-8")
+    drawn = browser().run(framed, tmp_path, "--dump-dom")
+    found = re.search(r"<title>\[(\d+),(\d+),([\d.]+)\]</title>", drawn)
+    assert found, drawn[:200]
+    assert int(found[1]) == width
+    assert int(found[2]) <= width
+    assert float(found[3]) >= 9  # pixels
+
+
+def test_it_can_be_printed(week: Project, tmp_path: Path) -> None:
+    report, pdf = tmp_path / "report.html", tmp_path / "report.pdf"
+    report.write_text(page(week), encoding="utf-8")
+    browser().run(report, tmp_path, f"--print-to-pdf={pdf}")
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
+    assert 1 <= pages <= 4
+
+
+def browser() -> Browser:
+    """The browser of this machine."""
+    try:
+        return Browser.found()
+    except SystemExit:
+        rig.missing("CHROMIUM", "no chromium here to draw pages")
