@@ -1,0 +1,49 @@
+#!/bin/sh
+# A first look at the sample, of the kind that is named: marimo, jupyter or none, which is a script that prints.
+# A notebook is opened in the browser, or with CHECK=1 run from its first cell to its last, without one.
+set -eu
+cd "$(dirname "$0")/.."
+kind=$1
+venv=${UV_PROJECT_ENVIRONMENT:-.venv}
+script=explore/first_look.py
+notebook=explore/first_look.ipynb
+again="sh develop/uv.sh tool run"
+
+fail() {
+    echo "explore: $*" >&2
+    exit 1
+}
+
+# What is there, which may be of an earlier answer: an update writes nothing of explore/ but its settings.
+found=
+if [ -f $notebook ] && { [ "$kind" = jupyter ] || [ ! -f $script ]; }; then
+    found=jupyter
+elif [ -f $script ]; then
+    found=none
+    ! grep -q '^app = marimo\.App(' $script || found=marimo
+fi
+
+case $found-$kind in
+none-none) exec "$venv/bin/python" $script ;;
+marimo-marimo)
+    [ -n "${CHECK:-}" ] || exec "$venv/bin/marimo" edit --skip-update-check $script
+    "$venv/bin/python" $script
+    echo "explore: $script runs to its end"
+    ;;
+jupyter-jupyter)
+    [ -n "${CHECK:-}" ] || exec "$venv/bin/jupyter" lab --allow-root $notebook
+    said=$("$venv/bin/jupyter" execute $notebook 2>&1) || {
+        printf '%s\n' "$said" | grep '^error: ' >&2 || printf '%s\n' "${said#*CellExecutionError: }" >&2
+        exit 1
+    }
+    echo "explore: $notebook runs to its end"
+    ;;
+-jupyter) fail "no $notebook here" ;;
+-*) fail "no $script here" ;;
+none-marimo) fail "$script is no notebook of marimo's; to make it one: $venv/bin/marimo convert $script -o $script" ;;
+jupyter-marimo) fail "no $script here; to make it of $notebook: $venv/bin/marimo convert $notebook -o $script" ;;
+marimo-jupyter) fail "no $notebook here; to make it of $script: $again --with nbformat marimo export ipynb $script -o $notebook" ;;
+none-jupyter) fail "no $notebook here; to make it of $script: $again jupytext --to ipynb $script" ;;
+marimo-none) fail "$script is a notebook of marimo's; to make it a script: $again marimo export script $script -o $script" ;;
+jupyter-none) fail "no $script here; to make it of $notebook: $again jupytext --to py $notebook" ;;
+esac
