@@ -1,4 +1,4 @@
-"""What a person could answer: all combinations but of licences, and a few in which any two answers occur together.
+"""What a person could answer: all combinations but of licences and notebooks, and a few in which any two answers occur together.
 
 There are odd words among these.
 """
@@ -15,7 +15,7 @@ Answers = dict[str, str]
 
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS: dict[str, dict[str, Any]] = {name: each for name, each in SETTINGS.items() if not name.startswith("_")}
-DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()}
+DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()} | {"notebooks": "marimo"}  # of a new one
 
 # Words that other templates stumble over.
 ODD = {
@@ -24,10 +24,12 @@ ODD = {
     "author": """Jörg "Joe" O'Neill \\ Söhne""",
 }
 REVIEWERS = "@jörg @shop/ml-team ada@example.org"
+REPOSITORY = "https://github.com/shop/burger-combos"
 
 VALUES: dict[str, list[str]] = {
     **{name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question},
     "reviewers": ["", REVIEWERS],
+    "repository": ["", REPOSITORY],
     "words": ["plain", "odd"],
 }
 # Where Metaflow runs is a question of its own, which no other target is asked.
@@ -38,7 +40,8 @@ VALUES["target"] += [f"metaflow on {where}" for where in VALUES.pop("metaflow_on
 def _asked(row: Iterable[str]) -> bool:
     """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
     given = dict(zip(VALUES, row, strict=False))
-    return not (given.get("ci") == "none" and given.get("reviewers"))
+    elsewhere = given.get("notebooks", "jupyter") != "jupyter" and given.get("repository")
+    return not (elsewhere or (given.get("ci") == "none" and given.get("reviewers")))
 
 
 def _answers(row: Iterable[str]) -> Answers:
@@ -56,12 +59,11 @@ def called(answers: Answers) -> str:
         for name, value in answers.items()
         if name in ("project_name", "metaflow_on", *VALUES)
     ]
-    return "-".join(words).replace(REVIEWERS, "reviewers") or "defaults"
+    return "-".join(words).replace(REVIEWERS, "reviewers").replace(REPOSITORY, "public") or "defaults"
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# A licence is a file and two lines of another one, whatever else is answered.
-_PLAIN = [
-    each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not {"licence", *ODD} & each.keys()
-]
+# A licence is a file and two lines of another one, whatever else is answered; so are notebooks a file and some lines.
+_FEW = {"licence", "notebooks", "repository", *ODD}
+_PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _FEW & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import rig
 import yaml
-from answers import ALL, DEFAULTS, QUESTIONS, Answers, called
+from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called
 from rig import ROOT, Project, sh
 
 Rendered = dict[str, str]
@@ -42,6 +42,8 @@ OF_ANSWER = {
     ("metaflow_on", "aws"): ["AWS Batch", "Step Functions", "step-functions"],
     ("ci", "github"): ["GitHub", r"\.github", "actions/", "dependabot", "CODEOWNERS"],
     ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
+    ("notebooks", "marimo"): ["marimo"],
+    ("notebooks", "jupyter"): ["[Jj]upyter-?[Ll]ab", "ipykernel", "nbclient", r"first_look\.ipynb", "ms-toolsai"],
     ("licence", "MIT"): [r"\bMIT\b"],
     ("licence", "Apache-2.0"): ["Apache"],
     ("licence", "Proprietary"): ["Proprietary", "Private"],
@@ -106,16 +108,18 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     assert given["project_name"] in files["README.md"]
     assert ("LICENSE" in files) == (given["licence"] != "Proprietary")
     assert ("CODEOWNERS" in files) == bool(given["reviewers"])
+    assert ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)
+    assert any("colab" in text for text in files.values()) == bool(given["repository"])
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_each_answer_changes_a_file(question: str, write: Write) -> None:
     values = list(QUESTIONS[question].get("choices", {}).values()) or [DEFAULTS[question], "another"]
-    if question == "reviewers":
-        values = ["", "@ada"]
+    if question in ("reviewers", "repository"):
+        values = ["", {"reviewers": "@ada", "repository": REPOSITORY}[question]]
 
     def files(value: str) -> Rendered:
-        needed = {"target": "metaflow"} if question == "metaflow_on" else {}
+        needed = {"metaflow_on": {"target": "metaflow"}, "repository": {"notebooks": "jupyter"}}.get(question, {})
         _, texts = write(needed if value == DEFAULTS[question] else needed | {question: value})
         return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
 

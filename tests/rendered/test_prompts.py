@@ -24,6 +24,7 @@ TYPED = {
     "description": "It's good.",
     "author": "Jörg O'Neill",
     "reviewers": "@ada @shop/ml ada@example.org",
+    "repository": "https://github.com/shop/burger-combos",
 }
 WRONG = {
     "project_name": [" ", "x" * 81],
@@ -31,6 +32,7 @@ WRONG = {
     "description": [" "],
     "author": [""],
     "reviewers": ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"],
+    "repository": ["shop", "http://github.com/shop/combos", "https://github.com/shop", "https://github.com/shop/combos.git"],
 }
 REFUSED = "Validation error for question 'package': Try ml_class: class is a keyword of Python."
 
@@ -48,17 +50,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def needed(target: str = "docker", ci: str = "github") -> list[str]:
+def needed(target: str = "docker", ci: str = "github", notebooks: str = "marimo") -> list[str]:
     """The questions that are asked of somebody who answers so."""
-    needless = {"metaflow_on": target != "metaflow", "reviewers": ci == "none"}
+    needless = {"metaflow_on": target != "metaflow", "reviewers": ci == "none", "repository": notebooks != "jupyter"}
     return [name for name in QUESTIONS if not needless.get(name)]
 
 
 def converse(
-    template: Path, folder: Path, keys: dict[str, str], exclude: Sequence[str] = (), target: str = "docker"
+    template: Path, folder: Path, keys: dict[str, str], exclude: Sequence[str] = (), **chosen: str
 ) -> dict[str, str]:
-    """The answers that are written after these keys, by which that target is chosen, and Enter at each question."""
-    pressed = "".join(keys.get(name, "") + ENTER for name in needed(target))
+    """The answers that are written after these keys, by which those are chosen, and Enter at each question."""
+    pressed = "".join(keys.get(name, "") + ENTER for name in needed(**chosen))
     with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
         keyboard.send_text(pressed + INTERRUPT)  # at one question too many, which would wait for ever
         try:
@@ -90,6 +92,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal.press(ENTER, asked("ci"), "(Use arrow keys)", f"» {providers[0]}", *providers[1:])
     terminal.press(DOWN, providers[0], f"» {providers[1]}", providers[2])
     terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
+    editors = list(CHOICES["notebooks"])
+    terminal.press(ENTER, asked("notebooks"), "(Use arrow keys)", f"» {editors[0]}", *editors[1:])
     order = [line for line in terminal.shown if line.startswith("🎤")]
     assert order == [asked(name) for name in needed(ci="none")]
 
@@ -105,6 +109,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "target": "docker",
         "database": "postgresql",
         "ci": "none",
+        "notebooks": "marimo",
     }
 
 
@@ -127,8 +132,9 @@ def test_enter_at_every_question_takes_the_defaults(
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
 def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
     chosen = {name: list(choices.values())[steps % len(choices)] for name, choices in CHOICES.items()}
-    written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, chosen["target"])
-    assert sorted(written) == sorted(needed(chosen["target"], chosen["ci"]))
+    asking = {name: chosen[name] for name in ("target", "ci", "notebooks")}
+    written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, **asking)
+    assert sorted(written) == sorted(needed(**asking))
     assert written == written | {name: answer for name, answer in chosen.items() if name in written}
 
 
@@ -136,7 +142,7 @@ def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: P
     assert WRONG.keys() == {name for name, details in QUESTIONS.items() if "validator" in details}
     typed = {name: [*wrong, TYPED[name]] for name, wrong in WRONG.items()}
     keys = {name: ENTER.join(ERASE + text for text in texts) for name, texts in typed.items()}
-    written = converse(plain, tmp_path / "p", keys, QUICKLY)
+    written = converse(plain, tmp_path / "p", keys | {"notebooks": DOWN}, QUICKLY, notebooks="jupyter")
     assert written == written | TYPED
 
 
@@ -169,13 +175,15 @@ def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tm
         ("author", "a\u2028b", "without control characters"),
         ("licence", "GPL", "'GPL' is not in"),
         ("reviewers", "ada", "with a blank between"),
+        ("repository", "shop", "As https://github.com/shop/combos"),
     ],
 )
 def test_a_wrong_answer_is_refused_in_one_line(
     name: str, answer: str, reason: str, plain: Path, tmp_path: Path
 ) -> None:
+    data = {name: answer} | ({"notebooks": "jupyter"} if name == "repository" else {})
     with pytest.raises(ValueError, match=f"^.*'{name}': .*{reason}.*$") as refused:
-        copier.run_copy(str(plain), tmp_path / "p", data={name: answer}, defaults=True, quiet=True)
+        copier.run_copy(str(plain), tmp_path / "p", data=data, defaults=True, quiet=True)
     assert not (tmp_path / "p").exists()
     message = str(refused.value)
     assert message.isprintable() and len(message) <= COLUMNS  # a terminal shows no more of it
