@@ -1,4 +1,4 @@
-"""What a person could answer: all combinations but of licences and notebooks, and a few in which any two answers occur together.
+"""What a person could answer: all combinations but of licences and notebooks, and a few in which any two occur.
 
 There are odd words among these.
 """

@@ -23,7 +23,7 @@ READ = """(() => {
     ]
     return document.body ? read(document.body).join("\\n") : ""
 })()"""
-PATIENCE = 180  # seconds for what a page has to show
+PATIENCE = 300  # seconds for what a page has to show
 
 
 class Page:
@@ -50,6 +50,14 @@ class Page:
             assert time.monotonic() < end, f"{words} cannot be read in: {text}"
             time.sleep(0.2)
         return text
+
+    def click(self, selector: str) -> None:
+        """The first of what the selector names, as soon as it is there."""
+        script = f"(found => found && (found.click(), true))(document.querySelector({json.dumps(selector)}))"
+        end = time.monotonic() + PATIENCE
+        while not self.call("Runtime.evaluate", expression=script)["result"].get("value"):
+            assert time.monotonic() < end, f"{selector} is not on the page"
+            time.sleep(0.2)
 
     def picture(self) -> bytes:
         """What is in sight, as PNG."""
@@ -95,9 +103,9 @@ def browser() -> Iterator[Page]:
     read_commands, commands = os.pipe()
     answers, write_answers = os.pipe()
     with tempfile.TemporaryDirectory(prefix="browser", ignore_cleanup_errors=True) as folder:
+        started = [program, *OPTIONS, f"--user-data-dir={folder}", "--window-size=1100,2800", "--remote-debugging-pipe"]
         process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "sh", program, *OPTIONS]
-            + ["--remote-debugging-pipe", f"--user-data-dir={folder}", "--window-size=1100,2800"],
+            ["bash", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "bash", *started],
             pass_fds=(read_commands, write_answers),
             stderr=subprocess.DEVNULL,
         )

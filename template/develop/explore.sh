@@ -8,6 +8,7 @@ venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 script=explore/first_look.py
 notebook=explore/first_look.ipynb
 again="sh develop/uv.sh tool run"
+theirs="and then you replace what is shown by"
 
 fail() {
     echo "explore: $*" >&2
@@ -38,12 +39,12 @@ jupyter-jupyter)
     }
     echo "explore: $notebook runs to its end"
     ;;
+none-marimo) fail "$script is no notebook of marimo's; this makes it one: $venv/bin/marimo convert $script -o $script" ;;
+none-jupyter) fail "no $notebook here; this makes it of $script: $again jupytext --to ipynb $script" ;;
+marimo-jupyter) fail "no $notebook here; this makes it of $script, $theirs mo.: $again --with nbformat marimo export ipynb $script -o $notebook" ;;
+marimo-none) fail "$script is a notebook of marimo's; this makes it a script, $theirs mo.: $again marimo export script $script -o $script" ;;
+jupyter-marimo) fail "no $script here; this makes it of $notebook, $theirs IPython: $venv/bin/marimo convert $notebook -o $script" ;;
+jupyter-none) fail "no $script here; this makes it of $notebook, $theirs IPython: $again jupytext --to py $notebook" ;;
 -jupyter) fail "no $notebook here" ;;
--*) fail "no $script here" ;;
-none-marimo) fail "$script is no notebook of marimo's; to make it one: $venv/bin/marimo convert $script -o $script" ;;
-jupyter-marimo) fail "no $script here; to make it of $notebook: $venv/bin/marimo convert $notebook -o $script" ;;
-marimo-jupyter) fail "no $notebook here; to make it of $script: $again --with nbformat marimo export ipynb $script -o $notebook" ;;
-none-jupyter) fail "no $notebook here; to make it of $script: $again jupytext --to ipynb $script" ;;
-marimo-none) fail "$script is a notebook of marimo's; to make it a script: $again marimo export script $script -o $script" ;;
-jupyter-none) fail "no $script here; to make it of $notebook: $again jupytext --to py $notebook" ;;
+*) fail "no $script here" ;;
 esac

@@ -108,7 +108,9 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     assert given["project_name"] in files["README.md"]
     assert ("LICENSE" in files) == (given["licence"] != "Proprietary")
     assert ("CODEOWNERS" in files) == bool(given["reviewers"])
-    assert ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)
+    assert (
+        ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)
+    )
     assert any("colab" in text for text in files.values()) == bool(given["repository"])
 
 

@@ -32,7 +32,12 @@ WRONG = {
     "description": [" "],
     "author": [""],
     "reviewers": ["ada", "@ada, @bob", "@", "@ada  @bob", "* @ada"],
-    "repository": ["shop", "http://github.com/shop/combos", "https://github.com/shop", "https://github.com/shop/combos.git"],
+    "repository": [
+        "shop",
+        "http://github.com/shop/combos",
+        "https://github.com/shop",
+        "https://github.com/shop/combos.git",
+    ],
 }
 REFUSED = "Validation error for question 'package': Try ml_class: class is a keyword of Python."
 
