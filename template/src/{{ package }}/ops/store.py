@@ -55,7 +55,7 @@ class Store:
         """
         plain = url.get_secret_value()
         self.kind, _, path = plain.partition(":///")
-        self.name = _without_password(plain)
+        self.name = without_password(plain)
         if plain.startswith(("postgresql://", "postgres://")):
             self.kind = "postgresql"
             import adbc_driver_postgresql.dbapi as driver
@@ -215,7 +215,7 @@ def make_database(url: SecretStr) -> None:
         parts = urlsplit(url.get_secret_value())
     with Store(SecretStr(parts._replace(path="/postgres").geturl())) as server:
         server.make_database(unquote(parts.path[1:]))
-    print(f"made the database {_without_password(url.get_secret_value())}", file=sys.stderr)
+    print(f"made the database {without_password(url.get_secret_value())}", file=sys.stderr)
 
 
 # SQLite: a write that changes nothing takes the lock; only as the first statement does it wait for others.
@@ -234,6 +234,6 @@ def _sql_type(dtype: pl.DataType) -> str:
     return {pl.Boolean: "BOOLEAN", pl.Date: "DATE", pl.Datetime: "TIMESTAMP"}.get(dtype.base_type(), "TEXT")
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """The URL for a person's eyes; a password may hold any character, so it ends at the last @."""
     return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]
