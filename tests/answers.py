@@ -1,4 +1,4 @@
-"""What a person could answer: all combinations but of licences and notebooks, and a few in which any two occur.
+"""What a person could answer: all combinations but of licences, notebooks and trackers, and any two answers together.
 
 There are odd words among these.
 """
@@ -63,7 +63,8 @@ def called(answers: Answers) -> str:
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# A licence is a file and two lines of another one, whatever else is answered; so are notebooks a file and some lines.
-_FEW = {"licence", "notebooks", "repository", *ODD}
-_PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _FEW & each.keys()]
+# A licence is a file and two lines of another one, whatever else is answered; notebooks and trackers are files and
+# sections of their own.
+_PAIRED = {"licence", "notebooks", "repository", "tracking", *ODD}
+_PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]
