@@ -48,6 +48,22 @@ def from_nothing(lab: Lab) -> Iterator[Line]:
     yield Line("from nothing to recommendations", ours, "an empty template + `uv sync`", floor, 2, remark)
 
 
+def tracked(lab: Lab) -> Iterator[Line]:
+    """A run that MLflow keeps in its SQLite file, beside one that nobody keeps and the bare import."""
+    folder = lab.fresh()
+    project = rig.generate(lab.template, folder, tracking="mlflow")
+    project.make("setup")
+    lab.seconds(project.command, "run", cwd=folder)  # which makes the file
+    importing = ["-c", "from mlflow import MlflowClient; import sqlalchemy, alembic"]
+
+    def least() -> float:
+        alone = lab.seconds(lab.project.command, "run", cwd=lab.project.folder)
+        return alone + lab.seconds(folder / ".venv/bin/python", *importing, cwd=folder)
+
+    ours, floor = best(5, lambda: lab.seconds(project.command, "run", cwd=folder), least)
+    yield Line("a run that MLflow keeps", ours, "a run that nobody keeps + Python importing MLflow", floor, 2)
+
+
 def growth(lab: Lab) -> Iterator[Line]:
     """The whole run at a million customers, beside a tenth of them."""
 
@@ -156,6 +172,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     deployed,
     elsewhere,
     devcontainer,
+    tracked,
     growth,
     publish,
 )

@@ -10,7 +10,7 @@ stage=develop
 # shellcheck source=develop/image.sh
 . develop/image.sh
 compose=develop/compose.yaml
-files=$(for file in $compose develop/tracking.yaml; do [ ! -f $file ] || printf ' --file %s' $file; done)
+files=$(for file in $compose develop/tracking.yaml; do [ ! -f "$file" ] || printf ' --file %s' "$file"; done)
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
 name=$project-$slug
 database=$name-database-1

@@ -47,7 +47,7 @@ def provide(project: Path, *more: str) -> None:
 
 def names(project: Path) -> list[str]:
     """The images that a project begins from, and what buildx needs for an SBOM."""
-    files = [project / "Dockerfile", *project.glob("develop/compose.yaml"), *project.glob(".gitlab-ci.yml")]
+    files = [project / "Dockerfile", *project.glob("develop/*.yaml"), *project.glob(".gitlab-ci.yml")]
     text = "\n".join(file.read_text() for file in files)
     found = re.findall(r"^(?:FROM|\s*image:|\s*- name:) (\S+:\S+)", text, re.MULTILINE)
     return [*dict.fromkeys(found), SBOM]
@@ -125,6 +125,19 @@ def _postgres(name: str, folder: Path) -> None:
     _import(name, folder, path, *changes, f'ENTRYPOINT ["{ENTRYPOINT.name}"]', 'CMD ["postgres"]')
 
 
+def _mlflow(name: str, folder: Path) -> None:
+    version = name.partition(":v")[2]
+    _debian(folder, "python3", "python3-pip", "python3-venv")
+    place = folder / "opt/mlflow"
+    install = ["uv", "pip", "install", "--quiet", f"--target={place}", "--python-version=3.13", "--only-binary=:all:"]
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([*install, f"mlflow=={version}"], env=env, check=True)
+    program = folder / "usr/local/bin/mlflow"
+    program.write_text('#!/bin/sh\nexec python3 -m mlflow "$@"\n')
+    program.chmod(0o755)
+    _import(name, folder, "ENV PYTHONPATH=/opt/mlflow LANG=C.UTF-8", 'CMD ["bash"]')
+
+
 def _uv(name: str, folder: Path) -> None:
     version = name.partition(":")[2]
     for program in ("uv", "uvx"):
@@ -185,6 +198,7 @@ RECIPES: dict[str, Callable[[str, Path], None]] = {
     "python:": _python,
     "ghcr.io/astral-sh/uv:": _uv,
     "postgres:": _postgres,
+    "ghcr.io/mlflow/mlflow:": _mlflow,
     "anchore/grype:": _grype,
     SBOM: _sbom,
     "docker:29-dind": _dockerd,

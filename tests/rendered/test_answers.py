@@ -33,7 +33,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 # Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
 OF_ANSWER = {
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
-    ("database", "sqlite"): ["sqlite:///var"],
+    ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
     ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
     ("target", "kubernetes"): ["kubectl", "CronJob", "kustomiz"],
     ("target", "metaflow"): ["[Mm]etaflow", "METAFLOW"],
@@ -44,6 +44,7 @@ OF_ANSWER = {
     ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
     ("notebooks", "marimo"): ["marimo"],
     ("notebooks", "jupyter"): ["[Jj]upyter-?[Ll]ab", "ipykernel", "nbclient", r"first_look\.ipynb", "ms-toolsai"],
+    ("tracking", "mlflow"): ["[Mm][Ll][Ff]low", "champion"],
     ("licence", "MIT"): [r"\bMIT\b"],
     ("licence", "Apache-2.0"): ["Apache"],
     ("licence", "Proprietary"): ["Proprietary", "Private"],

@@ -1,0 +1,73 @@
+"""Runs in MLflow, from production's image: on the server beside develop, and in the file where there is none."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from containers import images
+from containers.docker import belongings, inspected
+from mlflow_server import known
+from rig import Project
+
+pytestmark = pytest.mark.docker
+NAME = "burger-combos-develop-main"
+
+
+@pytest.fixture(scope="module")
+def tracked(
+    containers: None, generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """A project whose runs MLflow keeps, set up."""
+    made = replace(generate(tmp_path_factory.mktemp("tracked") / "a folder, mine", tracking="mlflow"), containers=True)
+    images.provide(made.folder)
+    made.make("setup")
+    yield made
+    made.make("clean")
+    assert belongings(made) == []
+
+
+def record(project: Project) -> tuple[Path, dict[str, str]]:
+    """The folder of the newest run, and its record."""
+    file = max(project.folder.glob("var/develop/main/runs/*/run.json"))
+    return file.parent, json.loads(file.read_text())
+
+
+def test_a_run_in_the_image_is_kept_by_the_server_beside_it(tracked: Project) -> None:
+    done = tracked.run("make", "develop")
+    assert done.returncode == 0, done.stderr
+    said = re.search("MLflow runs on as container (.+), until make clean", done.stderr)
+    assert said
+    ports = inspected(said[1])["NetworkSettings"]["Ports"]["5000/tcp"]
+    assert [each["HostIp"] for each in ports] == ["127.0.0.1"]
+    address = tracked.make("tracking").strip()
+    assert address == f"http://127.0.0.1:{ports[0]['HostPort']}"
+    assert "MLflow" in urllib.request.urlopen(address, timeout=60).read().decode()
+
+    folder, mine = record(tracked)
+    found = known(tracked, address, NAME, files=True)
+    (run,) = found["runs"][mine["run_id"]]
+    assert (run["tags"]["image"], run["tags"]["git_commit"]) == (mine["image"], tracked.git("rev-parse", "HEAD"))
+    assert run["metrics"] == run["metrics"] | mine["numbers"]
+    assert run["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
+    report = f"{address}/get-artifact?path=report.html&run_uuid={run['id']}"
+    assert urllib.request.urlopen(report, timeout=60).read() == (folder / "report.html").read_bytes()
+    assert (found["champion"], len(found["model"])) == ("1", 64)
+
+
+def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracked: Project) -> None:
+    url = "sqlite:///var/develop/main/mlflow.db"
+    mine = replace(tracked.with_env(TRACKING__MLFLOW__URL=url))
+    done = mine.run("make", "develop")
+    assert done.returncode == 0, done.stderr
+    assert "MLflow runs on as container" not in done.stderr
+    assert re.search(r"mlflow +run=\w+ seconds=[\d.]+ version=\d+", done.stderr), done.stderr
+    assert "warning" not in done.stderr
+    run_id = record(tracked)[1]["run_id"]
+    (run,) = known(tracked, url, NAME)["runs"][run_id]
+    assert run["metrics"] == run["metrics"] | record(tracked)[1]["numbers"]
+    kept = tracked.folder / "var/develop/main/mlflow" / run["id"] / "artifacts"
+    assert {file.name for file in kept.iterdir()} == {"log.jsonl", "report.html", "run.json", "settings.json"}
