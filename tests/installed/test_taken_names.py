@@ -23,7 +23,7 @@ for each in importlib.metadata.distributions():
         ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs"}),
         ({"target": "metaflow"}, {"metaflow", "kubernetes"}),
         ({"target": "metaflow", "metaflow_on": "aws"}, {"metaflow", "boto3"}),
-        ({"target": "kubeflow"}, {"kfp", "google"}),
+        ({"target": "kubeflow", "tracking": "mlflow"}, {"kfp", "google", "mlflow_skinny", "sqlalchemy"}),
     ],
 )
 def test_a_package_cannot_take_the_name_of_anything_installed(

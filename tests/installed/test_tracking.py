@@ -71,6 +71,12 @@ def record(project: Project, run_id: str) -> dict[str, Any]:
     return found
 
 
+def left(project: Project) -> list[str]:
+    """What is in the project's folder that git does not keep, but for what Python compiles."""
+    lines = project.git("status", "--porcelain", "--ignored").splitlines()
+    return [line for line in lines if "__pycache__" not in line]
+
+
 def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -105,7 +111,7 @@ def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> N
     assert run["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
     assert found["champion"] == "1"
     assert found["model"] == sha256(tmp_path / "runs/one/model.npz")
-    assert there.git("status", "--porcelain", "--ignored") == "!! .venv/"
+    assert left(there) == ["!! .venv/"]
 
 
 def test_a_failure_is_kept_with_its_problem(there: Project, tmp_path: Path) -> None:
@@ -292,7 +298,7 @@ def test_without_a_server_a_file_keeps_them_and_a_page_is_served_of_it(tracked: 
                 page.wait(60)
         assert found["runs"]["mine"][0]["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
         assert found["model"] == sha256(mine.folder / "var/develop/main/runs/mine/model.npz")
-        assert mine.git("status", "--porcelain", "--ignored").splitlines() == ["!! .venv/", "!! var/"]
+        assert left(mine) == ["!! .venv/", "!! var/"]
     finally:
         shutil.rmtree(mine.folder / "var")
 

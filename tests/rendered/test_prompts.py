@@ -99,6 +99,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
     editors = list(CHOICES["notebooks"])
     terminal.press(ENTER, asked("notebooks"), "(Use arrow keys)", f"» {editors[0]}", *editors[1:])
+    trackers = list(CHOICES["tracking"])
+    terminal.press(ENTER, asked("tracking"), "(Use arrow keys)", f"» {trackers[0]}", *trackers[1:])
     order = [line for line in terminal.shown if line.startswith("🎤")]
     assert order == [asked(name) for name in needed(ci="none")]
 
@@ -115,6 +117,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "database": "postgresql",
         "ci": "none",
         "notebooks": "marimo",
+        "tracking": "none",
     }
 
 
