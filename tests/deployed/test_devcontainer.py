@@ -121,10 +121,10 @@ def test_the_editor_finds_interpreter_tests_formatter_and_a_commit_is_checked(
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_its_files_are_as_their_schemas_say(database: str, generate: Callable[..., Project], tmp_path: Path) -> None:
-    made = generate(tmp_path / "burger", database=database, project_name='"Größte" \\ Küche')
-    files = {"compose.yaml": ["--builtin-schema", "vendor.compose-spec", "develop/compose.yaml"]}
-    if database == "sqlite":
-        files.clear()
+    made = generate(tmp_path / "burger", database=database, tracking="mlflow", project_name='"Größte" \\ Küche')
+    compose = [str(path.relative_to(made.folder)) for path in made.folder.glob("develop/*.yaml")]
+    files = {"compose": ["--builtin-schema", "vendor.compose-spec", *compose]}
+    assert len(compose) == (1 if database == "sqlite" else 2)
     if SCHEMA.exists():
         files["devcontainer.json"] = ["--schemafile", str(SCHEMA), ".devcontainer/devcontainer.json"]
     for arguments in files.values():

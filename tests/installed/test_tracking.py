@@ -181,7 +181,8 @@ def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to
     assert len(found["versions"]) == 2
 
 
-def test_a_server_that_is_down_stops_nothing_and_is_caught_up(there: Project, server: Server) -> None:
+def test_a_server_that_is_down_stops_nothing_and_is_caught_up(there: Project, server: Server, tmp_path: Path) -> None:
+    shared = there.with_env(RUNS__STORE=str(tmp_path / "store"))  # by machines that have no folder in common
     server.stop()
     try:
         with listening() as listener:
@@ -195,19 +196,25 @@ def test_a_server_that_is_down_stops_nothing_and_is_caught_up(there: Project, se
         assert len(warnings) == 1
         assert re.search(r"mlflow +lost=.tracking\.mlflow\.url: .*; the next run catches up", warnings[0])
         assert "Traceback" not in said
+        assert "lost=" in execute(shared.with_env(RUNS__FOLDER=str(tmp_path / "one")), "far")
         assert record(there, "alone")["status"] == "ok"
     finally:
         server.start()
     said = execute(there.with_env(GATE__MIN_LIFT="9"), "next", code=REFUSED)
     assert re.findall(r"caught_up=(\w+)", said) == ["alone", "refused"]
+    for caught_up in (["far"], []):
+        said = execute(shared.with_env(RUNS__FOLDER=str(tmp_path / "other"), GATE__MIN_LIFT="9"), "near", code=REFUSED)
+        assert re.findall(r"caught_up=(\w+)", said) == caught_up
     found = known(there)
     assert {run_id: each["tags"]["status"] for run_id, (each,) in found["runs"].items()} == {
         "alone": "ok",
         "refused": "refused",
         "next": "refused",
+        "far": "ok",
+        "near": "refused",
     }
     assert found["runs"]["alone"][0]["params"]["gate.min_lift"] == "1.0"  # and not those of whoever catches up
-    assert found["versions"][found["champion"]]["run_id"] == "alone"
+    assert found["versions"][found["champion"]]["run_id"] == "far"
     assert "caught_up" not in execute(there, "later")
 
 
@@ -224,7 +231,7 @@ def test_a_password_is_in_no_message(here: Project) -> None:
     ("keys", "problem"),
     [
         ({"TRACKING__MLFLOW__URI": "x"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__URI: "),
-        ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///FILE nor http(s)://SERVER"),
+        ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///file nor http(s)://server"),
         ({"TRACKING__MLFLOW__MODEL": "a/b"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__MODEL: "),
         ({"TRACKING__NOBODY__URL": "x"}, "develop/settings.toml: tracking.nobody: nothing here keeps runs so"),
     ],

@@ -63,19 +63,16 @@ def begun(run: Run, settings: StageSettings) -> None:
 
 
 def ended(run: Run, settings: StageSettings) -> None:
-    """Have a run kept, and before it those that could not be; a failure is logged and harms nobody."""
+    """Have a run kept, and after it those that could not be; a failure is logged and harms nobody."""
     for name, tracker in of(settings).items():
         mark = f"{MARK}{name}-{tracker.place}"
         start = time.perf_counter()
         try:
             with filelock.FileLock(settings.runs.folder / f"{mark}.lock", timeout=PATIENCE):
-                for each in [*_missed(settings.runs, mark, run), run]:
-                    known = tracker.keep(each)
-                    (each.folder / mark).touch()
-                    each.share()
-                    if each is not run:
-                        log.info(name, caught_up=each.record.run_id, **known)
-            log.info(name, **known, seconds=round(time.perf_counter() - start, 3))
+                known = _keep(tracker, run, mark)
+                log.info(name, **known, seconds=round(time.perf_counter() - start, 3))
+                for other in _missed(settings.runs, mark, run):
+                    log.info(name, caught_up=other.record.run_id, **_keep(tracker, other, mark))
         except (Problem, filelock.Timeout) as problem:
             log.warning(name, lost=f"{problem}; the next run catches up")
         except Exception:
@@ -93,6 +90,13 @@ def rolled_back(settings: StageSettings) -> None:
 
 def _module(name: str) -> Any:
     return import_module(name, __package__) if name[1:].isidentifier() and find_spec(name, __package__) else None
+
+
+def _keep(tracker: Tracker, run: Run, mark: str) -> dict[str, Any]:
+    known = tracker.keep(run)
+    (run.folder / mark).touch()
+    run.share()
+    return known
 
 
 def _missed(runs: Runs, mark: str, run: Run) -> list[Run]:
