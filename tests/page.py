@@ -23,7 +23,7 @@ READ = """(() => {
     ]
     return document.body ? read(document.body).join("\\n") : ""
 })()"""
-PATIENCE = 300  # seconds for what a page has to show
+PATIENCE = 120  # seconds for what a page has to show
 
 
 class Page:

@@ -32,7 +32,7 @@ marimo-marimo)
     echo "explore: $script runs to its end"
     ;;
 jupyter-jupyter)
-    [ -n "${CHECK:-}" ] || exec "$venv/bin/jupyter" lab --allow-root $notebook
+    [ -n "${CHECK:-}" ] || exec "$venv/bin/jupyter" lab --allow-root "--LabApp.default_url=/lab/tree/$notebook"
     said=$("$venv/bin/jupyter" execute $notebook 2>&1) || {
         printf '%s\n' "$said" | grep '^error: ' >&2 || printf '%s\n' "${said#*CellExecutionError: }" >&2
         exit 1

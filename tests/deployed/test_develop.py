@@ -194,7 +194,7 @@ def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], con
         done = mine.run(*become, "make", "develop")
         assert "in production's image" in done.stderr
         assert "customers for" in done.stdout, done.stderr
-        inside = mine.run(*become, "make", "inside", "DO=make test explore")
+        inside = mine.run(*become, "make", "inside", "DO=make test explore CHECK=1")
         assert inside.returncode == 0, inside.stdout + inside.stderr
         assert " passed" in inside.stdout
         assert "would like" in inside.stdout

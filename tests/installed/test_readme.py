@@ -13,6 +13,7 @@ FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results"
 ELSEWHERE = {
     "make deploy": FIVE,
     "make rollback": FIVE,
+    "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
     "make check": (".ci/run", "make check"),
     "make quick": ("Makefile", "test: quick"),
     "make test": (".ci/run", "engine.py make test"),
@@ -87,10 +88,9 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
     assert "customers for" in said["copier-ml: make demo"]
-    assert "Nine questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
+    assert "Ten questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
     assert "customers for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
-    assert "would like" in said["burger-combos: make explore"]
     assert "C0000003" in said["burger-combos: make results CUSTOMER=C0000003"]
     assert ", ok, " in said["burger-combos: make status"]
     assert "publish" in said["burger-combos: make logs"]

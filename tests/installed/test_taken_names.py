@@ -20,7 +20,8 @@ for each in importlib.metadata.distributions():
 @pytest.mark.parametrize(
     ("answers", "known"),
     [
-        ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs"}),
+        ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs", "marimo"}),
+        ({"notebooks": "jupyter"}, {"jupyterlab", "zmq"}),
         ({"target": "metaflow"}, {"metaflow", "kubernetes"}),
         ({"target": "metaflow", "metaflow_on": "aws"}, {"metaflow", "boto3"}),
         ({"target": "kubeflow", "tracking": "mlflow"}, {"kfp", "google", "mlflow_skinny", "sqlalchemy"}),
@@ -35,4 +36,4 @@ def test_a_package_cannot_take_the_name_of_anything_installed(
     assert known <= installed
     assert [name for name in sorted(installed) if not problem(name)] == []
     for script in (project.folder / "production").glob("*.py"):  # what stands beside a script that is run
-        assert answers["target"] == "kubeflow" or problem(script.stem)
+        assert answers.get("target") == "kubeflow" or problem(script.stem)

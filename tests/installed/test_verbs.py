@@ -51,12 +51,16 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         assert f"make {verb} " in listed
 
 
-def test_explore_shows_orders_and_recommendations_and_writes_nothing(shop: Project) -> None:
+def test_a_script_shows_orders_and_recommendations_and_writes_nothing(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    shop = generate(tmp_path / "shop", notebooks="none")
     shown = shop.make("explore")
     assert "What sells:" in shown
+    assert "customer is missing or unreadable" in shown
     assert "would like" in shown
     assert shop.git("status", "--porcelain") == ""
-    assert shop.written() == ([], [])
+    assert shop.written("explore") == ([], [])
 
 
 def test_develop_then_status_logs_and_results(shop: Project) -> None:

@@ -17,7 +17,7 @@ sys.modules |= dict.fromkeys({POSIX})
 
 
 def test_uv_alone_does_what_needs_no_container(generate: Callable[..., Project], tmp_path: Path) -> None:
-    mine = generate(tmp_path / "p")
+    mine = generate(tmp_path / "p", notebooks="none")
     section = (mine.folder / "README.md").read_text().partition("## Windows and macOS\n")[2]
     commands = re.findall("^    (.+)$", section, re.MULTILINE)
     assert len(commands) == 7

@@ -15,7 +15,7 @@ from lived_in import change, live_in
 from rig import ROOT, VERSION, Project, commit, sh
 
 RELEASES = list(rig.earlier_releases())
-ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/README.md"]  # written once, and never again
+ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once, and never again
 OTHERS: list[Answers] = [
     {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
     {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow"},
