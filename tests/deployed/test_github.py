@@ -132,7 +132,7 @@ FAULTS = {
         "def test_bad() -> None:\n    assert max(0, 1) == 2\n",
         "assert 1 == 2",
     ),
-    "a first look that fails": ("check", "explore/first_look.py", "few = ", "raise SystemExit(1)\n    few = ", "Error 1"),
+    "a first look that fails": ("check", "explore/first_look.py", "few = ", "1 / 0\n    few = ", "ZeroDivisionError"),
     "a stale lock": ("check image", "pyproject.toml", '"jinja2>=3.1"', '"jinja2>=3.1.1"', "needs to be updated"),
     "a bad model": (
         "check image",

@@ -10,12 +10,12 @@ import copier
 import migrate
 import pytest
 import rig
-from answers import DEFAULTS, PAIRWISE, QUESTIONS, REVIEWERS, SETTINGS, Answers, called
+from answers import DEFAULTS, PAIRWISE, QUESTIONS, REPOSITORY, REVIEWERS, SETTINGS, Answers, called
 from lived_in import change, live_in
 from rig import ROOT, VERSION, Project, commit, sh
 
 RELEASES = list(rig.earlier_releases())
-ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once, and never again
+ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once
 OTHERS: list[Answers] = [
     {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
     {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow"},
@@ -60,8 +60,27 @@ def test_an_untouched_project_becomes_what_a_new_one_is(
     mine, fresh = generate(tmp_path / "mine", release=release, **answers), generate(tmp_path / "fresh", **answers)
     commit(mine.folder, "mine")
     commit(fresh.folder, "fresh")
-    update(mine, **answers)
+    update(mine, **({"notebooks": DEFAULTS["notebooks"]} | answers))
     assert files(mine) == files(fresh)
+
+
+def test_a_project_that_was_not_asked_keeps_its_script_and_one_that_was_its_answer(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    earlier = generate(tmp_path / "a [folder] (of 2)", release=RELEASES[-1])
+    commit(earlier.folder, "mine")
+    script = text(earlier, "explore/first_look.py")
+    update(earlier)
+    assert "notebooks: none\n" in text(earlier, ".copier-answers.yml")
+    assert text(earlier, "explore/first_look.py") == script
+    assert "marimo" not in text(earlier, "pyproject.toml")
+    commit(earlier.folder, "updated")
+    update(earlier, notebooks="jupyter", repository=REPOSITORY)
+    commit(earlier.folder, "chosen")
+    update(earlier)
+    assert "notebooks: jupyter\n" in text(earlier, ".copier-answers.yml")
+    assert "jupyterlab" in text(earlier, "pyproject.toml")
+    assert text(earlier, "explore/first_look.py") == script
 
 
 def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..., Project], tmp_path: Path) -> None:
