@@ -23,7 +23,11 @@ READ = """(() => {
     ]
     return document.body ? read(document.body).join("\\n") : ""
 })()"""
-PATIENCE = 120  # seconds for what a page has to show
+# The middle of an element that can be seen.
+PLACE = """(box => box?.width ? {{x: box.x + box.width / 2, y: box.y + box.height / 2}} : null)(
+    document.querySelector({selector})?.getBoundingClientRect()
+)"""
+PATIENCE = 240  # seconds for what a page has to show
 
 
 class Page:
@@ -52,12 +56,16 @@ class Page:
         return text
 
     def click(self, selector: str) -> None:
-        """The first of what the selector names, as soon as it is there."""
-        script = f"(found => found && (found.click(), true))(document.querySelector({json.dumps(selector)}))"
+        """With the mouse on the first of what the selector names, as soon as it is there."""
         end = time.monotonic() + PATIENCE
-        while not self.call("Runtime.evaluate", expression=script)["result"].get("value"):
+        script = PLACE.format(selector=json.dumps(selector))
+        while not (
+            place := self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+        ):
             assert time.monotonic() < end, f"{selector} is not on the page"
             time.sleep(0.2)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **place, button="left", clickCount=1)
 
     def picture(self) -> bytes:
         """What is in sight, as PNG."""

@@ -18,9 +18,9 @@ RELEASES = list(rig.earlier_releases())
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once
 OTHERS: list[Answers] = [
     {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
-    {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow"},
+    {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow", "notebooks": "jupyter", "repository": REPOSITORY},
     {"ci": "none", "database": "postgresql", "target": "metaflow", "metaflow_on": "aws"},
-    {"target": "kubeflow"},
+    {"target": "kubeflow", "notebooks": "none"},
     {},
 ]
 PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
