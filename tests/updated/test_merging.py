@@ -20,7 +20,7 @@ OTHERS: list[Answers] = [
     {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
     {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow", "notebooks": "jupyter", "repository": REPOSITORY},
     {"ci": "none", "database": "postgresql", "target": "metaflow", "metaflow_on": "aws"},
-    {"target": "kubeflow", "notebooks": "none"},
+    {"target": "kubeflow", "notebooks": "none", "tracking": "mlflow"},
     {},
 ]
 PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
