@@ -10,11 +10,15 @@ stage=develop
 # shellcheck source=develop/image.sh
 . develop/image.sh
 compose=develop/compose.yaml
+files=$(for file in $compose develop/tracking.yaml; do [ ! -f "$file" ] || printf ' --file %s' "$file"; done)
 slug=$branch-$(pwd -P | cksum | cut -d ' ' -f 1)
 name=$project-$slug
 database=$name-database-1
 made=var/develop/$branch
 folder=$(pwd | sed 's/"/""/g')
+
+# shellcheck disable=SC2086
+compose() { docker compose --project-name "$name" $files --progress quiet "$@"; }
 
 # Why nothing can run in containers here, and exit code 0; otherwise what the engine says of itself.
 obstacle() {
@@ -57,13 +61,17 @@ run() {
         set -- "$@" --env "$variable"
     done
     if [ -f $compose ]; then
-        docker compose --project-name "$name" --file $compose --progress quiet up --detach --wait database || {
+        compose up --detach --wait database || {
             docker logs --tail 5 "$database" >&2
             fail "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
         }
         set -- "$@" --network "${name}_default" --mount "type=volume,source=${name}_secrets,target=/run/secrets,readonly"
         say "the database runs on as container $database, until make clean"
     fi
+    beside=
+    [ ! -f develop/tracking.sh ] || start_server
+    # shellcheck disable=SC2086
+    set -- "$@" $beside
     if [ -f production/develop.sh ]; then
         # shellcheck source=/dev/null
         . production/develop.sh
@@ -115,7 +123,7 @@ clean() {
         for container in $(docker ps --quiet --filter "name=^$name-run-"); do
             docker rm --force "$container" >/dev/null
         done
-        [ ! -f $compose ] || docker compose --project-name "$name" --file $compose --progress quiet down --volumes
+        [ -z "$files" ] || compose down --volumes
         docker image rm "$project:$slug" "$project:dev-$slug" >/dev/null 2>&1 || true
         sort -u "$made/images" 2>/dev/null | while read -r image; do
             case $(docker image inspect --format '{{len .RepoTags}}' "$image" 2>/dev/null) in
@@ -128,4 +136,6 @@ clean() {
     say "removed $made"
 }
 
+# shellcheck source=/dev/null
+[ ! -f develop/tracking.sh ] || . develop/tracking.sh
 "$@"

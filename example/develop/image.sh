@@ -28,7 +28,7 @@ no_engine() {
         echo "no container engine answers (docker info says why)"
     elif case $engine in *" buildx"*) false ;; esac then
         echo "this docker has no buildx"
-    elif [ -f develop/compose.yaml ] && case $engine in *" compose"*) false ;; esac then
+    elif { [ -f develop/compose.yaml ] || [ -f develop/tracking.yaml ]; } && case $engine in *" compose"*) false ;; esac then
         echo "this docker has no compose"
     else
         echo "$engine"

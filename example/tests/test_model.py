@@ -10,20 +10,20 @@ def codes(*numbers: int) -> model.Codes:
 def test_what_is_ordered_together_is_recommended() -> None:
     history = model.histories(codes(0, 0, 1, 1, 2, 3, 3), codes(0, 1, 0, 1, 0, 2, 3), (4, 4))
     (best,) = model.recommend(model.fit(history), history[[2]], 2)
-    assert best[0, 0] == 1
+    assert best.items[0, 0] == 1
 
 
 def test_what_customers_come_back_for_is_recommended_again() -> None:
     repeated = model.histories(codes(0, 0, 0, 1), codes(2, 2, 2, 2), (2, 3))
     (best,) = model.recommend(model.fit(repeated), repeated, 1)
-    assert best[:, 0].tolist() == [2, 2]
+    assert best.items[:, 0].tolist() == [2, 2]
 
 
 def test_popularity_fills_the_places_that_histories_leave() -> None:
     history = model.histories(codes(0, 1, 1, 2), codes(0, 1, 1, 2), (3, 3))
     (best,) = model.recommend(model.fit(history), history[[0]], 5)
-    assert best[0].tolist()[0] == 1
-    assert sorted(best[0].tolist()) == [0, 1, 2]
+    assert best.items[0, 0] == 1
+    assert sorted(best.items[0].tolist()) == [0, 1, 2]
 
 
 def test_a_model_worse_than_a_baseline_is_refused() -> None:

@@ -64,7 +64,7 @@ def backtest(
         "own_frequency": Model(np.eye(shape[1], dtype=np.float32), model.popularity),
     }
     for name, contender in contenders.items():
-        recommended = np.concatenate(list(recommend(contender, history[buyers], top_k)))
+        recommended = np.concatenate([best.items for best in recommend(contender, history[buyers], top_k)])
         hits = recommended[row] == bought[:, None]
         if name == "model":
             metrics["hit_rate"] = float(hits.any(axis=1).mean())

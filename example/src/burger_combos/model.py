@@ -41,6 +41,23 @@ class Model:
     popularity: Scores
 
 
+@dataclass(frozen=True)
+class Best:
+    """What is recommended to some customers.
+
+    Attributes:
+        items: shape (customers, min(top_k, items)), the best first.
+        scores: of the same shape; how many of the customer's orders speak for an item, each by the share that the item
+            has of what was ordered beside it.
+    """
+
+    items: Codes
+    scores: Scores
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
 def histories(customers: Codes, items: Codes, shape: tuple[int, int]) -> sp.csr_array:
     """How often each customer ordered each item: from one code an order to a matrix (customers, items)."""
     matrix = sp.csr_array((np.ones(len(items), np.float32), (customers, items)), shape=shape)
@@ -60,23 +77,25 @@ def fit(history: sp.csr_array) -> Model:
     return Model(pairs / totals, orders / max(orders.sum(), 1))
 
 
-def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Codes]:
+def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Best]:
     """The best items for each customer, some thousand customers at a time.
 
     Yields:
-        Items, shape (customers, min(top_k, items)), the best first.
+        What is best for them.
     """
     chunk = max(1, CHUNK // max(1, history.shape[1]))
     for start in range(0, max(1, history.shape[0]), chunk):  # of no customers, one chunk of none
         yield best(history[start : start + chunk] @ model.affinity, model.popularity, top_k)
 
 
-def best(scores: Scores, popularity: Scores, top_k: int) -> Codes:
+def best(scores: Scores, popularity: Scores, top_k: int) -> Best:
     """The top items of each row of scores, shape (customers, items); popularity decides between equals."""
     scores = scores + 1e-6 * popularity
     rows = np.arange(len(scores))
     items = np.empty((len(scores), min(top_k, scores.shape[1])), np.uint32)
+    theirs = np.empty(items.shape, np.float32)
     for place in range(items.shape[1]):  # for a few places faster than sorting or partitioning
         items[:, place] = scores.argmax(axis=1)
+        theirs[:, place] = scores[rows, items[:, place]]
         scores[rows, items[:, place]] = -1
-    return items
+    return Best(items, theirs)

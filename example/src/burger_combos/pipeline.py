@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 import structlog
+from numpy.typing import NDArray
 from pydantic_settings import SettingsConfigDict
 
 from . import evaluate as evaluation
@@ -97,7 +98,8 @@ def gate(run: Run, settings: Settings) -> None:
     verdicts = evaluation.judge(run.record.numbers, settings.gate)
     run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
     for verdict in verdicts:
-        log.info("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
+        tell = log.info if verdict.passed else log.warning
+        tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
         if not verdict.passed:
             raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
 
@@ -110,7 +112,8 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     mine = shard.of(len(all_customers))
     history = _history(run)[mine]
     chunks = modelling.recommend(model, history, settings.model.top_k)
-    chosen = np.concatenate(list(track(chunks, "recommend", history.shape[0])))
+    best = list(track(chunks, "recommend", history.shape[0]))
+    chosen = np.concatenate([each.items for each in best])
     items = pl.read_parquet(run.path("items.parquet"))["item"]
     rows = all_customers[mine].with_columns(
         items.gather(chosen[:, place]).alias(f"item_{place + 1}")
@@ -118,27 +121,36 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
         else pl.lit(None, pl.String).alias(f"item_{place + 1}")
         for place in range(settings.model.top_k)
     )
-    rows.write_parquet(run.path("recommendations.parquet", shard))
+    scored = rows.with_columns(pl.Series("score", np.concatenate([each.scores[:, 0] for each in best])))
+    scored.write_parquet(run.path("recommendations.parquet", shard))
 
 
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
-    rows = pl.read_parquet(run.paths("recommendations.parquet")).select(
+    scored = pl.read_parquet(run.paths("recommendations.parquet"))
+    rows = scored.select(
         pl.lit(str(run.record.stage)).alias("stage"),
         pl.lit(run.record.date).alias("date"),
-        pl.all(),
+        pl.exclude("score"),
         pl.lit(run.record.run_id).alias("run_id"),
         pl.lit(run.record.git_commit).alias("git_commit"),
     )
     with Store(settings.database.url) as store:
         store.replace_day(run.record.stage, run.record.date, rows)
     run.record.numbers["rows_published"] = len(rows)
-    most = rows["item_1"].value_counts(sort=True).head(15)
-    run.record.charts["Recommended first"] = dict(most.iter_rows())
+    most = rows["item_1"].value_counts(sort=True).head(10)
+    run.record.charts["Recommended first, to how many"] = dict(most.iter_rows())
+    run.record.charts["Customers, by the score of the first"] = _distribution(scored["score"].to_numpy())
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
 STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
+
+
+def _distribution(scores: NDArray[np.float32]) -> dict[str, float]:
+    """How many scores lie in each of some intervals, by where it begins; the last takes the few that are greater."""
+    counts, edges = np.histogram(np.minimum(scores, np.quantile(scores, 0.99)), bins=24)
+    return {f"{edge:.3g}": int(count) for edge, count in zip(edges, counts, strict=False)}
 
 
 def _shape(run: Run) -> tuple[int, int]:

@@ -138,9 +138,11 @@ def gates(stage: StageOption = Stage.production) -> None:
     """What a version has to show before it is deployed; publishes nothing."""
     enter_project(stage)
     from ..pipeline import Settings
-    from . import gates, show
+    from . import gates, show, tracking
 
-    show.gates(gates.judge(stage, load(Settings, stage)))
+    settings = load(Settings, stage)
+    tracking.of(settings)
+    show.gates(gates.judge(stage, settings))
 
 
 @app.command(hidden=True)
@@ -157,11 +159,16 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     """Put this version in charge of its stage, if it can work there."""
     enter_project(stage)
     from ..pipeline import Settings
-    from . import deployments
+    from . import deployments, logs, tracking
     from .cron import Cron
 
-    Cron(load(Settings, stage))
+    settings = load(Settings, stage)
+    Cron(settings)
+    tracking.of(settings)
     deployments.promote(stage, by, action)
+    if action == "rollback":
+        logs.start()
+        tracking.rolled_back(settings)
 
 
 @app.command("await", hidden=True)

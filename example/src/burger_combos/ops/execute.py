@@ -9,7 +9,7 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, logs, records, report
+from . import alerts, logs, records, report, tracking
 from .problems import Problem, Refused, Stopped
 from .runs import Run, prune
 from .settings import Stage
@@ -122,6 +122,7 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
 
 
 def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
+    tracking.of(settings)  # and so find out whether all of that is right
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
@@ -130,6 +131,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
 
 
 def _continued(settings: Settings, run_id: str) -> Run:
+    tracking.of(settings)
     run = Run.open(settings.runs, run_id)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
@@ -182,6 +184,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         logs.start(run.path(log_file))
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
         record.status, record.problem = "running", ""
+        tracking.begun(run, settings)
         run.save()
         records.save(record, settings)
         image = {"image": record.image[:19]} if record.image else {}
@@ -198,11 +201,13 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
             finally:
                 records.save(record, settings)
             if record.status != "running":
-                _report(run)
+                _report(run, settings)
             if record.status in ("refused", "failed"):
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok":
                 alerts.succeeded(settings.alert, record)
+            if record.status in ("ok", "refused", "failed"):
+                tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
             prune(settings.runs)
@@ -244,9 +249,9 @@ def _judged(run: Run) -> Iterator[None]:
         raise
 
 
-def _report(run: Run) -> None:
+def _report(run: Run, settings: Settings) -> None:
     """Draw the report; one that cannot be drawn is no reason to fail a run that has done its work."""
     try:
-        report.write(run)
+        report.write(run, settings)
     except Exception:
         log.exception("no report")

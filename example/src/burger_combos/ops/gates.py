@@ -20,7 +20,7 @@ from . import records
 from .problems import Problem, Refused
 from .runs import Record
 from .settings import Deploy, Stage, StageSettings
-from .version import short
+from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
 SMALL = 50.0  # MB, likewise
@@ -89,7 +89,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
     yield from (Gate(str(each["gate"]), bool(each["passed"]), str(each["finding"])) for each in trial.gates)
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
-        yield from _at_scale(stage, day, deploy, trial)
+        yield from _at_scale(settings, day, trial)
 
 
 def _against_production(deploy: Deploy, trial: Trial, running: Record | None) -> Gate:
@@ -105,12 +105,12 @@ def _against_production(deploy: Deploy, trial: Trial, running: Record | None) ->
     return Gate(name, mine >= deploy.min_of_production * theirs, found)
 
 
-def _at_scale(stage: Stage, day: date, deploy: Deploy, trial: Trial) -> Iterator[Gate]:
-    scale = deploy.scale
+def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate]:
+    deploy, scale = settings.deploy, settings.deploy.scale
     trials = []
     print(f"    {'':8} {scale.by:>12} {deploy.metric:>12} {'seconds':>9} {'MB':>7}")
     for factor in sorted({*scale.factors}):
-        each = trial if factor == 1 else _try(stage, day, factor)
+        each = trial if factor == 1 else _try(settings.stage, day, factor)
         if each.problem:
             yield Gate("scale", False, f"at {factor:g} times the {scale.by}s: {each.problem}")
             return
@@ -119,6 +119,7 @@ def _at_scale(stage: Stage, day: date, deploy: Deploy, trial: Trial) -> Iterator
             f"    {factor:6g} × {each.size:12,} {quality:12.4f} {each.seconds:9.2f} {each.memory_mb:7.0f}", flush=True
         )
         trials.append(each)
+    records.note_trials(settings, commit(), [asdict(each) for each in trials])
     first, last = trials[0], trials[-1]
     worst, best = last.numbers.get(deploy.metric, 0), first.numbers.get(deploy.metric, 0)
     fell = f"{deploy.metric} {worst:.4g} at {last.size:,}, {best:.4g} at {first.size:,}"

@@ -52,7 +52,11 @@ def start(file: Path | None = None) -> None:
 def renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
     """How people read a log. Tracebacks are plain: the values of variables may be secrets."""
     return structlog.dev.ConsoleRenderer(
-        pad_event_to=10, colors=colors, exception_formatter=structlog.dev.plain_traceback
+        pad_event_to=10,
+        pad_level=False,
+        sort_keys=False,
+        colors=colors,
+        exception_formatter=structlog.dev.plain_traceback,
     )
 
 

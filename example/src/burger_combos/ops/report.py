@@ -1,14 +1,28 @@
-"""The report of a run: one HTML file with plots that opens offline, in light and dark."""
+"""The report of a run: one HTML file that opens offline, on a phone and on paper, in light and dark."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .runs import Run
+from . import plots, records
+from .runs import Record, Run
+from .settings import StageSettings
 from .version import short
 
 FILE = "report.html"
+MANY = 15  # labels; more are drawn side by side, without a number each
 
 
-def write(run: Run) -> Path:
+@dataclass(frozen=True)
+class Bar:
+    """A line of a chart, or of the terminal: what, how much, and how long a bar that is."""
+
+    label: str
+    value: str
+    share: float  # of the longest
+
+
+def write(run: Run, settings: StageSettings) -> Path:
     """Draw the report into the run's folder."""
     from jinja2 import Environment, FileSystemLoader
 
@@ -19,52 +33,80 @@ def write(run: Run) -> Path:
         project=__name__.partition(".")[0].replace("_", " "),
         run=run.record,
         commit=short(run.record.git_commit),
-        plots={title: _plot(values) for title, values in run.record.charts.items()},
+        tiles=tiles(run.record, settings.deploy.metric),
+        history=_history(records.by_day(settings), settings.deploy.metric),
+        charts={title: _chart(values) for title, values in run.record.charts.items() if values},
+        scale=_scale(records.trials(settings, run.record.git_commit), settings.deploy.metric),
+        by=settings.deploy.scale.by,
+        rejected=bars(run.record.facts.get("rejected", {})),
+        seconds=bars(run.record.steps, "{:.2f} s"),
+        number=plots.number,
     )
     file = run.path(FILE)
     file.write_text(page, encoding="utf-8")
     return file
 
 
-def _plot(values: dict[str, float]) -> str:
-    """A bar for each label as SVG: side by side for many, one above the other for few with long labels."""
-    import pygal
-    from pygal.style import Style
+def tiles(record: Record, metric: str) -> dict[str, tuple[str, str]]:
+    """What one wants to know first: by its name a number, and what to hold it against."""
+    numbers = record.numbers
+    found: dict[str, tuple[str, str]] = {}
+    if metric in numbers:
+        theirs = {_words(name[len(metric) + 1 :]): numbers[name] for name in _baselines(record, metric)}
+        best = max(theirs, key=lambda name: theirs[name], default="")
+        against = f"{numbers[metric] / theirs[best]:.2f} × {best}" if best and theirs[best] else ""
+        found[_words(metric)] = (plots.number(numbers[metric]), against)
+    if "coverage" in numbers:
+        found["coverage"] = (f"{numbers['coverage']:.0%}", "of the items")
+    if "rows_published" in numbers:
+        found["published"] = (plots.number(numbers["rows_published"]), f"rows for {record.date}")
+    if numbers.get("rows_read"):
+        share = numbers.get("rows_rejected", 0) / numbers["rows_read"]
+        found["set aside"] = (f"{share:.2%}", f"of {plots.number(numbers['rows_read'])} rows")
+    return found | {"took": (f"{record.seconds:.1f} s", f"{len(record.steps)} steps")}
 
-    style = Style(
-        background="transparent",
-        plot_background="transparent",
-        foreground="var(--ink)",
-        foreground_strong="var(--ink)",
-        foreground_subtle="var(--line)",
-        guide_stroke_color="var(--line)",
-        major_guide_stroke_color="var(--line)",
-        colors=("var(--accent)",),
-        opacity=".85",
-        font_family="inherit",
-        label_font_size=13,
-        value_font_size=13,
-        value_colors=("var(--ink)",),
-    )
-    many = len(values) > 15
-    kind = pygal.Bar if many else pygal.HorizontalBar
-    plot = kind(
-        style=style,
-        js=[],
-        width=900,
-        height=280 if many else 90 + 34 * len(values),
-        show_legend=False,
-        print_values=not many,
-        print_values_position="top",
-        value_formatter=lambda value: f"{value:,.0f}" if value == int(value) else f"{value:.3f}",
-        show_minor_x_labels=False,
-        truncate_label=-1,
-        disable_xml_declaration=True,
-        classes=(..., "plot"),
-    )
-    labels = list(values) if many else list(values)[::-1]
-    plot.x_labels = labels
-    if many:
-        plot.x_labels_major_every = -(-len(labels) // 10)
-    plot.add("", [values[label] for label in labels])
-    return str(plot.render(is_unicode=True))
+
+def bars(values: dict[str, float], form: str = "") -> list[Bar]:
+    """Each value beside the greatest."""
+    most = max(values.values(), default=0) or 1
+    return [
+        Bar(label, form.format(value) if form else plots.number(value), max(0.0, value / most))
+        for label, value in values.items()
+    ]
+
+
+def _chart(values: dict[str, float]) -> str | list[Bar]:
+    return plots.bars(values) if len(values) > MANY else bars(values)
+
+
+def _history(days: list[Record], metric: str) -> str:
+    """The quality beside the baselines', day by day; nothing where there is one day, or none."""
+    days = [day for day in days if metric in day.numbers]
+    if len(days) < 2:
+        return ""
+    names = [metric, *_baselines(days[-1], metric)]
+    series = {
+        "model" if name == metric else _words(name[len(metric) + 1 :]): [day.numbers.get(name) for day in days]
+        for name in names
+    }
+    return plots.lines(series, [f"{day.date:%d %b}" for day in days])
+
+
+def _scale(trials: list[dict[str, Any]], metric: str) -> dict[str, str]:
+    """What the scale check of this version's deployment found: time, memory and quality by size."""
+    if len({trial["size"] for trial in trials}) < 2:
+        return {}
+    found = {
+        "seconds": [(trial["size"], trial["seconds"]) for trial in trials],
+        "MB": [(trial["size"], trial["memory_mb"]) for trial in trials],
+        _words(metric): [(trial["size"], trial["numbers"].get(metric, 0)) for trial in trials],
+    }
+    return {what: plots.curve(points, what) for what, points in found.items()}
+
+
+def _baselines(record: Record, metric: str) -> list[str]:
+    return [name for name in record.numbers if name.startswith(f"{metric}_")]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
 
@@ -180,12 +181,16 @@ class Run:
     def forget(self, steps: list[str]) -> None:
         """Have steps done anew."""
         self.record.steps = {name: seconds for name, seconds in self.record.steps.items() if name not in steps}
-        notes = [f"{step}-{shard}.json" for step in steps for shard in self.shards]
-        for note in notes:
-            (self.folder / note).unlink(missing_ok=True)
-        if self._store:
-            there = self._store.names(self.record.run_id)
-            self._store.remove([name for name in there if name.rpartition("/")[2] in notes])
+        self.remove(*(f"{step}-{shard}.json" for step in steps for shard in self.shards))
+
+    def remove(self, *patterns: str) -> None:
+        """Remove the files whose names are such, as `log*.jsonl`, here and where machines share them."""
+        there = self._store.names(self.record.run_id) if self._store and patterns else []
+        for pattern in patterns:
+            for file in self.folder.glob(pattern):
+                file.unlink(missing_ok=True)
+            if self._store:
+                self._store.remove([name for name in there if fnmatch(name.rpartition("/")[2], pattern)])
 
     def log(self, read: dict[str, int]) -> list[dict[str, Any]]:
         """What its processes have logged since the last look, in the order of time.
@@ -257,6 +262,14 @@ def names(runs: Runs) -> list[str]:
     return [
         file.parent.name for file in sorted(runs.folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime_ns)
     ]
+
+
+def lacking(runs: Runs, name: str) -> list[str]:
+    """The ids of the runs that are kept and have no file of that name."""
+    if store := store_of(runs):
+        having = {found.removesuffix(f"/{name}") for found in store.names()}
+        return [run_id for run_id in names(runs) if run_id not in having]
+    return [run_id for run_id in names(runs) if not (runs.folder / run_id / name).exists()]
 
 
 def kept(runs: Runs, run_id: str, name: str) -> Path | None:

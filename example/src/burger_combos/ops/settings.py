@@ -54,22 +54,23 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _of_branch(value: Any) -> Any:
+def of_branch(value: Any) -> Any:
+    """A text with the git branch's name filled in."""
     return value.replace("{branch}", branch()) if isinstance(value, str) else value
 
 
 class Database(Section):
     """Where the rows and the records of the runs go."""
 
-    url: Annotated[SecretStr, BeforeValidator(_of_branch)] = SecretStr("sqlite:///var/results.db")
+    url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
 
 
 class Runs(Section):
     """What runs leave: log, artifacts, report."""
 
-    folder: Annotated[Path, BeforeValidator(_of_branch)] = Path("var/runs")
+    folder: Annotated[Path, BeforeValidator(of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
-    store: Annotated[str, BeforeValidator(_of_branch)] = ""  # where machines share it; empty: the folder is enough
+    store: Annotated[str, BeforeValidator(of_branch)] = ""  # where machines share it; empty: the folder is enough
     shards: PositiveInt = 1  # how many parts a step is split into that can be
 
 
@@ -128,6 +129,7 @@ class StageSettings(BaseSettings):
     schedule: Schedule = Schedule()
     alert: Alert = Alert()
     deploy: Deploy = Deploy()
+    tracking: dict[str, dict[str, Any]] = {}  # who else keeps what is known of the runs: a module of `ops` each
 
     @classmethod
     def settings_customise_sources(
@@ -144,6 +146,7 @@ class StageSettings(BaseSettings):
 
 
 S = TypeVar("S", bound=StageSettings)
+T = TypeVar("T", bound=Section)
 
 
 def settings_file(stage: Stage) -> Path:
@@ -188,6 +191,25 @@ def load(kind: type[S], stage: Stage) -> S:
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
+
+
+def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str, Any]) -> T:
+    """A table of a stage's settings that only its reader knows.
+
+    Args:
+        kind: what it may hold.
+        stage: whose settings they are.
+        keys: where it stands in them.
+        values: what it holds.
+
+    Raises:
+        Problem: a key or value is wrong; all that is wrong, in one line.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        wrong = ({**detail, "loc": (*keys, *detail["loc"])} for detail in error.errors())
+        raise Problem("; ".join(_complaint(settings_file(stage), detail) for detail in wrong)) from None
 
 
 def _adopt_secrets() -> None:

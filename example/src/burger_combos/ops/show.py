@@ -10,8 +10,9 @@ from rich.table import Table
 
 from . import records, report
 from .logs import renderer
+from .plots import number
 from .problems import Problem, Refused
-from .runs import Run, kept, names
+from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import Seen, deployments, lines
 from .store import ROWS, NotThere, Store
@@ -51,7 +52,11 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
         going_on = follow and run.is_alive()
         for event in run.log(shown):
             event.pop("run_id", None)
-            print(render(None, "", event) if "timestamp" in event else event["event"], flush=follow)
+            if "timestamp" in event:
+                event["timestamp"] = event["timestamp"][:19]
+                print(render(None, "", event), flush=follow)
+            else:
+                print(event["event"], flush=follow)
         if going_on:
             time.sleep(0.5)
 
@@ -87,11 +92,9 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
         table.add_row(*("-" if value is None else str(value) for value in row))
     _print(table)
     print(f"\n{total:,} customers for {found['date'][0]}" + (f", {len(found)} shown" if len(found) < total else ""))
-    print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
-    if record and record.headline:
-        print(f"result   {record.headline}")
     if record:
-        print("metrics  " + ", ".join(f"{name} {_number(value)}" for name, value in record.numbers.items()))
+        _summary(record, settings)
+    print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
     if file := kept(settings.runs, found["run_id"][0], report.FILE):
         print(f"report   {file}")
 
@@ -131,8 +134,29 @@ def _print(table: Table) -> None:
     Console(width=width, **plain).print(table)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
+def _summary(record: Record, settings: StageSettings) -> None:
+    """What the report begins with, and which numbers it shows."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, tile in report.tiles(record, settings.deploy.metric).items():
+        table.add_row(name, *tile)
+    for gate in record.facts.get("gates", []):
+        table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
+    for reason, count in record.facts.get("rejected", {}).items():
+        table.add_row("set aside", number(count), reason)
+    metric = settings.deploy.metric
+    days = [day for day in records.by_day(settings) if metric in day.numbers][-30:]
+    if len(days) > 1:
+        values = [day.numbers[metric] for day in days]
+        table.add_row("each day", _sparkline(values), f"{days[0].date} to {days[-1].date}")
+    print()
+    _print(table)
+    print()
+
+
+def _sparkline(values: list[float]) -> str:
+    """A bar for each value, as high as it is beside the greatest."""
+    most = max(values) or 1
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value) / most)] for value in values)
 
 
 def _run_id(settings: StageSettings, stage: Stage, run_id: str) -> str:

@@ -55,7 +55,7 @@ class Store:
         """
         plain = url.get_secret_value()
         self.kind, _, path = plain.partition(":///")
-        self.name = _without_password(plain)
+        self.name = without_password(plain)
         if plain.startswith(("postgresql://", "postgres://")):
             self.kind = "postgresql"
             import adbc_driver_postgresql.dbapi as driver
@@ -130,6 +130,14 @@ class Store:
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS deployments (stage TEXT, noted_at TEXT, line TEXT)")
             self._execute("INSERT INTO deployments VALUES ($1, $2, $3)", stage, noted_at, line)
+
+    def note_trials(self, git_commit: str, trials: str) -> None:
+        """Keep what the scale check found of a commit, in place of what it found before."""
+        self.prepare()
+        with self._transaction():
+            self._execute("CREATE TABLE IF NOT EXISTS trials (git_commit TEXT PRIMARY KEY, trials TEXT NOT NULL)")
+            self._execute("DELETE FROM trials WHERE git_commit = $1", git_commit)
+            self._execute("INSERT INTO trials VALUES ($1, $2)", git_commit, trials)
 
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
         """Put these rows in place of the stage's of that day, all or none; whoever else publishes waits.
@@ -207,7 +215,7 @@ def make_database(url: SecretStr) -> None:
         parts = urlsplit(url.get_secret_value())
     with Store(SecretStr(parts._replace(path="/postgres").geturl())) as server:
         server.make_database(unquote(parts.path[1:]))
-    print(f"made the database {_without_password(url.get_secret_value())}", file=sys.stderr)
+    print(f"made the database {without_password(url.get_secret_value())}", file=sys.stderr)
 
 
 # SQLite: a write that changes nothing takes the lock; only as the first statement does it wait for others.
@@ -226,6 +234,6 @@ def _sql_type(dtype: pl.DataType) -> str:
     return {pl.Boolean: "BOOLEAN", pl.Date: "DATE", pl.Datetime: "TIMESTAMP"}.get(dtype.base_type(), "TEXT")
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """The URL for a person's eyes; a password may hold any character, so it ends at the last @."""
     return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]
