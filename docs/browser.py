@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WIDTH, SCALE = 1000, 1.5
+TALLEST = 1200  # what a README has room for
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -45,7 +46,7 @@ class Browser:
         )
 
     def picture(self, page: Path, *, dark: bool) -> bytes:
-        """The whole page, as PNG."""
+        """The page from its top, as PNG."""
         with tempfile.TemporaryDirectory(prefix="browser") as folder:
             measured = Path(folder, "measured.html")
             measured.write_text(page.read_text(encoding="utf-8") + MEASURE, encoding="utf-8")
@@ -53,7 +54,7 @@ class Browser:
             assert title, "the page was not drawn"
             picture = Path(folder, "picture.png")
             scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-            size = (f"--window-size={WIDTH},{title[1]}", f"--force-device-scale-factor={SCALE}")
+            size = (f"--window-size={WIDTH},{min(TALLEST, int(title[1]))}", f"--force-device-scale-factor={SCALE}")
             self.run(page, folder, scheme, *size, f"--screenshot={picture}")
             return picture.read_bytes()
 

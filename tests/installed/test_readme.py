@@ -88,7 +88,7 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
     assert "customers for" in said["copier-ml: make demo"]
-    assert "Ten questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
+    assert "Eleven questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
     assert "customers for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
     assert "C0000003" in said["burger-combos: make results CUSTOMER=C0000003"]
