@@ -64,7 +64,7 @@ def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracke
     done = mine.run("make", "develop")
     assert done.returncode == 0, done.stderr
     assert "MLflow runs on as container" not in done.stderr
-    assert re.search(r"mlflow +run=\w+ seconds=[\d.]+ version=\d+", done.stderr), done.stderr
+    assert re.search(r"mlflow +run=\w+ version=\d+ seconds=[\d.]+", done.stderr), done.stderr
     assert "warning" not in done.stderr
     run_id = record(tracked)[1]["run_id"]
     (run,) = known(tracked, url, NAME)["runs"][run_id]

@@ -84,7 +84,7 @@ def sha256(file: Path) -> str:
 def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> None:
     mine = there.with_env(IMAGE="sha256:" + "1" * 64, ORDERS__DATABASE_URL="postgresql://ada:geheim@database/app")
     said = execute(mine, "one")
-    assert re.search(r"mlflow +run=\w+ seconds=[\d.]+ version=1\n", said)
+    assert re.search(r"mlflow +run=\w+ version=1 seconds=[\d.]+\n", said)
     found, mine_known = known(mine, files=True), record(mine, "one")
     (run,) = found["runs"]["one"]
     steps = {f"seconds/{step}": seconds for step, seconds in mine_known["steps"].items()}
