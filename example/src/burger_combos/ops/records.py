@@ -60,7 +60,7 @@ def by_day(settings: StageSettings, days: int = 60) -> list[Record]:
 def note_trials(settings: StageSettings, git_commit: str, trials: list[dict[str, Any]]) -> None:
     """Keep what the scale check found, for the reports of this version; where there is a database to keep it in."""
     with suppress(NotThere), Store(settings.database.url, create=True) as store:
-        store.note_trials(git_commit, json.dumps(trials, default=float))
+        store.note_trials(str(settings.stage), git_commit, json.dumps(trials, default=float))
 
 
 def trials(settings: StageSettings, git_commit: str) -> list[dict[str, Any]]:
@@ -68,7 +68,8 @@ def trials(settings: StageSettings, git_commit: str) -> list[dict[str, Any]]:
     with Store(settings.database.url) as store:
         if not store.has("trials"):
             return []
-        found = store.query("SELECT trials FROM trials WHERE git_commit = $1", git_commit)
+        sql = "SELECT trials FROM trials WHERE stage = $1 AND git_commit = $2"
+        found = store.query(sql, str(settings.stage), git_commit)
     return [] if found.is_empty() else list(json.loads(found["trials"][0]))
 
 

@@ -131,13 +131,13 @@ class Store:
             self._execute("CREATE TABLE IF NOT EXISTS deployments (stage TEXT, noted_at TEXT, line TEXT)")
             self._execute("INSERT INTO deployments VALUES ($1, $2, $3)", stage, noted_at, line)
 
-    def note_trials(self, git_commit: str, trials: str) -> None:
-        """Keep what the scale check found of a commit, in place of what it found before."""
+    def note_trials(self, stage: str, git_commit: str, trials: str) -> None:
+        """Keep what a stage's scale check found of a commit, in place of what it found before."""
         self.prepare()
         with self._transaction():
-            self._execute("CREATE TABLE IF NOT EXISTS trials (git_commit TEXT PRIMARY KEY, trials TEXT NOT NULL)")
-            self._execute("DELETE FROM trials WHERE git_commit = $1", git_commit)
-            self._execute("INSERT INTO trials VALUES ($1, $2)", git_commit, trials)
+            self._execute("CREATE TABLE IF NOT EXISTS trials (stage TEXT, git_commit TEXT, trials TEXT)")
+            self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
+            self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
 
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
         """Put these rows in place of the stage's of that day, all or none; whoever else publishes waits.
