@@ -198,7 +198,7 @@ def _fill(dind: str, folder: str, names: list[str]) -> None:
         docker(*buildx, f"--target={target}", *kept, ".")
     mounts = " ".join(f"--mount=type=cache,target={cache}" for cache in CACHES)
     base = next(name for name in names if name.startswith("python:"))
-    emptied = f"FROM {base}\nRUN {mounts} rm -rf {' '.join(f'{cache}/*' for cache in CACHES)}\n"
+    emptied = f"FROM {base}\nRUN {mounts} find {' '.join(CACHES)} -mindepth 1 -delete\n"
     subprocess.run(
         ["docker", *buildx, "--progress=quiet", "--output=type=cacheonly", "-"], input=emptied, text=True, check=True
     )

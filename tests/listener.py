@@ -53,7 +53,7 @@ def listening() -> Iterator[Listener]:
         server.server_close()
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 180) -> None:
     """Wait until something is so.
 
     Raises:

@@ -25,7 +25,7 @@ PLANTED = {
     "a wrong type": ("explore/other.py", '"""Other."""\n\nx: int = "a"\n', "types", "Incompatible types"),
     "what is explored, in the package": (
         "src/burger_combos/other.py",
-        '"""Other."""\n\nfrom explore.first_look import found\n\nprint(found)\n',
+        '"""Other."""\n\nfrom explore import first_look\n\nprint(first_look)\n',
         "lint",
         "TID251 `explore` is banned: what is explored uses the package",
     ),
