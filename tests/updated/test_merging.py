@@ -83,6 +83,22 @@ def test_a_project_that_was_not_asked_keeps_its_script_and_one_that_was_its_answ
     assert text(earlier, "explore/first_look.py") == script
 
 
+def test_a_package_keeps_its_name_where_a_later_release_brings_one_that_is_called_so(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release="0.6.0", package="babel")
+    commit(mine.folder, "mine")
+    update(mine)
+    assert "package: babel\n" in text(mine, ".copier-answers.yml")
+    assert [folder.name for folder in (mine.folder / "src").iterdir()] == ["babel"]
+    assert (mine.folder / "src/babel/ops/plots.py").exists()
+    commit(mine.folder, "updated")
+    update(mine, database="postgresql")
+    assert "package: babel\n" in text(mine, ".copier-answers.yml")
+    with pytest.raises(ValueError, match="the project itself uses babel"):
+        generate(tmp_path / "new", package="babel")
+
+
 def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine", database="postgresql")
     live_in(mine)
