@@ -119,3 +119,20 @@ def browser() -> Browser:
         return Browser.found()
     except SystemExit:
         rig.missing("CHROMIUM", "no chromium here to draw pages")
+
+
+def test_a_metric_that_is_no_number_is_shown_as_what_it_is(week: Project, tmp_path: Path) -> None:
+    mine = week.with_env(
+        DATABASE__URL=f"sqlite:///{tmp_path}/results.db", RUNS__FOLDER=str(tmp_path / "runs"), DEPLOY__METRIC="mrr"
+    )
+    file = week.folder / "src" / week.package / "evaluate.py"
+    text = file.read_text(encoding="utf-8")
+    for day, number in ((1, "0.25"), (0, "float('nan')")):
+        file.write_text(re.sub(r'(metrics\["mrr"\] = ).*', rf"\g<1>{number}", text), encoding="utf-8")
+        done = mine.call("run", f"--date={date.today() - timedelta(day)}")
+        assert done.returncode == 0, done.stderr
+    file.write_text(text, encoding="utf-8")
+    shown = mine.make("results")
+    assert re.search("mrr +nan", shown)
+    assert re.search("each day +█▁", shown)
+    assert "Quality, day by day" in max(tmp_path.glob("runs/*/report.html")).read_text(encoding="utf-8")

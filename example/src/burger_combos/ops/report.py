@@ -68,9 +68,10 @@ def tiles(record: Record, metric: str) -> dict[str, tuple[str, str]]:
 
 def bars(values: dict[str, float], form: str = "") -> list[Bar]:
     """Each value beside the greatest."""
-    most = max(values.values(), default=0) or 1
+    lengths = {label: max(0.0, value) for label, value in values.items()}  # of what is no number, too
+    most = max(lengths.values(), default=0) or 1
     return [
-        Bar(label, form.format(value) if form else plots.number(value), max(0.0, value / most))
+        Bar(label, form.format(value) if form else plots.number(value), lengths[label] / most)
         for label, value in values.items()
     ]
 

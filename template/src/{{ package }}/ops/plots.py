@@ -1,5 +1,6 @@
 """Plots for a page, as SVG that follows its colours: small enough to be read on a phone as they are."""
 
+import math
 import re
 from typing import Any
 
@@ -18,10 +19,14 @@ def bars(values: dict[str, float]) -> str:
 
 
 def lines(series: dict[str, list[float | None]], labels: list[str]) -> str:
-    """A line for each series, the first of which counts; None is a gap."""
+    """A line for each series, the first of which counts; None, or what is no number, is a gap."""
     import pygal
 
-    most = max(value for values in series.values() for value in values if value is not None)
+    series = {
+        name: [None if value is None or not math.isfinite(value) else value for value in values]
+        for name, values in series.items()
+    }
+    most = max((value for values in series.values() for value in values if value is not None), default=0)
     plot = pygal.Line(**_look(), range=(0, most * 1.1 or 1), dots_size=3, legend_at_bottom=True, legend_box_size=10)
     for place, (name, values) in enumerate(series.items()):
         plot.add(name, values, stroke_style={"width": 3 if place == 0 else 1.5})
@@ -47,7 +52,7 @@ def curve(points: list[Point], what: str) -> str:
 
 def number(value: float) -> str:
     """A number as people read it: whole ones whole, others to three digits that count."""
-    if value == int(value):
+    if value % 1 == 0:
         return f"{value:,.0f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 

@@ -155,8 +155,9 @@ def _summary(record: Record, settings: StageSettings) -> None:
 
 def _sparkline(values: list[float]) -> str:
     """A bar for each value, as high as it is beside the greatest."""
-    most = max(values) or 1
-    return "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value) / most)] for value in values)
+    heights = [max(0.0, value) for value in values]  # of what is no number, too
+    most = max(heights) or 1
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * height / most)] for height in heights)
 
 
 def _run_id(settings: StageSettings, stage: Stage, run_id: str) -> str:
