@@ -19,7 +19,7 @@ TODAY = date.today()
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settings:
-    """The develop settings on a sample of 300 customers, with a database and runs of the test's own."""
+    """The develop settings on a sample of 300 customers, with a database and runs of the test's own, kept nowhere else."""
     for variable in os.environ:
         if variable.startswith(PREFIX):
             monkeypatch.delenv(variable)
@@ -33,7 +33,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settin
     }
     for name, value in mine.items():
         monkeypatch.setenv(PREFIX + name, value)
-    return load(pipeline.Settings, Stage.develop)
+    return load(pipeline.Settings, Stage.develop).model_copy(update={"tracking": {}})
 
 
 def written(settings: pipeline.Settings) -> pl.DataFrame:

@@ -29,6 +29,7 @@ def test_it_is_installed_checked_tested_and_run(
         mine = mine.with_env(DATABASE__URL=url, ORDERS__DATABASE_URL=url)
         customers = "2,000"
     assert " passed" in mine.make("check")
+    assert not (mine.folder / "var").exists()  # its tests keep all that they make to themselves
     shown = "would like" if answers.get("notebooks") == "none" else "runs to its end"
     assert shown in mine.make("explore", "CHECK=1")
     assert f"{customers} customers for" in mine.make("develop")
