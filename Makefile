@@ -24,10 +24,9 @@ demo: $(READY) ## generate a project with the defaults and run it
 quick: $(READY) ## the tests of what is written, in less than a minute
 	pytest -n 2 tests/rendered
 
-test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync installed deployed
+test: quick installed deployed ## all tests; generated projects are really installed, updated, run and deployed
 
-installed: $(READY) # what needs no container engine, which is busy while deployed waits
+installed: $(READY) # what needs no container engine
 	pytest -n 2 --dist worksteal tests/updated tests/installed
 
 deployed: $(READY)

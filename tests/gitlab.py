@@ -194,7 +194,7 @@ def _fill(dind: str, folder: str, names: list[str]) -> None:
     buildx = ["run", "--rm", "--interactive", f"--network=container:{dind}", "--env=DOCKER_HOST=tcp://127.0.0.1:2375"]
     buildx += [f"--volume={folder}:/shop:ro", "--workdir=/shop", "docker:29", "docker", "buildx", "build"]
     for target in ("dev", "test"):
-        kept = ["--load", f"--tag=seed:{target}", "--cache-to=type=local,dest=/tmp/cache,mode=max"]
+        kept = ["--load", f"--tag=seed:{target}", "--cache-to=type=local,dest=/tmp/cache,mode=max,compression-level=1"]
         docker(*buildx, f"--target={target}", *kept, ".")
     mounts = " ".join(f"--mount=type=cache,target={cache}" for cache in CACHES)
     base = next(name for name in names if name.startswith("python:"))

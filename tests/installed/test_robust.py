@@ -13,6 +13,17 @@ from rig import Project, new_database
 STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
 TODAY = date.today()
 
+# Each stage notes what its scale check found of the same commit, and notes it anew.
+TRIALS = """
+from {package}.ops import records
+from {package}.ops.settings import Stage, StageSettings, load
+settings = {{stage: load(StageSettings, stage) for stage in (Stage.develop, Stage.production)}}
+for stage, sizes in ((Stage.develop, [1]), (Stage.production, [1]), (Stage.develop, [1, 3])):
+    records.note_trials(settings[stage], "c" * 40, [{{"size": size}} for size in sizes])
+for stage, its in settings.items():
+    print(stage, len(records.trials(its, "c" * 40)))
+"""
+
 # The named step does its work, in publish up to the moment before the commit, and then the process is killed.
 KILLED = """
 import functools, os, signal, sys
@@ -136,6 +147,8 @@ def test_stages_in_one_database_leave_each_other_alone(stored: Project) -> None:
     assert [row for row in rows if row["stage"] == "production"] == production
     assert len(rows) == 2 * len(production)
     assert production[0]["run_id"] in stored.make("results", "STAGE=production")
+    noted = stored.python(TRIALS.format(package=stored.package))
+    assert noted.stdout.split() == ["develop", "2", "production", "1"], noted.stderr
 
 
 @pytest.mark.postgresql

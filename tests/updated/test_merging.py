@@ -24,10 +24,7 @@ OTHERS: list[Answers] = [
     {},
 ]
 PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
-UNTOUCHED: list[tuple[str, Answers]] = [
-    *((release, {}) for release in RELEASES[1:]),
-    *((RELEASES[number % len(RELEASES)], answers) for number, answers in enumerate(PAIRWISE)),
-]
+UNTOUCHED = [(RELEASES[number % len(RELEASES)], answers) for number, answers in enumerate(PAIRWISE)]
 
 
 def update(project: Project, **answers: str) -> None:
