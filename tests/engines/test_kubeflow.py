@@ -261,7 +261,7 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     """DEPLOYED to the stand-in by the real client, and EXECUTED there by Kubeflow's local runner."""
     server, verbs = stage.server, stage.project
     first = burger.git("rev-parse", "HEAD")
-    verbs.make("deploy", "STAGE=develop", "WAIT=3")
+    verbs.make("deploy", "STAGE=develop", "WAIT=15")
     (version,) = server.versions.values()
     deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
     called = f"{first}-{deployed.partition('@sha256:')[2][:12]}"
@@ -289,13 +289,13 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     burger.git("commit", "--allow-empty", "--quiet", "--no-verify", "--message", "Change")
     second = burger.git("rev-parse", "HEAD")
     server.asked.clear()
-    verbs.make("deploy", "STAGE=develop", "WAIT=3")
+    verbs.make("deploy", "STAGE=develop", "WAIT=15")
     assert server.named(stage.in_charge()).startswith(f"{second}-")
     old, new = (server.asked.index(f"POST /apis/v2beta1/recurringruns{what}") for what in ("/ID:disable", ""))
     assert new < old
 
     server.asked.clear()
-    verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=3")
+    verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=15")
     scheduled = stage.in_charge()
     assert server.named(scheduled) == called
     assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here

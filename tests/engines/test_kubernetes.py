@@ -97,7 +97,7 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert deployed.project.status()["production"]["commit"] == "none yet"
     assert "nothing was rolled back" in deployed.refused("rollback")
     first = deployed.commit()
-    said = deployed.make("deploy", "WAIT=5")
+    said = deployed.make("deploy", "WAIT=15")
     digest = re.search(rf"deployed {first} as (\S+@sha256:[0-9a-f]{{64}})", said)
     assert digest, said
     assert "✓ as good as production" in said
@@ -126,9 +126,9 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     again = deployed.make("deploy")
     assert "is deployed already" in again
     second = deployed.commit()
-    deployed.make("deploy", "WAIT=5")
+    deployed.make("deploy", "WAIT=15")
     assert deployed.project.status()["production"]["commit"] == f"{second[:11]} (HEAD)"
-    assert f"rolled back to {first}" in deployed.make("rollback", "WAIT=5")
+    assert f"rolled back to {first}" in deployed.make("rollback", "WAIT=15")
     status = deployed.project.status()["production"]
     assert status["commit"] == f"{first[:11]} (1 commit behind HEAD)"
     assert "a rollback" in status["deployed"]
@@ -155,7 +155,7 @@ def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
     first = "    all_customers = pl.read_parquet"
     pipeline.write_text(good.replace(first, LOST + first))
     commit = deployed.commit()
-    deployed.make("deploy", "WAIT=5")
+    deployed.make("deploy", "WAIT=15")
     job = deployed.jobs()[-1]["metadata"]["name"]
     done = [("0", "Succeeded"), ("1", "Failed"), ("1", "Succeeded"), ("2", "Succeeded")]
     until(lambda: sorted(deployed.pods(job)) == done)

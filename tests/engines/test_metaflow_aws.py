@@ -71,7 +71,7 @@ def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPat
 def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Production, tmp_path: Path) -> None:
     project = production.project
     commit = project.git("rev-parse", "HEAD")
-    project.make("deploy", "WAIT=8")
+    project.make("deploy", "WAIT=15")
     until(lambda: production.machine()[1] == ["SUCCEEDED"])
     assert production.attempts() == {
         **{step: [1] for step in ("start", "check", "train", "evaluate", "gate", "publish", "end")},
