@@ -19,7 +19,7 @@ TODAY = date.today()
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settings:
-    """The develop settings on a sample of 300 customers, with a database and runs of the test's own, kept nowhere else."""
+    """The develop settings on 300 customers, with a database and runs of the test's own that are kept nowhere else."""
     for variable in os.environ:
         if variable.startswith(PREFIX):
             monkeypatch.delenv(variable)
