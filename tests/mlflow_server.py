@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import yaml
 from containers import engine
 from filelock import FileLock
 from listener import until
@@ -85,7 +86,7 @@ class Server:
 
     def start(self) -> None:
         """Serve; on return it answers."""
-        env = environment() | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        env = environment() | yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]["mlflow"]["environment"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=self._folder, env=env, stdout=log, stderr=log)
         until(self.answers, 600)
