@@ -52,7 +52,7 @@ class Reader:
         env |= {"UV_CACHE_DIR": sh("uv", "cache", "dir", cwd=ROOT).stdout.strip()}
         child = pexpect.spawn("bash", ["-c", command], cwd=self.folder, env=env, encoding="utf-8", timeout=300)
         said = ""
-        while child.isalive():
+        while True:  # to its last word, which may come after its end is known
             try:
                 said += child.read_nonblocking(65536, timeout=1)
             except pexpect.TIMEOUT:
