@@ -24,14 +24,21 @@ demo: $(READY) ## generate a project with the defaults and run it
 quick: $(READY) ## the tests of what is written, in a minute or two
 	pytest -n 2 tests/rendered
 
-test: quick installed deployed ## all tests; generated projects are really installed, updated, run and deployed
+test: quick ## all tests; generated projects are really installed, updated, run and deployed
+	@$(MAKE) --no-print-directory --jobs 2 updated alone
+	@$(MAKE) --no-print-directory installed deployed
+
+updated: $(READY)
+	pytest -n 2 --dist worksteal tests/updated
+
+alone: $(READY) # beside which nothing may use the engine, and no browser run, which minds its networks
+	pytest -m alone tests/deployed
 
 installed: $(READY) # what needs no container engine
-	pytest -n 2 --dist worksteal tests/updated tests/installed
+	pytest -n 2 --dist worksteal tests/installed
 
 deployed: $(READY)
 	pytest -n 4 --dist worksteal -m "not alone" tests/deployed
-	pytest -m alone tests/deployed # beside which nothing else may use the engine
 
 engines: $(READY) ## the tests of what runs beyond one machine; some of them take minutes
 	pytest -n 2 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
@@ -78,5 +85,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test installed deployed engines check bench example pictures pins release
+.PHONY: help demo quick test updated alone installed deployed engines check bench example pictures pins release
 .DEFAULT_GOAL := help
