@@ -82,7 +82,8 @@ def of_what_was_not_chosen(given: Answers, files: Rendered) -> list[str]:
 
 @cache
 def read(name: str, text: str) -> None:
-    """Let Python or the shell read a file of theirs."""
+    """Let what a file is for read it."""
+    PARSERS.get(Path(name).suffix, str)(text)
     if name.endswith(".py"):
         compile(text, name, "exec")
     elif name.endswith(".sh"):
@@ -94,7 +95,6 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     project, files = write(answers)
     assert of_what_was_not_chosen(DEFAULTS | answers, files) == []
     for name, text in files.items():
-        PARSERS.get(Path(name).suffix, str)(text)
         if "project_name" not in answers and not name.endswith(".j2"):
             assert not re.search(r"(?<!\$)\{\{ |\{%-? ", text), name  # GitHub's have a $, Docker's own formats no blank
         blank = 3 if name.endswith(".py") else 2

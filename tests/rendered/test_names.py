@@ -4,14 +4,14 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import rig
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from names import problem, suggest
-from rig import Project
 
 
 def test_names_of_the_standard_library_are_known() -> None:
@@ -57,12 +57,12 @@ def test_a_suggestion_reads_well() -> None:
     )
 )
 def test_any_words_give_a_project_or_are_refused(
-    words: list[str], generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+    words: list[str], plain: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("words") / "p"
     name, sentence, author = words
     try:
-        project = generate(folder, project_name=name, description=sentence, author=author)
+        project = rig.generate(plain, folder, project_name=name, description=sentence, author=author)
     except ValueError as refused:
         assert re.search(
             r": (A project needs a name|One sentence, please|A name, please|One line without|At most 80)", str(refused)
