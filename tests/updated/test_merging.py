@@ -64,7 +64,7 @@ def test_an_untouched_project_becomes_what_a_new_one_is(
 def test_a_project_that_was_not_asked_keeps_its_script_and_one_that_was_its_answer(
     generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    earlier = generate(tmp_path / "a [folder] (of 2)", release=RELEASES[-1])
+    earlier = generate(tmp_path / "a [folder] (of 2)", release="0.6.0")
     commit(earlier.folder, "mine")
     script = text(earlier, "explore/first_look.py")
     update(earlier)
