@@ -415,11 +415,15 @@ def test_an_engine_killed_in_the_middle_of_a_run_and_of_a_deployment_loses_nothi
     until(production.done_by(second))
     assert f"commit   {second}\n" in production.project.make("results", "STAGE=production")
 
-    third = production.commit()
+    # Not before its unit tests run: a build that has not begun waits until the engine is back, and all goes well.
+    slow = production.project.folder / "tests/test_slow.py"
+    slow.write_text("import time\n\n\ndef test_slow() -> None:\n    time.sleep(5)\n")
+    third = production.commit_all()
     command = ["make", "deploy"]
     env = environment(containers=True)
     deploying = subprocess.Popen(command, cwd=production.project.folder, env=env, stderr=subprocess.PIPE, text=True)
-    assert any("the gates, in" in line for line in deploying.stderr or [])
+    of_third = f"--filter=label=org.opencontainers.image.revision={third}"
+    until(lambda: docker("ps", "--quiet", of_third) != "")
     kill_the_engine()
     deploying.communicate(timeout=120)
     assert deploying.returncode != 0
