@@ -31,7 +31,7 @@ test: quick ## all tests; generated projects are really installed, updated, run 
 updated: $(READY)
 	pytest -n 2 --dist worksteal tests/updated
 
-alone: $(READY) # beside which nothing may use the engine, and no browser run, which minds its networks
+alone: $(READY) # beside which nothing may use the engine, and no browser run, as it notices what networks come and go
 	pytest -m alone tests/deployed
 
 installed: $(READY) # what needs no container engine
