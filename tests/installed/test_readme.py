@@ -59,6 +59,7 @@ class Reader:
                 child.send("\r" if "copier copy" in command else "")
             except pexpect.EOF:
                 break
+        child.wait()
         child.close()
         assert child.exitstatus == 0, f"{command}: {said}"
         self.said[f"{self.folder.name}: {command}"] = said
