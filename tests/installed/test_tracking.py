@@ -17,7 +17,7 @@ import pytest
 import rig
 from listener import listening, until
 from mlflow_server import Server, known, serving
-from rig import Project
+from rig import Project, sh
 
 A, B = "a" * 40, "b" * 40
 REFUSED = 3  # the exit code of a run that a gate refused
@@ -300,6 +300,9 @@ def test_without_a_server_a_file_keeps_them_and_a_page_is_served_of_it(tracked: 
 
                 until(answers, 600)
                 found = known(mine, address(), "burger-combos-develop-main", files=True)
+                begun = sh("ps", "-o", "args=", "-s", str(page.pid), cwd=mine.folder).stdout
+                assert "mlflow server" in begun
+                assert "mlflow.server.jobs" not in begun  # nine processes for what has no use here
             finally:
                 os.killpg(page.pid, signal.SIGTERM)
                 page.wait(60)
