@@ -300,7 +300,7 @@ def test_without_a_server_a_file_keeps_them_and_a_page_is_served_of_it(tracked: 
 
                 until(answers, 600)
                 found = known(mine, address(), "burger-combos-develop-main", files=True)
-                begun = sh("ps", "-o", "args=", "-s", str(page.pid), cwd=mine.folder).stdout
+                begun = sh("ps", "-ww", "-o", "args=", "-s", str(page.pid), cwd=mine.folder).stdout
                 assert "mlflow server" in begun
                 assert "mlflow.server.jobs" not in begun  # nine processes for what has no use here
             finally:
