@@ -86,8 +86,13 @@ inside() {
         fail "$why: the devcontainer's image needs one"
     fi
     build dev --tag "$project:dev-$slug"
-    here --workdir "/workspaces/$project" --mount "type=bind,\"source=$folder\",target=/workspaces/$project" \
-        --env HOME=/tmp --env CI --env "${prefix}_BRANCH=$branch" "$image" sh -c "${DO:-bash}"
+    set -- --workdir "/workspaces/$project" --mount "type=bind,\"source=$folder\",target=/workspaces/$project" \
+        --env HOME=/tmp --env CI --env "${prefix}_BRANCH=$branch"
+    case ${BUILD_CACHE:-} in # what mypy knows of libraries is kept with the image that they are in
+    "" | /*) ;;
+    *) set -- "$@" --env "MYPY_CACHE_DIR=$BUILD_CACHE/mypy" ;;
+    esac
+    here "$@" "$image" sh -c "${DO:-bash}"
 }
 
 # Who writes here: what containers write to this folder is theirs.

@@ -188,19 +188,28 @@ def test_a_fault_turns_the_right_job_red(faults: list[str], repository: Reposito
 
 @pytest.mark.alone
 @pytest.mark.parametrize("repository", ["with layers"], indirect=True)
-def test_without_changed_dependencies_nothing_is_installed_again(repository: Repository) -> None:
+def test_without_changed_dependencies_nothing_is_installed_and_no_library_read_again(repository: Repository) -> None:
     """On a new machine, which has only what the cache brings."""
-    assert set(repository.run("check", Event("push", branch=repository.branch)).results.values()) == {"success"}
+    hooks = repository.project.folder / ".pre-commit-config.yaml"
+    rig.change(hooks, {"tool.sh mypy\n": "tool.sh mypy --verbose\n        verbose: true\n"})
+    repository.commit()
+
+    def read() -> set[str]:
+        """What mypy reads in a job that is good."""
+        done = repository.run("check", Event("push", branch=repository.branch))
+        assert set(done.results.values()) == {"success"}, str(done)
+        return set(re.findall(r"Parsing (\S+)", done["check"].output))
 
     def installed() -> list[list[str]]:
         return [inspected(build(repository.project, target))["RootFS"]["Layers"] for target in ("deps", "dev")]
 
+    assert any("/opt/venv/" in file for file in read())
     first = installed()
     model = repository.project.folder / "src" / repository.project.package / "model.py"
     model.write_text(model.read_text() + "\n\n# Changed.\n")
     repository.commit()
     docker("builder", "prune", "--all", "--force")
-    assert set(repository.run("check", Event("push", branch=repository.branch)).results.values()) == {"success"}
+    assert read() == {f"./src/{repository.project.package}/model.py"}
     assert installed() == first
 
 
