@@ -123,7 +123,7 @@ def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production
         assert production.seen()["record"]["image"] == reference
 
         until(lambda: len(production.inside("ls var/production/runs").split()) == 2, 90)  # by itself, on the minute
-        assert production.done_by(first)()
+        until(production.done_by(first))
         one, two = sorted(production.inside("ls var/production/runs").split())
         assert f"id={one}" in production.project.make("logs", "STAGE=production", f"RUN={one}")
         assert "publish" in production.project.make("logs", "STAGE=production", f"RUN={two}", "FOLLOW=1")
