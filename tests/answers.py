@@ -47,9 +47,14 @@ def _asked(row: Iterable[str]) -> bool:
 def _answers(row: Iterable[str]) -> Answers:
     given = dict(zip(VALUES, row, strict=True))
     words = ODD if given.pop("words") == "odd" else {}
-    given["target"], _, where = given["target"].partition(" on ")
-    given["metaflow_on"] = where or DEFAULTS["metaflow_on"]
+    given |= of_target(given["target"])
     return {name: value for name, value in (given | words).items() if value != DEFAULTS[name]}
+
+
+def of_target(value: str) -> Answers:
+    """The answers for a target, as VALUES has it."""
+    target, _, where = value.partition(" on ")
+    return {"target": target, "metaflow_on": where or DEFAULTS["metaflow_on"]}
 
 
 def called(answers: Answers) -> str:
