@@ -23,7 +23,7 @@ demo: $(READY) ## generate a project with the defaults and run it
 	    "    make explore     a first look at the orders" "    make check       format, lint, types, tests" \
 	    "    make             all the verbs"
 
-quick: $(READY) ## the tests of what is written, in a minute or two
+quick: $(READY) ## the tests of what is written, in a minute
 	$(IN_MEMORY) pytest -n 2 tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
