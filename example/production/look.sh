@@ -11,7 +11,10 @@ status() {
     else
         set -- "$command" status --deployed - "$@"
     fi
-    { STAGE=develop sh "$0" tell && tell; } | "$@"
+    {
+        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" tell
+        tell
+    } | "$@"
 }
 
 # A line for a stage that is deployed. Nothing where it is not, or no engine answers: then it is looked for here, unless

@@ -11,7 +11,10 @@ status() {
     else
         set -- "$command" status --deployed - "$@"
     fi
-    { STAGE=develop sh "$0" tell && tell; } | "$@"
+    {
+        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" tell
+        tell
+    } | "$@"
 }
 
 # A line for a stage that is deployed; nothing where it is not.

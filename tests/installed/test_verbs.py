@@ -71,7 +71,10 @@ def test_develop_then_status_logs_and_results(shop: Project) -> None:
     rows, runs = shop.written()
     assert {row["git_commit"] for row in rows} == {head} == {run["git_commit"] for run in runs}
 
-    assert "none yet" in shop.make("status", "STAGE=production")
+    for stage in ("explore", "production"):
+        header, first, *_ = shop.make("status", f"STAGE={stage}").splitlines()
+        assert header.split() == [stage]
+        assert first.split() == ["commit", "none", "yet"]
     status = shop.make("status", "STAGE=develop")
     assert "production" not in status
     assert f"{head[:11]} (HEAD)" in status
