@@ -6,6 +6,7 @@ SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Thousands of small files are made and removed in memory in half the time, where there is room.
 IN_MEMORY := $(shell df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4e6 { print "TMPDIR=/dev/shm" }')
+KEEP_FAILED := -o tmp_path_retention_policy=failed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -24,14 +25,14 @@ demo: $(READY) ## generate a project with the defaults and run it
 	    "    make             all the verbs"
 
 quick: $(READY) ## the tests of what is written, in a minute
-	$(IN_MEMORY) pytest -n 2 tests/rendered
+	$(IN_MEMORY) pytest -n 2 $(KEEP_FAILED) tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
 	@$(MAKE) --no-print-directory --jobs 2 updated alone
 	@$(MAKE) --no-print-directory installed deployed
 
 updated: $(READY)
-	$(IN_MEMORY) pytest -n 2 --dist worksteal tests/updated
+	$(IN_MEMORY) pytest -n 2 --dist worksteal $(KEEP_FAILED) tests/updated
 
 alone: $(READY) # beside which nothing may use the engine, and no browser run, as it notices what networks come and go
 	pytest -m alone tests/deployed
