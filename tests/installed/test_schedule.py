@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from listener import Listener, listening, until
@@ -161,7 +162,8 @@ def test_the_version_in_charge_does_the_day_once(place: Project) -> None:
 
 
 def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> None:
-    mine = heard(place, told)
+    due = datetime.now(UTC) - timedelta(hours=2)  # within an hour it would not be late
+    mine = heard(place, told).with_env(SCHEDULE__CRON=f"{due:%M %H} * * *")
 
     def beats() -> int:
         return [path for path, _ in told.received].count("/heartbeat")
