@@ -42,9 +42,12 @@ build() {
     built=$(mktemp -d)
     cache=${BUILD_CACHE:+$BUILD_CACHE/$1}
     set -- --target "$@"
-    [ -z "$cache" ] || set -- "$@" --cache-from "type=local,src=$cache" --cache-to "type=local,dest=$cache.new,mode=max"
-    if ! docker buildx build --load --iidfile "$built/id" --progress plain --build-arg "COMMIT=$commit" \
-        --build-arg "VERSION=$(field version)" --build-arg "TEMPLATE=$(answer _commit)" "$@" . >"$built/log" 2>&1; then
+    packed=compression=zstd,oci-mediatypes=true # a third of gzip's time
+    [ -z "$cache" ] ||
+        set -- "$@" --cache-from "type=local,src=$cache" --cache-to "type=local,dest=$cache.new,mode=max,$packed"
+    if ! docker buildx build --output "type=docker,$packed" --iidfile "$built/id" --progress plain \
+        --build-arg "COMMIT=$commit" --build-arg "VERSION=$(field version)" --build-arg "TEMPLATE=$(answer _commit)" \
+        "$@" . >"$built/log" 2>&1; then
         tail -n 30 "$built/log" >&2
         fail "the image cannot be built; the whole log is $built/log"
     fi

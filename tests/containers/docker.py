@@ -43,7 +43,8 @@ def build(project: Project, target: str = "runtime", *options: str) -> str:
     """The id of the image that the project's Dockerfile makes."""
     with tempfile.TemporaryDirectory() as folder:
         options = (*options, "--progress=plain", f"--target={target}", f"--iidfile={folder}/id")
-        docker("buildx", "build", "--load", *options, str(project.folder))
+        packed = "--output=type=docker,compression=zstd,oci-mediatypes=true"  # as the project does it: once for both
+        docker("buildx", "build", packed, *options, str(project.folder))
         return Path(folder, "id").read_text()
 
 

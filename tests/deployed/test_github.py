@@ -291,6 +291,10 @@ def attested(image: str) -> None:
 
     manifests = get("manifests", image.partition("@")[2])["manifests"]
     assert isinstance(manifests, list)
+    (made,) = [each["digest"] for each in manifests if "annotations" not in each]
+    layers = get("manifests", made)["layers"]
+    assert isinstance(layers, list)
+    assert layers[-1]["mediaType"].endswith("+zstd")  # gzip takes three times as long
     (about,) = [each["digest"] for each in manifests if "annotations" in each]
     layers = get("manifests", about)["layers"]
     assert isinstance(layers, list)

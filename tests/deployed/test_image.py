@@ -2,7 +2,7 @@
 
 import re
 import shutil
-import tarfile
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 from containers.docker import build, docker, inspected
 from rig import ROOT, Project, sh
+
+if sys.version_info >= (3, 14):
+    import tarfile
+else:
+    from backports.zstd import tarfile
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
