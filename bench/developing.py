@@ -13,7 +13,7 @@ from rig import Project
 TARGETS: dict[str, dict[str, str]] = {
     "Docker": {},
     "Kubernetes": {"target": "kubernetes"},
-    "Metaflow": {"target": "metaflow"},
+    "Metaflow": {"target": "metaflow-argo"},
     "Kubeflow": {"target": "kubeflow"},
 }
 

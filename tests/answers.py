@@ -15,7 +15,11 @@ Answers = dict[str, str]
 
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS: dict[str, dict[str, Any]] = {name: each for name, each in SETTINGS.items() if not name.startswith("_")}
-DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()} | {"notebooks": "marimo"}  # of a new one
+# Of a new project.
+DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()} | {
+    "target": "docker",
+    "notebooks": "marimo",
+}
 
 # Words that other templates stumble over.
 ODD = {
@@ -32,9 +36,6 @@ VALUES: dict[str, list[str]] = {
     "repository": ["", REPOSITORY],
     "words": ["plain", "odd"],
 }
-# Where Metaflow runs is a question of its own, which no other target is asked.
-VALUES["target"] = [value for value in VALUES["target"] if value != "metaflow"]
-VALUES["target"] += [f"metaflow on {where}" for where in VALUES.pop("metaflow_on")]
 
 
 def _asked(row: Iterable[str]) -> bool:
@@ -47,14 +48,7 @@ def _asked(row: Iterable[str]) -> bool:
 def _answers(row: Iterable[str]) -> Answers:
     given = dict(zip(VALUES, row, strict=True))
     words = ODD if given.pop("words") == "odd" else {}
-    given |= of_target(given["target"])
     return {name: value for name, value in (given | words).items() if value != DEFAULTS[name]}
-
-
-def of_target(value: str) -> Answers:
-    """The answers for a target, as VALUES has it."""
-    target, _, where = value.partition(" on ")
-    return {"target": target, "metaflow_on": where or DEFAULTS["metaflow_on"]}
 
 
 def called(answers: Answers) -> str:
@@ -62,7 +56,7 @@ def called(answers: Answers) -> str:
     words = [
         "odd" if name == "project_name" else value
         for name, value in answers.items()
-        if name in ("project_name", "metaflow_on", *VALUES)
+        if name in ("project_name", *VALUES)
     ]
     return "-".join(words).replace(REVIEWERS, "reviewers").replace(REPOSITORY, "public") or "defaults"
 

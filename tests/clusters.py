@@ -41,7 +41,7 @@ def on_kubernetes(template: Path, folder: Path, backoff: float = 10) -> Iterator
 @contextmanager
 def on_aws(template: Path, folder: Path, server: str) -> Iterator[tuple[Project, dict[str, str]]]:
     """A project on Metaflow, a registry, and the account, by its variables, with a database on a PostgreSQL server."""
-    project = rig.generate(template, folder / "burger", target="metaflow", metaflow_on="aws", ci="none")
+    project = rig.generate(template, folder / "burger", target="metaflow-aws", ci="none")
     store = {'store = ""': f'store = "s3://{aws.BUCKET}/runs"'}
     rig.change(project.folder / "production/settings.toml", store)
     with aws.serving() as account, registry.serving(folder) as address:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import copier
 import pytest
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -191,8 +192,17 @@ def commit(folder: Path, tag: str) -> None:
 
 def generate(template: Path, folder: Path, release: str | None = None, **answers: str) -> Project:
     """Generate a project of a release, or of the newest, with the default answers but for those given."""
-    copier.run_copy(str(template), folder, data=answers, vcs_ref=release, defaults=True, quiet=True)
+    copier.run_copy(
+        str(template), folder, data=_as_asked_by(release, answers), vcs_ref=release, defaults=True, quiet=True
+    )
     return Project(folder, next(path.name for path in (folder / "src").iterdir()))
+
+
+def _as_asked_by(release: str | None, answers: dict[str, str]) -> dict[str, str]:
+    _, _, place = answers.get("target", "").partition("metaflow-")
+    if place and release and Version(release) < Version("0.8.0"):
+        return answers | {"target": "metaflow", "metaflow_on": place}
+    return answers
 
 
 def next_release(template: Path, folder: Path, change: Callable[[Path], object]) -> Path:

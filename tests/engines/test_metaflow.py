@@ -23,7 +23,7 @@ AUDIT = f"""def audit(run: Run, settings: Settings) -> None:
 @pytest.fixture(scope="module")
 def flow(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose flow fails in one of three shards."""
-    made = generate(tmp_path_factory.mktemp("metaflow") / "burger", target="metaflow", ci="none")
+    made = generate(tmp_path_factory.mktemp("metaflow") / "burger", target="metaflow-argo", ci="none")
     pipeline = made.folder / "src/burger_combos/pipeline.py"
     change(pipeline, {SHARD: FAILING, STEPS: AUDIT, "gate, recommend,": "gate, audit, recommend,"})
     made.make("setup")

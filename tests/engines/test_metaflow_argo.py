@@ -61,7 +61,7 @@ class Argo(NamedTuple):
 @pytest.fixture(scope="module")
 def production(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Argo]:
     folder = tmp_path_factory.mktemp("argo")
-    made = generate(folder / "burger", target="metaflow", metaflow_on="argo", ci="none")
+    made = generate(folder / "burger", target="metaflow-argo", ci="none")
     change(made.folder / "production/profiles/config_production.json", {'S3": ""': 'S3": "s3://shop/metaflow"'})
     change(made.folder / "production/settings.toml", {'store = ""': 'store = "s3://shop/runs"'})
     made.make("setup")

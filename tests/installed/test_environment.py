@@ -122,7 +122,7 @@ def test_a_record_of_another_version_is_read(shop: Project) -> None:
 def test_a_first_lock_is_found_without_looking_through_old_versions(
     generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    done = generate(tmp_path / "p", target="metaflow").run("uv", "lock", "--verbose")
+    done = generate(tmp_path / "p", target="metaflow-argo").run("uv", "lock", "--verbose")
     assert done.returncode == 0, done.stderr
     packages = (tmp_path / "p/uv.lock").read_text().count("[[package]]")
     assert done.stderr.count("Searching for a compatible version") < 10 * packages

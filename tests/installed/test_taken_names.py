@@ -22,8 +22,8 @@ for each in importlib.metadata.distributions():
     [
         ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs", "marimo"}),
         ({"notebooks": "jupyter"}, {"jupyterlab", "zmq"}),
-        ({"target": "metaflow"}, {"metaflow", "kubernetes"}),
-        ({"target": "metaflow", "metaflow_on": "aws"}, {"metaflow", "boto3"}),
+        ({"target": "metaflow-argo"}, {"metaflow", "kubernetes"}),
+        ({"target": "metaflow-aws"}, {"metaflow", "boto3"}),
         ({"target": "kubeflow", "tracking": "mlflow"}, {"kfp", "google", "mlflow_skinny", "sqlalchemy"}),
     ],
 )

@@ -36,10 +36,9 @@ OF_ANSWER = {
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
     ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
     ("target", "kubernetes"): ["kubectl", "CronJob", "kustomiz"],
-    ("target", "metaflow"): ["[Mm]etaflow", "METAFLOW"],
+    ("target", "metaflow-argo"): ["[Mm]etaflow", "METAFLOW", "[Aa]rgo"],
+    ("target", "metaflow-aws"): ["[Mm]etaflow", "METAFLOW", "AWS Batch", "Step Functions", "step-functions"],
     ("target", "kubeflow"): ["[Kk]ubeflow", r"\bkfp\b"],
-    ("metaflow_on", "argo"): ["[Aa]rgo"],
-    ("metaflow_on", "aws"): ["AWS Batch", "Step Functions", "step-functions"],
     ("ci", "github"): ["GitHub", r"\.github", "actions/", "dependabot", "CODEOWNERS"],
     ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
     ("notebooks", "marimo"): ["marimo"],
@@ -129,7 +128,7 @@ def test_each_answer_changes_a_file(question: str, write: Write) -> None:
         values = ["", {"reviewers": "@ada", "repository": REPOSITORY}[question]]
 
     def files(value: str) -> Rendered:
-        needed = {"metaflow_on": {"target": "metaflow"}, "repository": {"notebooks": "jupyter"}}.get(question, {})
+        needed = {"notebooks": "jupyter"} if question == "repository" else {}
         _, texts = write(needed if value == DEFAULTS[question] else needed | {question: value})
         return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
 

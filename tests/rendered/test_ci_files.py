@@ -9,7 +9,7 @@ import pytest
 import rig
 import yaml
 from actions.runner import Event, Workflow
-from answers import VALUES, Answers, of_target
+from answers import VALUES, Answers
 from rig import ROOT, VERSION, Project, environment, sh
 
 PATH = {"PATH": f"{ROOT}/.venv/bin:{environment()['PATH']}"}  # where actionlint finds shellcheck
@@ -39,7 +39,7 @@ def github(plain: Path, tmp_path: Path) -> Path:
 
 
 def test_workflows_have_no_findings(plain: Path, tmp_path: Path) -> None:
-    answers: list[Answers] = [{"database": "postgresql"}, *map(of_target, VALUES["target"])]
+    answers: list[Answers] = [{"database": "postgresql"}, *({"target": target} for target in VALUES["target"])]
     made = [rig.generate(plain, tmp_path / str(number), **each).folder for number, each in enumerate(answers)]
     assert workflows(ROOT, *made) == ""
 

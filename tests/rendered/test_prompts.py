@@ -55,9 +55,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def needed(target: str = "docker", ci: str = "github", notebooks: str = "marimo") -> list[str]:
+def needed(ci: str = "github", notebooks: str = "marimo") -> list[str]:
     """The questions that are asked of somebody who answers so."""
-    needless = {"metaflow_on": target != "metaflow", "reviewers": ci == "none", "repository": notebooks != "jupyter"}
+    needless = {"reviewers": ci == "none", "repository": notebooks != "jupyter"}
     return [name for name in QUESTIONS if not needless.get(name)]
 
 
@@ -140,7 +140,7 @@ def test_enter_at_every_question_takes_the_defaults(
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
 def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
     chosen = {name: list(choices.values())[steps % len(choices)] for name, choices in CHOICES.items()}
-    asking = {name: chosen[name] for name in ("target", "ci", "notebooks")}
+    asking = {name: chosen[name] for name in ("ci", "notebooks")}
     written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, **asking)
     assert sorted(written) == sorted(needed(**asking))
     assert written == written | {name: answer for name, answer in chosen.items() if name in written}
@@ -155,7 +155,7 @@ def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: P
 
 
 def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
-    given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()} | {"target": "metaflow"}
+    given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()}
     data = [f"--data={name}={answer}" for name, answer in given.items()]
     done = sh(COPIER, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -199,7 +199,7 @@ def test_a_wrong_answer_is_refused_in_one_line(
 
 def test_few_questions_are_asked() -> None:
     assert len(needed()) == 11
-    assert max(len(needed(target="metaflow")), len(needed(notebooks="jupyter"))) == 12
+    assert len(QUESTIONS) == 12
     assert all("?" in details["help"] for details in QUESTIONS.values())
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import rig
-from answers import VALUES, of_target
+from answers import VALUES
 from rig import ROOT, sh
 
 
@@ -18,7 +18,7 @@ def sourced(script: Path, folder: Path) -> str:
 def test_scripts_have_no_findings(plain: Path, tmp_path: Path) -> None:
     seen: set[tuple[str, str]] = set()
     for target in VALUES["target"]:
-        folder = rig.generate(plain, tmp_path / target, tracking="mlflow", **of_target(target)).folder
+        folder = rig.generate(plain, tmp_path / target, tracking="mlflow", target=target).folder
         scripts = {str(path.relative_to(folder)): sourced(path, folder) for path in folder.rglob("*.sh")}
         new = scripts.items() - seen
         assert new, target

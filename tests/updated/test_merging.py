@@ -18,8 +18,14 @@ RELEASES = list(rig.earlier_releases())
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once
 OTHERS: list[Answers] = [
     {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
-    {"ci": "gitlab", "licence": "Apache-2.0", "target": "metaflow", "notebooks": "jupyter", "repository": REPOSITORY},
-    {"ci": "none", "database": "postgresql", "target": "metaflow", "metaflow_on": "aws"},
+    {
+        "ci": "gitlab",
+        "licence": "Apache-2.0",
+        "target": "metaflow-argo",
+        "notebooks": "jupyter",
+        "repository": REPOSITORY,
+    },
+    {"ci": "none", "database": "postgresql", "target": "metaflow-aws"},
     {"target": "kubeflow", "notebooks": "none", "tracking": "mlflow"},
     {},
 ]
@@ -80,6 +86,25 @@ def test_a_project_that_was_not_asked_keeps_its_script_and_one_that_was_its_answ
     assert text(earlier, "explore/first_look.py") == script
 
 
+@pytest.mark.parametrize("target", ["metaflow-argo", "metaflow-aws"])
+def test_where_metaflow_runs_it_was_a_question_of_its_own_and_stays_answered(
+    target: str, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine, fresh = (
+        generate(tmp_path / "mine", release="0.7.2", target=target),
+        generate(tmp_path / "fresh", target=target),
+    )
+    commit(mine.folder, "mine")
+    assert "target: metaflow\n" in text(mine, ".copier-answers.yml")
+    commit(fresh.folder, "fresh")
+    update(mine)
+    assert files(mine) == files(fresh)
+    assert f"target: {target}\n" in text(mine, ".copier-answers.yml")
+    commit(mine.folder, "updated")
+    update(mine)
+    assert mine.git("status", "--porcelain") == ""
+
+
 def test_a_package_keeps_its_name_where_a_later_release_brings_one_that_is_called_so(
     generate: Callable[..., Project], tmp_path: Path
 ) -> None:
@@ -109,7 +134,8 @@ def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..
     assert {"quality.py", "pipeline.py", "test_pipeline.py"} <= {Path(name).name for name in before}
     for target, brings in {
         "kubernetes": "kubernetes/base/pipeline.yaml",
-        "metaflow": "flow.py",
+        "metaflow-argo": "runs.py",
+        "metaflow-aws": "clock.py",
         "kubeflow": "graph.py",
         "docker": "ssh.sh",
     }.items():
