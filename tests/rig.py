@@ -130,7 +130,8 @@ class Project:
     def written(self, stage: str = "develop") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The rows and the runs' records that stand in the stage's database."""
         url = self.env.get(f"{self.package.upper()}_DATABASE__URL", "")
-        if url.startswith("sqlite:///"):  # read at once, where the project's Python takes a second to begin
+        # Read at once, where the project's Python takes a second to begin; {branch} is for that to fill in.
+        if url.startswith("sqlite:///") and "{" not in url:
             return _in_sqlite(self.folder / url.removeprefix("sqlite:///"))
         done = self.python(ROWS.format(package=self.package, stage=stage))
         assert done.returncode == 0, done.stderr

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, reduce
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from answers import REPOSITORY
-from page import Page, browser
+from page import PATIENCE, Page, browser
 from rig import Project, change, environment, sh
 
 FILES = {"marimo": "explore/first_look.py", "jupyter": "explore/first_look.ipynb", "none": "explore/first_look.py"}
@@ -44,6 +45,22 @@ def kind(project: Project) -> str:
     return "jupyter" if (project.folder / FILES["jupyter"]).exists() else "marimo"
 
 
+def address(process: "subprocess.Popen[str]") -> str:
+    """That of the page, which is printed as soon as there is one."""
+    impatience = Timer(PATIENCE, os.killpg, (process.pid, signal.SIGTERM))
+    impatience.start()
+    said = ""
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            said += line
+            if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\S*token=[\w-]\S*", line):
+                return found[0]
+    finally:
+        impatience.cancel()
+    pytest.fail(said)
+
+
 @contextmanager
 def opened(project: Project) -> Iterator[Page]:
     """The page that `make explore` opens, in a browser of the test's own."""
@@ -58,16 +75,8 @@ def opened(project: Project) -> Iterator[Page]:
         start_new_session=True,
     )
     try:
-        assert process.stdout
-        said = ""
-        for line in process.stdout:
-            said += line
-            if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\S*token=\w\S*", line):
-                break
-        else:
-            pytest.fail(said)
         with browser() as page:
-            page.open(found[0])
+            page.open(address(process))
             yield page
     finally:
         os.killpg(process.pid, signal.SIGTERM)
