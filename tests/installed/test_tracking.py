@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +181,36 @@ def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to
     assert [len(each) for each in found["runs"].values()] == [1, 1]
     assert found["runs"]["split"][0]["metrics"]["rows_published"] == 300
     assert len(found["versions"]) == 2
+
+
+# What another MLflow keeps in a file of its own form.
+EARLIER = """
+import sys
+from mlflow import MlflowClient
+
+client = MlflowClient(sys.argv[1], sys.argv[1])
+began = client.create_run(client.create_experiment(sys.argv[2]), None, {"run_id": "earlier"}, run_name="earlier")
+client.set_terminated(began.info.run_id)
+"""
+TABLES = "SELECT version_num FROM alembic_version", "SELECT name FROM runs ORDER BY start_time"
+
+
+def test_a_file_of_an_earlier_mlflow_is_brought_to_the_form_of_this_one(here: Project, tmp_path: Path) -> None:
+    url = here.env["BURGER_COMBOS_TRACKING__MLFLOW__URL"]
+
+    def kept() -> list[list[str]]:
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            return [[value for (value,) in database.execute(query)] for query in TABLES]
+
+    earlier = ["--with=mlflow-skinny==3.6.0", "--with=alembic", "--with=sqlalchemy<2.1"]
+    made = sh("uv", "run", "--no-project", *earlier, "python", "-c", EARLIER, url, tmp_path.name, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    before, _ = kept()
+    execute(here, "now")
+    after, runs = kept()
+    assert before != after
+    assert runs == ["earlier", "now"]
+    assert known(here)["champion"] == "1"
 
 
 def test_a_server_that_is_down_stops_nothing_and_is_caught_up(there: Project, server: Server, tmp_path: Path) -> None:
