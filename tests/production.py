@@ -53,7 +53,8 @@ class Production:
 
     def done_by(self, commit: str) -> Callable[[], bool]:
         """Whether the newest run is of this commit, and good."""
-        newest = f"cat $(ls -d /app/var/{self.stage}/runs/*/run.json | tail -n 1)"
+        runs = f"/app/var/{self.stage}" + ("" if self.stage == "production" else "/*") + "/runs"
+        newest = f"cat $(ls -d {runs}/*/run.json | tail -n 1)"
 
         def done() -> bool:
             written = subprocess.run(["docker", "exec", self.name, "sh", "-c", newest], capture_output=True, text=True)

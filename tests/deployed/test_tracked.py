@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from containers import images
-from containers.docker import belongings, inspected
+from containers.docker import belongings, docker, image_names, inspected
+from listener import until
 from mlflow_server import known
+from production import Production
 from rig import Project
 
 pytestmark = pytest.mark.docker
@@ -71,3 +74,41 @@ def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracke
     assert run["metrics"] == run["metrics"] | record(tracked)[1]["numbers"]
     kept = tracked.folder / "var/develop/main/mlflow" / run["id"] / "artifacts"
     assert {file.name for file in kept.iterdir()} == {"log.jsonl", "report.html", "run.json", "settings.json"}
+
+
+@pytest.fixture
+def stage(tracked: Project) -> Iterator[Production]:
+    """The stage develop of a branch of the test's own, not yet deployed; nothing of it is left behind."""
+    tracked.git("switch", "--quiet", "--create", f"test-{secrets.token_hex(3)}")
+    made = Production(tracked, stage="develop")
+    yield made
+    tracked.make("clean", "STAGE=develop", f"SURE={made.name}")
+    for image in image_names(f"*:*{made.branch}*"):
+        docker("image", "rm", image)
+    tracked.git("switch", "--quiet", "main")
+
+
+def test_the_champion_goes_with_the_version_that_is_deployed(stage: Production) -> None:
+    project = stage.project
+
+    def champion() -> str:
+        """The commit of the champion, as the file has it that is deployed with the version."""
+        file = f"var/develop/{stage.branch}/mlflow.db"
+        copy = project.run("env", "STAGE=develop", "sh", "production/tracking.sh", file).stdout.strip()
+        found = known(project, f"sqlite:///{copy}", stage.name)
+        return str(found["versions"].get(found["champion"], {}).get("git_commit"))
+
+    def settled(commit: str) -> None:
+        """The file is copied when nobody writes to it any more."""
+        until(stage.done_by(commit))
+        until(lambda: re.search(r"mlflow +run=\w+ version=", project.make("logs", "STAGE=develop")))
+        assert champion() == commit
+
+    first = project.git("rev-parse", "HEAD")
+    stage.deploy("STAGE=develop")
+    settled(first)
+    second = stage.commit()
+    stage.deploy("STAGE=develop")
+    settled(second)
+    assert "champion='version 1 of " in project.run("make", "rollback", "STAGE=develop").stderr
+    settled(first)
