@@ -18,8 +18,8 @@ from lab import Lab
 from rows import ROWS
 
 INTRODUCTION = """# How fast
-Printed by `make bench` on {day}, on {cores} cores of a {machine} machine, Python {python}. Each row is measured beside
-its floor in the same run, in turns, and the best of each counts: compare the ratios, not the seconds.
+Printed by `make bench` of {version} on {day}, on {cores} cores of a {machine} machine, Python {python}. Each row is
+measured beside its floor in the same run, in turns, and the best of each counts: compare the ratios, not the seconds.
 
 """
 
@@ -32,7 +32,11 @@ def main() -> None:
     if unknown := {*chosen} - {row.__name__ for row in ROWS}:
         sys.exit(f"bench: no row {', '.join(unknown)}; there are {', '.join(row.__name__ for row in ROWS)}")
     text = INTRODUCTION.format(
-        day=date.today(), cores=os.cpu_count(), machine=platform.machine(), python=platform.python_version()
+        version=rig.VERSION,
+        day=date.today(),
+        cores=os.cpu_count(),
+        machine=platform.machine(),
+        python=platform.python_version(),
     )
     text += "| what | measured | floor | measured at | ratio | at most | |\n|---|---|---|---|---|---|---|\n"
     print(text, end="", flush=True)
