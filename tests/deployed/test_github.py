@@ -331,7 +331,7 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
     project = generate(tmp_path / "shop")
     rig.follow(project, newer)
     metadata = project.folder / "pyproject.toml"
-    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", metadata.read_text()))
+    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
     project.make("setup")
     repository = Repository(project, tmp_path / "place", env=machine(tmp_path / "docker"))
     said = tmp_path / "said"
@@ -353,7 +353,7 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
         proposed("update", "log", "-1", "--format=%an: %s")
         == "github-actions[bot]: Follow the template's newest release\n"
     )
-    assert 'exclude-newer = "2026-11-01' not in proposed("upgrade:uv.lock", "show")
+    assert 'exclude-newer = "2026-11-20' not in proposed("upgrade:uv.lock", "show")
     assert "# Newer." not in proposed("upgrade:Makefile", "show")
     assert said.read_text().count("token-of-the-run: gh pr create --fill --head up") == 2
 

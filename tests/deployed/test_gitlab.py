@@ -122,7 +122,7 @@ def test_once_a_week_updates_are_proposed(
     project = generate(tmp_path / "shop", ci="gitlab")
     rig.follow(project, newer)
     metadata = project.folder / "pyproject.toml"
-    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", metadata.read_text()))
+    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
     project.make("setup")
 
     # GitLab's repository: git goes to a folder instead, which is asked for what GitLab is asked for.
@@ -152,7 +152,7 @@ def test_once_a_week_updates_are_proposed(
         assert "# Newer." in proposed("update:Makefile", "show")
         assert "_commit: 99.0.0" in proposed("update:.copier-answers.yml", "show")
         assert proposed("update", "log", "-1", "--format=%an: %s") == "Ada: Follow the template's newest release\n"
-        assert 'exclude-newer = "2026-11-01' not in proposed("upgrade:uv.lock", "show")
+        assert 'exclude-newer = "2026-11-20' not in proposed("upgrade:uv.lock", "show")
         assert "# Newer." not in proposed("upgrade:Makefile", "show")
         options = (origin / "options").read_text()
         assert options.count("=merge_request.create\n") == 2

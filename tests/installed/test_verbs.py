@@ -121,6 +121,25 @@ def test_looking_before_the_first_run_says_so(shop: Project) -> None:
     assert not Path(shop.env["BURGER_COMBOS_DATABASE__URL"].removeprefix("sqlite:///")).exists()
 
 
+def test_what_the_command_line_does_not_know_is_one_clear_line(shop: Project) -> None:
+    for arguments, message in (
+        (("status", "--stage", "prod"), "'prod' is not one of 'explore', 'develop', 'production'"),
+        (("results", "--row", "3"), "No such option: --row"),
+        (("results", "--rows", "0"), "'--rows'"),
+        (("run", "--date", "2026-13-01"), "'2026-13-01'"),
+        (("step", "load"), "'--run-id'"),
+        (("runn",), "'runn'"),
+    ):
+        done = shop.call(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(r"error: .*\n", done.stderr)
+        assert message in done.stderr
+    for options, code in (((), 2), (("--help",), 0)):
+        done = shop.call(*options)
+        assert (done.returncode, done.stderr) == (code, "")
+        assert "results" in done.stdout
+
+
 def test_a_changed_file_shows_as_dirty_everywhere(
     generate: Callable[..., Project], project: Project, tmp_path: Path
 ) -> None:
@@ -203,9 +222,9 @@ def test_a_new_project_has_the_versions_of_the_release(project: Project) -> None
 def test_upgrade_moves_the_day_on(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
     settings = mine.folder / "pyproject.toml"
-    settings.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-01", settings.read_text()))
+    settings.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", settings.read_text()))
     mine.make("setup")
-    assert 'exclude-newer = "2026-11-01' in (mine.folder / "uv.lock").read_text()
+    assert 'exclude-newer = "2026-11-20' in (mine.folder / "uv.lock").read_text()
     mine.make("upgrade")
     assert f'exclude-newer = "{datetime.now(UTC):%Y-%m-%d}' in (mine.folder / "uv.lock").read_text()
 

@@ -212,7 +212,12 @@ def previous(to: str = "", stage: StageOption = Stage.production) -> None:
 def main() -> None:
     """Run the command line."""
     with told_in_one_line():
-        app()
+        try:
+            sys.exit(app(standalone_mode=False))
+        except typer.TyperException as error:
+            if message := error.format_message():  # none where the help was shown
+                print(f"error: {message}", file=sys.stderr)
+            sys.exit(error.exit_code)
 
 
 def _day(given: datetime | None, settings: StageSettings) -> date:
