@@ -63,6 +63,7 @@ def test_a_good_version_passes_and_nothing_is_published(place: Project) -> None:
     sizes = [int(size) for size in re.findall(r"× +(\d+) ", said)]
     assert sizes[2] <= 300
     assert sizes[3] == 2 * sizes[2]
+    assert re.search(rf"✓ scale: quality +hit_rate [\d.]+ at {sizes[3]}, [\d.]+ at {sizes[2]};", said)
     assert "nothing to compare with yet" in said
     assert place.written("production") == ([], [])
     assert not list(place.folder.glob("var/production/*/*"))

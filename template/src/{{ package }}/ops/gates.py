@@ -120,9 +120,9 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
         )
         trials.append(each)
     records.note_trials(settings, commit(), [asdict(each) for each in trials])
-    first, last = trials[0], trials[-1]
-    worst, best = last.numbers.get(deploy.metric, 0), first.numbers.get(deploy.metric, 0)
-    fell = f"{deploy.metric} {worst:.4g} at {last.size:,}, {best:.4g} at {first.size:,}"
+    last = trials[-1]  # beside today's, whose customers it has in copies: fewer ones differ by chance
+    worst, best = last.numbers.get(deploy.metric, 0), trial.numbers.get(deploy.metric, 0)
+    fell = f"{deploy.metric} {worst:.4g} at {last.size:,}, {best:.4g} at {trial.size:,}"
     fell += f"; deploy.scale.min_quality is {scale.min_quality:g}"
     yield Gate("scale: quality", worst >= scale.min_quality * best, fell)
     sizes = [each.size for each in trials]

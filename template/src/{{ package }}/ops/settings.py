@@ -103,7 +103,7 @@ class Scale(Section):
 
     by: str = "customer"  # the column of the first step's raw.parquet whose values are more or fewer
     factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
-    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times the one at the smallest
+    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times today's
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
     max_seconds: PositiveFloat = 3600  # at the largest
     max_memory_mb: PositiveFloat = 8000
