@@ -232,6 +232,21 @@ pl.DataFrame(frame, strict=False).write_parquet("{tmp_path}/orders.parquet")
         assert message in refused(frame(columns))
 
 
+def test_made_up_orders_stay_as_they_were_from_day_to_day(shop: Project) -> None:
+    done = shop.python("""
+from datetime import date, datetime
+import polars as pl
+from burger_combos.ops.sample import SampleSettings, make_up
+
+before, after = (make_up(SampleSettings(customers=300, days=7), date(2026, 1, day)) for day in (10, 11))
+kept = before.filter(pl.col("ordered_at") >= datetime(2026, 1, 4))
+print(0 < len(kept) < len(before) == len(after))
+print(kept.sort(kept.columns).equals(after.filter(pl.col("ordered_at") < datetime(2026, 1, 10)).sort(kept.columns)))
+print(after["ordered_at"].max() >= datetime(2026, 1, 10))
+""")
+    assert done.stdout.split() == ["True"] * 3, done.stderr
+
+
 def test_no_customer_is_one_clear_line(shop: Project) -> None:
     assert "sample: no rows" in refused(shop.with_env(ORDERS__SAMPLE__CUSTOMERS="0"))
     assert shop.written()[0] == []

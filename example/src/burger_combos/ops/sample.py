@@ -11,6 +11,7 @@ from .settings import Section
 BURGERS = ("Classic", "Cheese", "Bacon", "Chicken", "Veggie", "Smoky BBQ", "Jalapeño", "Mushroom", "Fish", "Double")
 SIDES = ("fries", "onion rings", "salad", "nuggets", "coleslaw", "sweet potato", "cola", "lemonade", "shake", "beer")
 TASTES = 8
+DAY = 86_400  # seconds
 
 
 class SampleSettings(Section):
@@ -26,7 +27,8 @@ def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
     """Orders of the days before `day`, one row an order, with one row in 500 spoilt as real ones are.
 
     Each customer has one of eight tastes, a taste being a distribution over the 100 combos; a customer's number of
-    orders is geometric. So there is something to learn, and a ceiling to what can be learnt.
+    orders is geometric. So there is something to learn, and a ceiling to what can be learnt. From a day to the next
+    all orders stay what they were but those of the first day, which are made again as those of the last.
     """
     random = np.random.default_rng(settings.seed)
     combos = np.array([f"{burger} & {side}" for burger in BURGERS for side in SIDES])
@@ -40,7 +42,8 @@ def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
     for number, chances in enumerate(tastes):
         chosen = taste == number
         item[chosen] = np.searchsorted(chances.cumsum(), random.random(chosen.sum())).clip(max=len(combos) - 1)
-    moments = random.integers(0, settings.days * 86_400, len(customer))
+    period = settings.days * DAY
+    moments = (random.integers(0, period, len(customer)) - day.toordinal() * DAY) % period
     spoilt = random.random(len(customer)) < 0.002
 
     start = datetime.combine(day - timedelta(days=settings.days), time())
