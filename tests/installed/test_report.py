@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_it_is_one_file_that_asks_for_nothing(week: Project) -> None:
     told = page(week)
     assert not re.search(r"""<script|<link|@import|url\(|\bsrc=|href=["'](?!#)""", told)
     assert len(told) < 400_000
+
+
+def test_the_steps_of_an_axis_are_even(week: Project) -> None:
+    axes = re.findall(r'<g class="axis y.*?</g></g>', page(week))
+    assert len(axes) == 6
+    for axis in axes:
+        places = [float(place) for place in re.findall(r'<text x="-5" y="([\d.]+)"', axis)]
+        steps = [low - high for low, high in pairwise(places)]
+        assert 2 <= len(steps) <= 5
+        assert steps == pytest.approx([steps[0]] * len(steps))
 
 
 @pytest.mark.parametrize("width", [360, 1200])

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 WIDTH, HEIGHT = 460, 240
+STEPS = 5  # of an axis, at most
 DIGIT = 7  # the width of a character of a label
 Point = tuple[float, float]
 
@@ -27,7 +28,8 @@ def lines(series: dict[str, list[float | None]], labels: list[str]) -> str:
         for name, values in series.items()
     }
     most = max((value for values in series.values() for value in values if value is not None), default=0)
-    plot = pygal.Line(**_look(), range=(0, most * 1.1 or 1), dots_size=3, legend_at_bottom=True, legend_box_size=10)
+    legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
+    plot = pygal.Line(**_look(), **legend, range=(0, most * 1.1 or 1), dots_size=3)
     for place, (name, values) in enumerate(series.items()):
         plot.add(name, values, stroke_style={"width": 3 if place == 0 else 1.5})
     return _drawn(plot, labels)
@@ -44,7 +46,7 @@ def curve(points: list[Point], what: str) -> str:
         dots_size=4,
         range=(0, most * 1.1 or 1),
         xrange=(0, points[-1][0]),
-        x_labels_major_count=4,
+        x_labels_major_every=1,
     )
     plot.add(what, points, stroke_style={"width": 3})
     return _drawn(plot, [])
@@ -83,8 +85,8 @@ def _look() -> dict[str, Any]:
         "margin": 6,
         "margin_right": 24,
         "show_minor_x_labels": False,
-        "show_minor_y_labels": False,
-        "y_labels_major_count": 4,
+        "max_scale": STEPS,
+        "y_labels_major_every": 1,
         "truncate_legend": -1,
         "truncate_label": -1,
         "value_formatter": number,
