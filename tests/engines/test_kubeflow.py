@@ -120,7 +120,7 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
     assert compiled(burger, shards=3, seed="1")[2] == text
 
     executors = spec["deploymentSpec"]["executors"]
-    assert sorted(executors) == sorted(f"exec-{step}" for step in STEPS)
+    assert sorted(executors) == sorted(f"exec-{step}" for step in [*STEPS, "recommend-2", "recommend-3"])
     for executor in executors.values():
         container = executor["container"]
         assert container["image"] == DIGEST
@@ -136,22 +136,29 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
     spec, _, _ = compiled(burger, shards=3, more=True)
     tasks = spec["root"]["dag"]["tasks"]
+    parts = ["recommend", "recommend-2", "recommend-3"]
+    order = [["load"], ["check"], ["train"], ["evaluate"], ["gate"], parts, ["publish"], ["tidy-up"]]
     after = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
-    (loop,) = (name for name, task in tasks.items() if "parameterIterator" in task)
-    order = ["load", "check", "train", "evaluate", "gate", loop, "publish", "tidy-up"]
-    assert after == {"load": []} | {step: [before] for before, step in pairwise(order)}
+    assert after == {"load": []} | {step: before for before, steps in pairwise(order) for step in steps}
 
-    assert json.loads(tasks[loop]["parameterIterator"]["items"]["raw"]) == ["0", "1", "2"]
-    (inner,) = spec["components"][tasks[loop]["componentRef"]["name"]]["dag"]["tasks"].values()
-    assert inner["componentRef"]["name"] == "comp-recommend"
-    assert inner["retryPolicy"]["maxRetryCount"] == 2
-    for task in (*(tasks[name] for name in order if name != loop), inner):
+    for shard, name in enumerate(parts):
+        task = tasks.pop(name)
+        assert task["inputs"]["parameters"]["shard"] == {"runtimeValue": {"constant": str(shard)}}
+        assert task["retryPolicy"]["maxRetryCount"] == 2
+        assert task["taskInfo"] == {"name": f"recommend {shard + 1} of 3"}
+    for task in tasks.values():
+        assert "retryPolicy" not in task
         assert task["cachingOptions"] == {}
         assert task["inputs"]["parameters"]["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
     assert spec["deploymentSpec"]["executors"]["exec-tidy-up"]["container"]["args"][0] == "tidy_up"
 
     whole, _, _ = compiled(burger, shards=1)
-    assert not [task for task in whole["root"]["dag"]["tasks"].values() if "parameterIterator" in task]
+    task = whole["root"]["dag"]["tasks"]["recommend"]
+    assert (task["inputs"]["parameters"]["shard"], task["taskInfo"]["name"]) == (
+        {"runtimeValue": {"constant": ""}},
+        "recommend",
+    )
+    assert "retryPolicy" not in task
 
 
 def test_the_cron_line_is_the_servers(burger: Project) -> None:
@@ -186,19 +193,35 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
     """EXECUTED by Kubeflow's local runner, in the very image."""
     split = burger.with_env(RUNS__SHARDS="3")
     told = [*options, "--env=BURGER_COMBOS_RUNS__SHARDS", f"--env=BURGER_COMBOS_BRANCH={BRANCH}"]
-    command = [".venv/bin/python", "-W", "ignore", "-m", "production.graph", "burger", image, "mine", *told]
-    obstacle = burger.folder / f"var/develop/{BRANCH}/runs/mine/recommendations-1-of-3.parquet"
-    obstacle.mkdir(parents=True)
-    failed = split.run(*command)
+    program = [".venv/bin/python", "-u", "-W", "ignore", "-m", "production.graph", "burger", image]
+    runs = burger.folder / f"var/develop/{BRANCH}/runs"
+    for run_id in ("lost", "found"):
+        (runs / run_id / "recommendations-1-of-3.parquet").mkdir(parents=True)
+
+    failed = split.run(*program, "lost", *told)
     assert failed.returncode == 1, failed.stdout
     assert failed.stderr.splitlines()[-1].startswith("error: Pipeline ")
     assert failed.stdout.count("is a directory") == 3, failed.stdout
-    assert [len(re.findall(rf"recommend .*shard={shard}-of-3", failed.stdout)) for shard in (0, 2)] == [1, 1]
     assert rows(burger) == []
-    assert not docker("ps", "--quiet", "--filter=label=burger-combos.run=mine")
+    assert not docker("ps", "--quiet", "--filter=label=burger-combos.run=lost")
+
+    said = []
+    env = rig.environment(containers=True) | split.env
+    with subprocess.Popen(
+        [*program, "found", *told], cwd=burger.folder, env=env, stdout=subprocess.PIPE, text=True
+    ) as running:
+        for line in running.stdout or ():
+            said.append(line)
+            if "is a directory" in line:
+                (runs / "found/recommendations-1-of-3.parquet").rmdir()
+    assert running.returncode == 0, said
+    assert sum("is a directory" in line for line in said) == 1
+    done = re.findall(r"\[info\] recommend .*shard=(.)-of-3", "".join(said))
+    assert sorted(done) == ["0", "1", "2"]
+    parts = rows(burger)
 
     split.make("develop")
-    parts = rows(burger)
+    assert rows(burger) == parts
     shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
     assert f"{len(parts):,} customers for" in shown
     assert rows(burger) == parts
