@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import yaml
 from containers import engine
 from filelock import FileLock
 from listener import until
+from ports import free_port
 from rig import ROOT, Project, environment
 
 COMPOSE = ROOT / "template/develop/{% if tracking == 'mlflow' %}tracking.yaml{% endif %}"
@@ -75,8 +75,7 @@ class Server:
     """A server on a port of its own, with what it keeps in a folder; it can be stopped, and begun again."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         options = [f"--port={port}", "--workers=1", f"--backend-store-uri=sqlite:///{folder}/mlflow.db"]
         self._command = ["setpriv", "--pdeathsig=TERM", str(installed() / "bin/mlflow"), "server", "--host=127.0.0.1"]

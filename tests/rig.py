@@ -6,7 +6,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 import copier
 import pytest
 from packaging.version import Version
+from ports import free_port
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -250,9 +250,7 @@ def postgresql_programs() -> Path | None:
 def postgresql_server(programs: Path, *options: str) -> Iterator[str]:
     """A new server on loopback; yields its URL without a database's name, and ends with this process at the latest."""
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+        port = str(free_port())
         become = ["setpriv", "--pdeathsig=INT"]
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
+from ports import free_port
 
 REGION = "eu-west-1"
 BUCKET = "shop"
@@ -24,9 +24,7 @@ def serving() -> Iterator[dict[str, str]]:
 
     The server ends with this process at the latest.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ports import free_port
+
 # The user is there in a copy of the user list that only the server sees, and its home is the server's folder.
 SERVE = """
 mount --bind "$1/passwd" /etc/passwd
@@ -45,9 +47,7 @@ def host(folder: Path) -> Iterator[Host]:
     shutil.copy(folder / "key.pub", folder / ".ssh/authorized_keys")
     for path in (folder, folder / ".ssh", folder / ".ssh/authorized_keys"):
         path.chmod(0o700)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["setpriv", "--pdeathsig=TERM", "unshare", "--mount", "sh", "-ec", SERVE, "host", str(folder), str(port)]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:

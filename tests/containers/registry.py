@@ -1,13 +1,14 @@
 """An image registry on loopback."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+
+from ports import free_port
 
 CONFIG = """
 version: 0.1
@@ -25,17 +26,15 @@ def is_there() -> bool:
 @contextmanager
 def serving(folder: Path, address: str = "") -> Iterator[str]:
     """A registry that keeps its images in the folder; yields its address, and ends with this process at the latest."""
-    if not address:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = address or f"127.0.0.1:{free_port()}"
     config = folder / "registry.yml"
     config.write_text(CONFIG.format(folder=folder, address=address))
     command = ["setpriv", "--pdeathsig=TERM", "docker-registry", "serve", str(config)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (folder / "registry.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         while True:
-            assert server.poll() is None, "the registry did not start"
+            assert server.poll() is None, (folder / "registry.log").read_text()
             try:
                 urlopen(f"http://{address}/v2/", timeout=5).close()
                 break
