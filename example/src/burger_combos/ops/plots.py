@@ -30,8 +30,8 @@ def lines(series: dict[str, list[float | None]], labels: list[str]) -> str:
     most = max((value for values in series.values() for value in values if value is not None), default=0)
     legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
     plot = pygal.Line(**_look(), **legend, range=(0, most * 1.1 or 1), dots_size=3)
-    for place, (name, values) in enumerate(series.items()):
-        plot.add(name, values, stroke_style={"width": 3 if place == 0 else 1.5})
+    for name, values in series.items():
+        plot.add(name, values)
     return _drawn(plot, labels)
 
 
@@ -48,7 +48,7 @@ def curve(points: list[Point], what: str) -> str:
         xrange=(0, points[-1][0]),
         x_labels_major_every=1,
     )
-    plot.add(what, points, stroke_style={"width": 3})
+    plot.add(what, points)
     return _drawn(plot, [])
 
 
