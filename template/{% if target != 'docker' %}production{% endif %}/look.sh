@@ -1,5 +1,6 @@
 #!/bin/sh
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
+# And do a day that was missed: look.sh run --date DAY
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
@@ -32,11 +33,16 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
-    if [ -n "$report" ]; then # so that it can be opened here
+    printf '%s\n' "$shown" | sed -n 's/^report   //p' | while read -r report; do # so that it can be opened here
         mkdir -p "$(dirname "$report")"
-        there report --stage "$stage" --run "$(printf '%s\n' "$shown" | sed -n 's/^run      //p')" >"$report"
-    fi
+        there report --stage "$stage" --run "$(basename "$(dirname "$report")")" >"$report" </dev/null
+    done
+}
+
+run() {
+    ready
+    deployed || fail "nothing is deployed from branch $branch: make deploy"
+    there run --stage "$stage" "$@"
 }
 
 case $1 in

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
+# And do a day that was missed, with the version in charge: look.sh run --date DAY
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
@@ -37,11 +38,15 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
-    if [ -n "$report" ]; then # so that it can be opened here
+    printf '%s\n' "$shown" | sed -n 's/^report   //p' | while read -r report; do # so that it can be opened here
         mkdir -p "$(dirname "$report")"
         docker cp --quiet "$name:/app/$report" "$report"
-    fi
+    done
+}
+
+run() {
+    docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
+    there run --stage "$stage" "$@"
 }
 
 case $1 in

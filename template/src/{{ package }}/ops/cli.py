@@ -163,9 +163,9 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     from .cron import Cron
 
     settings = load(Settings, stage)
-    Cron(settings)
+    schedule = Cron(settings).name
     tracking.of(settings)
-    deployments.promote(stage, by, action)
+    deployments.promote(stage, by, action, schedule)
     if action == "rollback":
         logs.start()
         tracking.rolled_back(settings)

@@ -9,7 +9,8 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, logs, records, report, tracking
+from . import alerts, logs, provenance, records, report, tracking
+from .fingerprint import RAW, fingerprint
 from .problems import Problem, Refused, Stopped
 from .runs import Run, prune
 from .settings import Stage
@@ -127,7 +128,9 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
         make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
-    return Run.create(settings.runs, settings.stage, day, run_id)
+    run = Run.create(settings.runs, settings.stage, day, run_id)
+    provenance.note(run.record, settings)
+    return run
 
 
 def _continued(settings: Settings, run_id: str) -> Run:
@@ -135,6 +138,8 @@ def _continued(settings: Settings, run_id: str) -> Run:
     run = Run.open(settings.runs, run_id)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
+    if changed := provenance.changed(run.record, settings):
+        raise Problem(f"run {run_id} began under other settings: {'; '.join(changed)}: begin another run")
     return run
 
 
@@ -156,9 +161,20 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
     perform(step, run, settings)
+    if step is STEPS[0]:
+        _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
+
+
+def _note_data(run: Run) -> None:
+    """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
+    if (file := run.path(RAW)).exists():
+        try:
+            run.record.data |= fingerprint(file)
+        except Exception:
+            log.exception("no fingerprint")
 
 
 def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Shard) -> None:
@@ -190,6 +206,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         image = {"image": record.image[:19]} if record.image else {}
         begun = {"stage": str(record.stage), "date": str(record.date)}
         log.info("run", id=record.run_id, commit=record.git_commit, **image, **begun)
+        if overridden := provenance.overridden(record):
+            log.info("settings", **overridden)
         try:
             with _judged(run):
                 yield
@@ -202,6 +220,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 records.save(record, settings)
             if record.status != "running":
                 _report(run, settings)
+            if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
+                log.info("report", file=file)
             if record.status in ("refused", "failed"):
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok":
@@ -210,7 +230,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
-            prune(settings.runs)
+            best = records.good(settings)
+            prune(settings.runs, spared=best.run_id if best else "")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from . import records
+from .fingerprint import RAW
 from .problems import Problem, Refused
 from .runs import Record
 from .settings import Deploy, Stage, StageSettings
@@ -78,7 +79,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         Problem: the stage's database cannot be reached.
     """
     deploy = settings.deploy
-    running = records.last(settings, "ok")  # on whose day both can be compared
+    running = records.good(settings)  # on whose day both can be compared
     day = running.date if running else datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     trial = _try(stage, day, 1)
     if trial.problem:
@@ -173,7 +174,7 @@ def trial(stage: Stage, day: date, factor: float) -> None:
     run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
     try:
         perform(STEPS[0], run, settings)
-        raw = run.path("raw.parquet")
+        raw = run.path(RAW)
         scale = settings.deploy.scale
         size = 0
         if raw.exists():

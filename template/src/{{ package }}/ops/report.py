@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import plots, records
+from . import plots, provenance, records
 from .runs import Record, Run
 from .settings import StageSettings
 from .version import short
@@ -41,6 +41,8 @@ def write(run: Run, settings: StageSettings) -> Path:
         rejected=bars(run.record.facts.get("rejected", {})),
         seconds=bars(run.record.steps, "{:.2f} s"),
         number=plots.number,
+        data=provenance.data(run.record),
+        overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)
     file.write_text(page, encoding="utf-8")

@@ -140,9 +140,11 @@ class StageSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables come before the file."""
-        stage = init_settings()["stage"]
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file(stage))
+        """Environment variables come before the file, which has to be there."""
+        file = settings_file(init_settings()["stage"])
+        if not file.is_file():
+            raise Problem(f"{file}: no such file in {Path.cwd()}")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
 
 S = TypeVar("S", bound=StageSettings)
@@ -155,26 +157,29 @@ def settings_file(stage: Stage) -> Path:
 
 
 def enter_project(stage: Stage) -> None:
-    """Make the project's folder the working directory, from anywhere inside it.
+    """Make the project's folder the working directory: the one that holds this one, or else this package's code.
 
     Raises:
-        Problem: no folder from here upwards holds the stage's settings.
+        Problem: neither is in a folder that holds the stage's settings.
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / settings_file(stage)).is_file():
+    here, package = Path.cwd(), Path(__file__).resolve().parents[1]
+    for folder in (here, *here.parents, *package.parents):
+        sources = folder / "src"
+        anothers = sources.is_dir() and not (sources / package.name).is_dir()
+        if (folder / settings_file(stage)).is_file() and not anothers:
             os.chdir(folder)
             return
     raise Problem(f"{settings_file(stage)}: not found in {here} or above it; run this inside the project")
 
 
 def load(kind: type[S], stage: Stage) -> S:
-    """Read and check the settings of a stage.
+    """Read and check the settings of a stage, in the project's folder, to which their paths are relative.
 
     Raises:
-        Problem: the file cannot be read, or a key or value is wrong; all that is wrong, in one line.
+        Problem: there is no such file, it cannot be read, or a key or value is wrong; all that is wrong, in one line.
     """
     file = settings_file(stage)
+    enter_project(stage)
     _adopt_secrets()
     try:
         settings = kind(stage=stage)
@@ -184,7 +189,7 @@ def load(kind: type[S], stage: Stage) -> S:
         raise Problem(f"{file}: not valid TOML: {error}") from None
     except SettingsError as error:
         value = getattr(error.__cause__, "doc", None)  # what JSON could not be read from
-        names = [written for written in _variables().values() if os.environ[written] == value]
+        names = [written for written in variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
         raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
@@ -225,7 +230,7 @@ def _adopt_secrets() -> None:
 
 def _complaint(file: Path, detail: Any) -> str:
     keys = [str(key) for key in detail["loc"]]
-    here = _variables()
+    here = variables()
     names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
     where = next((f"environment variable {here[name]}" for name in names if name in here), file)
     what = "unknown key" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
@@ -234,14 +239,14 @@ def _complaint(file: Path, detail: Any) -> str:
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
     sections = kind.model_fields.keys() - {"stage"}
-    for name, written in _variables().items():
+    for name, written in variables().items():
         section, nested, _ = name[len(PREFIX) :].lower().partition("__")
         others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
         if nested and section not in sections and not others:
             raise Problem(f"environment variable {written}: no such setting")
 
 
-def _variables() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """This package's environment variables: in capitals, and as they are written."""
     return {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import records, report
+from . import provenance, records, report
 from .logs import renderer
 from .plots import number
 from .problems import Problem, Refused
@@ -20,7 +20,20 @@ from .store import ROWS, NotThere, Store
 if TYPE_CHECKING:
     from .gates import Gate
 
-STATUS = ("commit", "image", "template", "deployed", "last run", "rows", "result", "worst gate", "next run")
+STATUS = (
+    "commit",
+    "image",
+    "template",
+    "deployed",
+    "published",
+    "last run",
+    "result",
+    "report",
+    "worst gate",
+    "settings",
+    "missed",
+    "next run",
+)
 
 
 def status(views: list[Seen], *, all_deployments: bool) -> None:
@@ -94,9 +107,16 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
     print(f"\n{total:,} customers for {found['date'][0]}" + (f", {len(found)} shown" if len(found) < total else ""))
     if record:
         _summary(record, settings)
+        if record.data:
+            print(f"data     {provenance.data(record)}")
+        for name, value in provenance.overridden(record).items():
+            print(f"setting  {name} {value}")
     print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
     if file := kept(settings.runs, found["run_id"][0], report.FILE):
         print(f"report   {file}")
+    last = None if run_id or day else records.last(settings)
+    if last and last.status in ("refused", "failed") and not (record and record.started_at > last.started_at):
+        _not_published(last, settings)
 
 
 def report_page(stage: Stage, run_id: str) -> str:
@@ -151,6 +171,17 @@ def _summary(record: Record, settings: StageSettings) -> None:
     print()
     _print(table)
     print()
+
+
+def _not_published(last: Record, settings: StageSettings) -> None:
+    """Why the newest rows are not those of the last run."""
+    print(f"\nThe last run, {last.run_id} for {last.date}, was not published. It {_ended(last)}: {last.problem}")
+    if file := kept(settings.runs, last.run_id, report.FILE):
+        print(f"report   {file}")
+
+
+def _ended(record: Record) -> str:
+    return "was refused" if record.status == "refused" else record.status
 
 
 def _sparkline(values: list[float]) -> str:

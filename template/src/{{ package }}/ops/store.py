@@ -236,4 +236,4 @@ def _sql_type(dtype: pl.DataType) -> str:
 
 def without_password(url: str) -> str:
     """The URL for a person's eyes; a password may hold any character, so it ends at the last @."""
-    return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]
+    return re.sub(r"^([\w+.-]+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]
