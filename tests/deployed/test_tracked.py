@@ -55,7 +55,7 @@ def test_a_run_in_the_image_is_kept_by_the_server_beside_it(tracked: Project) ->
     (run,) = found["runs"][mine["run_id"]]
     assert (run["tags"]["image"], run["tags"]["git_commit"]) == (mine["image"], tracked.git("rev-parse", "HEAD"))
     assert run["metrics"] == run["metrics"] | mine["numbers"]
-    assert run["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
+    assert run["files"] == ["log.jsonl", "report.html", "run.json"]
     report = f"{address}/get-artifact?path=report.html&run_uuid={run['id']}"
     assert urllib.request.urlopen(report, timeout=60).read() == (folder / "report.html").read_bytes()
     assert (found["champion"], len(found["model"])) == ("1", 64)
@@ -73,7 +73,7 @@ def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracke
     (run,) = known(tracked, url, NAME)["runs"][run_id]
     assert run["metrics"] == run["metrics"] | record(tracked)[1]["numbers"]
     kept = tracked.folder / "var/develop/main/mlflow" / run["id"] / "artifacts"
-    assert {file.name for file in kept.iterdir()} == {"log.jsonl", "report.html", "run.json", "settings.json"}
+    assert {file.name for file in kept.iterdir()} == {"log.jsonl", "report.html", "run.json"}
 
 
 @pytest.fixture

@@ -14,41 +14,151 @@ from rig import Project, environment
 
 TWO = "sha256:" + "2" * 64
 
+# What the pure functions say, as a list: of what is due, and since when.
 DUE = """
+import json
 from datetime import UTC, date, datetime, timedelta
 from {package}.ops.cron import Cron
+from {package}.ops.deployments import Deployment
+from {package}.ops.due import due_since, missed
 from {package}.ops.runs import Record
-from {package}.ops.schedule import due_since
-from {package}.ops.settings import Stage, StageSettings, load
+from {package}.ops.settings import Schedule, Stage, StageSettings
 
-cron = Cron(load(StageSettings, Stage.production))
-now = datetime(2026, 3, 30, 9, 0, tzinfo=UTC)  # the day after the clocks went forward
+def clock(line, zone="Europe/Berlin"):
+    return Cron(StageSettings(stage=Stage.production, schedule=Schedule(cron=line, timezone=zone)))
 
-def due(started, status="ok", image="mine"):
-    record = Record("x", Stage.production, date(2026, 1, 1), started_at=started, status=status, image=image)
-    return due_since(record, "mine", cron, now)
+def run(day, began, status="ok", image="mine"):
+    started = datetime.fromisoformat(began).replace(tzinfo=UTC)
+    return Record("x", Stage.production, date.fromisoformat(day), started_at=started, status=status, image=image)
 
-hours = lambda n: now - timedelta(hours=n)
-assert due_since(None, "mine", cron, now) == now
-assert due(hours(1)) is None
-assert due(hours(1), "failed") is None
-assert due(hours(1), "refused") is None
-assert due(hours(1), image="another") == now
-assert due(hours(1), "stopped") == hours(1)
-assert due(hours(1), "running") == hours(1)
-assert due(hours(24)) == now.replace(hour=4)  # 06:00 in Berlin: 04:00 UTC in summer, 05:00 in winter
-assert due(hours(24 * 5)) == now.replace(hour=4)  # of five days missed, the last
+def due(line, now, *runs):
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    found = due_since(runs, "mine", clock(line), moment)
+    return "now" if found == moment else found and found.astimezone(UTC).isoformat()[:16]
+
+# 06:00 in Berlin: 05:00 UTC in winter and, from 2026-03-29 on, 04:00.
+daily, twice, night, never = "0 6 * * *", "0 6,18 * * *", "30 2 * * *", ""
+morning, yesterday = "2026-03-30T09:00", run("2026-03-29", "2026-03-29T04:00")
+today = run("2026-03-30", "2026-03-30T04:00:01")
+tomorrow = run("2026-03-31", "2026-03-30T08:00", image="")
+print(json.dumps([
+    due(daily, morning),
+    due(daily, morning, today),
+    due(daily, morning, run("2026-03-30", "2026-03-30T04:00", "failed")),
+    due(daily, morning, run("2026-03-30", "2026-03-30T04:00", "refused")),
+    due(daily, morning, run("2026-03-30", "2026-03-30T04:00", image="another")),
+    due(daily, morning, yesterday, run("2026-03-30", "2026-03-30T04:00", "stopped")),
+    due(daily, morning, yesterday, run("2026-03-30", "2026-03-30T04:00", "running")),
+    due(daily, morning, yesterday),
+    due(daily, morning, run("2026-03-25", "2026-03-25T05:00")),  # of five days missed, the last
+    due(daily, morning, run("2026-03-28", "2026-03-28T05:00", image="another")),  # deployed since
+
+    due(daily, morning, yesterday, run("2026-03-20", "2026-03-30T05:00")),  # by hand, of a day long past
+    due(daily, morning, today, run("2026-03-20", "2026-03-30T05:00", image="")),
+    due(daily, morning, today, run("2026-03-20", "2026-03-30T05:00", "stopped")),
+    due(daily, morning, yesterday, run("2026-03-30", "2026-03-30T03:00")),  # by hand, before the moment
+    due(daily, morning, today, run("2026-03-30", "2026-03-30T05:00", image="")),  # by hand, with another version
+    due(daily, morning, today, tomorrow, run("2026-03-30", "2026-03-30T08:30")),
+    due(daily, "2026-03-31T05:00", today, tomorrow),  # where another version did that day too early
+
+    due(daily, "2026-03-30T03:00", run("2026-03-29", "2026-03-29T04:00", image="old")),  # deployed before the moment,
+    due(daily, "2026-03-30T03:30", run("2026-03-30", "2026-03-30T03:00")),  # done at once,
+    due(daily, "2026-03-30T04:10", run("2026-03-30", "2026-03-30T03:00")),  # and done again at its moment
+    due(daily, morning, run("2026-03-30", "2026-03-30T05:00"), run("2026-03-30", "2026-03-30T06:00", image="b")),
+    due(daily, "2026-03-30T23:30", run("2026-03-30", "2026-03-30T22:30")),  # done when the day was over in Berlin
+
+    due(twice, "2026-03-30T17:00", today),
+    due(twice, "2026-03-30T15:00", today),
+    due(twice, "2026-03-30T17:00", today, run("2026-03-30", "2026-03-30T16:00:01")),
+    due(twice, "2026-03-30T17:00", today, tomorrow),
+    due(twice, "2026-03-31T03:00", today, run("2026-03-30", "2026-03-30T16:00:01", "stopped")),  # after midnight
+
+    due(never, morning),
+    due(never, morning, run("2026-03-01", "2026-03-01T05:00")),
+    due(never, morning, today, run("2026-03-20", "2026-03-30T05:00", image="")),
+    due(never, morning, run("2026-03-30", "2026-03-30T05:00", image="another")),
+    due(never, morning, run("2026-03-30", "2026-03-30T05:00", "stopped")),
+
+    due(night, "2026-03-29T09:00", run("2026-03-28", "2026-03-28T02:00")),  # at 03:00, as there is no 02:30
+    due(night, "2026-03-29T09:00", run("2026-03-29", "2026-03-29T01:00")),
+    due(night, "2026-10-25T00:20", run("2026-10-24", "2026-10-24T00:31")),
+    due(night, "2026-10-25T00:45", run("2026-10-24", "2026-10-24T00:31")),  # of two 02:30, the first
+    due(night, "2026-10-25T01:10", run("2026-10-25", "2026-10-25T00:31")),  # when clocks show 02:10 again
+    due(night, "2026-10-25T01:10", run("2026-10-24", "2026-10-24T00:31")),
+    due(night, "2026-10-25T01:45", run("2026-10-25", "2026-10-25T00:31")),
+]))
+
+def before(cron, now):
+    moment, found = now - timedelta(days=2), None
+    while (moment := cron.after(moment)) and moment.astimezone(UTC) <= now:
+        found = moment
+    return found
+
+for line in (daily, night, "*/20 2-3 * * *"):
+    cron = clock(line)
+    for start in (datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)):
+        for minutes in range(0, 36 * 60, 10):
+            now = start + timedelta(minutes=minutes)
+            assert cron.until(now).astimezone(UTC) == before(cron, now).astimezone(UTC), (line, now)
+assert clock("0 0 29 2 *").until(datetime(2026, 3, 1, tzinfo=UTC)).date() == date(2024, 2, 29)
+
+def without(line, since, until, *good, before="0 6 * * * Europe/Berlin"):
+    made = [Deployment("Ada", "deploy", at=at, schedule=name) for at, name in since]
+    moment = datetime.fromisoformat(until).replace(tzinfo=UTC)
+    return [str(day)[5:] for day in missed({{date.fromisoformat(day) for day in good}}, made, clock(line), moment)]
+
+at = [("2026-03-26T12:00:00Z", "0 6 * * * Europe/Berlin")]
+weekly = [*at, ("2026-03-28T12:00:00Z", "0 6 * * 1 Europe/Berlin")]
+print(json.dumps([
+    without(daily, at, "2026-03-30T05:00"),
+    without(daily, at, "2026-03-30T03:59"),
+    without(daily, at, "2026-03-30T05:00", "2026-03-27", "2026-03-30"),
+    without(daily, [], "2026-03-30T05:00"),
+    without(daily, [("2026-03-26T12:00:00Z", "")], "2026-03-30T05:00"),
+    without("0 6 * * 1", weekly, "2026-03-31T05:00"),
+    without(daily, weekly, "2026-03-31T05:00"),
+    without(never, [("2026-03-26T12:00:00Z", " Europe/Berlin")], "2026-03-30T05:00"),
+    len(without(daily, [("2025-03-26T12:00:00Z", "0 6 * * * Europe/Berlin")], "2026-03-30T05:00")),
+]))
 """
+IS_DUE = [
+    *["now", None, None, None, "now"],
+    *["2026-03-30T04:00"] * 4,
+    "now",
+    *["2026-03-30T04:00", None, None, "2026-03-30T04:00", "now", None, "now"],
+    *["now", None, "2026-03-30T04:00", "now", None],
+    *["2026-03-30T16:00", None, None, "now", "2026-03-30T16:00"],
+    *["now", None, None, "now", "now"],
+    *["2026-03-29T01:00", None, None],
+    *["2026-10-25T00:30", None, "2026-10-25T00:30", None],
+]
+ARE_MISSED = [
+    ["03-27", "03-28", "03-29", "03-30"],
+    ["03-27", "03-28", "03-29"],
+    ["03-28", "03-29"],
+    [],
+    [],
+    ["03-30"],
+    [],
+    [],
+    31,
+]
 
+# The run, and the deployment before it, are of some days ago.
 EARLIER = """
-from datetime import timedelta
-from {package}.ops import records
+from datetime import datetime, timedelta
+from pathlib import Path
+from {package}.ops import deployments, records
 from {package}.ops.settings import Stage, StageSettings, load
 
 settings = load(StageSettings, Stage.production)
 record = records.last(settings)
-record.started_at -= timedelta(days=3)
+record.started_at = datetime.fromisoformat("{due}") - timedelta(days=3)
+record.date = record.started_at.date()
 records.save(record, settings)
+file = Path("var/production/deployments.jsonl")
+made = deployments.history(Stage.production)[-1].at
+file.write_text(file.read_text().replace(made, (record.started_at - timedelta(days=1)).isoformat()))
 """
 
 
@@ -106,10 +216,11 @@ def children(process: "subprocess.Popen[str]") -> list[int]:
 
 
 def test_what_is_due(place: Project) -> None:
-    done = place.with_env(SCHEDULE__TIMEZONE="Europe/Berlin", SCHEDULE__CRON="0 6 * * *").python(
-        DUE.format(package=place.package)
-    )
+    done = place.python(DUE.format(package=place.package))
     assert done.returncode == 0, done.stderr
+    due, without = map(json.loads, done.stdout.splitlines())
+    assert due == IS_DUE
+    assert without == ARE_MISSED
 
 
 def test_days_of_the_week_count_from_sunday(place: Project) -> None:
@@ -164,6 +275,7 @@ def test_the_version_in_charge_does_the_day_once(place: Project) -> None:
 def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> None:
     due = datetime.now(UTC) - timedelta(hours=2)  # within an hour it would not be late
     mine = heard(place, told).with_env(SCHEDULE__CRON=f"{due:%M %H} * * *")
+    past, missed = (str(due.date() - timedelta(days=days)) for days in (2, 1))
 
     def beats() -> int:
         return [path for path, _ in told.received].count("/heartbeat")
@@ -171,13 +283,22 @@ def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> N
     promote(mine)
     with scheduling(mine):
         until(lambda: beats() == 1)
-    assert mine.python(EARLIER.format(package=place.package)).returncode == 0
+    moved = mine.python(EARLIER.format(package=place.package, due=due.isoformat()))
+    assert moved.returncode == 0, moved.stderr
+    assert mine.call("run", "--stage", "production", "--date", past).returncode == 0  # which does not hide today's
+    assert beats() == 2
     with scheduling(mine):
-        until(lambda: beats() == 2)
-    assert statuses(place) == ["ok", "ok"]
+        until(lambda: beats() == 3)
+        until(lambda: "next=" in said(place).rpartition("missed=")[2])
+    assert statuses(place) == ["ok", "ok", "ok"]
+    assert {row["date"] for row in place.written("production")[0]} >= {past, str(due.date())}
     assert len(told.texts()) == 1
+    how = f"{missed}: sh production/look.sh run --date {missed}"
     assert "burger-combos production: the run that was due at " in told.texts()[0]
-    assert "begins only now" in told.texts()[0]
+    assert told.texts()[0].endswith(f" begins only now; no run for {how}")
+    view = json.loads(mine.call("status", "--stage", "production", "--json").stdout)
+    assert view["missed"] == how
+    assert f" rows for {due.date()}, " in view["published"]
 
 
 @pytest.mark.parametrize("how", ["kill", "deadline", "stop"])

@@ -107,10 +107,11 @@ def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> N
         "image": "sha256:" + "1" * 64,
         "template": rig.VERSION,
         "headline": mine_known["headline"],
-        "data_sha256": sha256(tmp_path / "runs/one/raw.parquet"),
+        "data": f"sample: {mine_known['data']['rows']:,} rows, 4 columns, hash {mine_known['data']['hash']}",
+        "data_hash": mine_known["data"]["hash"],
     }
     assert run["began"] <= run["ended"]
-    assert run["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
+    assert run["files"] == ["log.jsonl", "report.html", "run.json"]
     assert found["champion"] == "1"
     assert found["model"] == sha256(tmp_path / "runs/one/model.npz")
     assert left(there) == ["!! .venv/"]
@@ -159,16 +160,19 @@ def test_the_champion_moves_by_the_gate_and_by_a_rollback_only(there: Project) -
 def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to_date(there: Project) -> None:
     for name in ("load", "check", "train", "evaluate"):
         assert there.call("step", name, "--run-id", "parts").returncode == 0
-    strict = there.with_env(GATE__MIN_LIFT="9")
-    assert strict.call("step", "gate", "--run-id", "parts").returncode == REFUSED
+    failing = there.with_env(RUNS__KEEP="3")  # and under another setting, which changes no row
+    npz = Path(there.env["BURGER_COMBOS_RUNS__FOLDER"]) / "parts" / "model.npz"
+    kept = npz.read_bytes()
+    npz.unlink()
+    assert failing.call("step", "recommend", "--run-id", "parts", "--catch-up").returncode == 1
+    npz.write_bytes(kept)
     (before,) = known(there)["runs"]["parts"]
-    assert (before["status"], before["tags"]["status"]) == ("FAILED", "refused")
-    for name in ("gate", "recommend", "publish"):
+    assert (before["status"], before["tags"]["status"]) == ("FAILED", "failed")
+    for name in ("recommend", "publish"):
         assert there.call("step", name, "--run-id", "parts").returncode == 0
     (run,) = known(there)["runs"]["parts"]
     assert run["id"] == before["id"]
     assert (run["status"], run["tags"]["status"], run["tags"]["problem"]) == ("FINISHED", "ok", "")
-    assert run["tags"]["changed.gate.min_lift"] == "1.0"
     assert run["metrics"] == run["metrics"] | record(there, "parts")["numbers"]
     assert run["metrics"]["rows_published"] == 300
 
@@ -338,7 +342,7 @@ def test_without_a_server_a_file_keeps_them_and_a_page_is_served_of_it(tracked: 
             finally:
                 os.killpg(page.pid, signal.SIGTERM)
                 page.wait(60)
-        assert found["runs"]["mine"][0]["files"] == ["log.jsonl", "report.html", "run.json", "settings.json"]
+        assert found["runs"]["mine"][0]["files"] == ["log.jsonl", "report.html", "run.json"]
         assert found["model"] == sha256(mine.folder / "var/develop/main/runs/mine/model.npz")
         assert left(mine) == ["!! .venv/", "!! var/"]
     finally:
