@@ -140,7 +140,7 @@ def _flat(values: dict[str, Any], *keys: str) -> dict[str, Any]:
     """Each value by its full name."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             found |= _flat(value, *keys, key)
         else:
             found[".".join((*keys, key))] = value
