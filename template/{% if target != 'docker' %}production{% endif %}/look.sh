@@ -34,8 +34,9 @@ results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
     printf '%s\n' "$shown" | sed -n 's/^report   //p' | while read -r report; do # so that it can be opened here
-        mkdir -p "$(dirname "$report")"
-        there report --stage "$stage" --run "$(basename "$(dirname "$report")")" >"$report" </dev/null
+        folder=$(dirname "$report")
+        mkdir -p "$folder"
+        there report --stage "$stage" --run "$(basename "$folder")" >"$report" </dev/null
     done
 }
 
