@@ -237,6 +237,34 @@ def test_a_run_for_a_day_long_past_takes_nothing_from_the_newest(place: Project)
     assert awaited.returncode == 0, awaited.stderr
 
 
+# What the database tells of two runs, the later of which is for an earlier day.
+ASKED = """
+from datetime import UTC, datetime, timedelta
+from burger_combos.ops import execute, records
+from burger_combos.ops.cron import Cron
+from burger_combos.ops.settings import Stage, load
+from burger_combos.pipeline import Settings
+
+settings = load(Settings, Stage.develop)
+now = datetime.now(UTC)
+assert (records.last(settings), records.good(settings), records.good_days(settings)) == (None, None, set())
+assert records.published(settings) == {}
+today = execute.run_all(settings, now.date(), "today").record
+past = execute.run_all(settings, now.date() - timedelta(days=40), "past").record
+assert (records.last(settings), records.good(settings), records.of(settings, "past")) == (past, today, past)
+assert records.of(settings, "none") is None
+assert records.good_days(settings) == {today.date, past.date}
+assert records.recent(settings, Cron(settings), now) == [past, today]
+found = records.published(settings)
+assert (str(found["date"]), found["rows"], found["run_id"]) == (str(now.date()), today.numbers["rows_published"], "today")
+"""
+
+
+def test_each_database_tells_the_same(stored: Project) -> None:
+    ran = stored.python(ASKED)
+    assert ran.returncode == 0, ran.stderr
+
+
 # What a person asks for from another folder, and from one of another project.
 OUTSIDE = """
 import os

@@ -6,6 +6,7 @@ things are kept, when a run is due and who is told: they are recorded, too, but 
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -162,7 +163,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float) or value is None:
         return value
     text = str(value)
-    return without_password(text) if "://" in text else text
+    return without_password(text) if re.match(r"[\w+.-]+://", text) else text
 
 
 def _is_secret(value: Any) -> bool:
