@@ -181,7 +181,7 @@ def test_the_same_data_has_the_same_hash_and_other_data_another(shop: Project, t
     hashes = []
     for text in (lines, lines, lines[::-1], [*lines[:-1], lines[-1].replace("Item", "item")]):
         orders.write_text("\n".join(["customer,item,ordered_at", *text]) + "\n", encoding="utf-8")
-        done(mine, "--date", "2026-12-01" if TODAY >= date(2026, 12, 1) else str(TODAY))
+        done(mine, "--date", "2026-12-01" if date(2026, 12, 1) <= TODAY else str(TODAY))
         found = record(mine)["data"]
         assert (found["sources"], found["rows"], len(found["columns"])) == ({"orders": str(orders)}, 400, 3)
         hashes.append(found["hash"])
@@ -256,7 +256,8 @@ assert records.of(settings, "none") is None
 assert records.good_days(settings) == {today.date, past.date}
 assert records.recent(settings, Cron(settings), now) == [past, today]
 found = records.published(settings)
-assert (str(found["date"]), found["rows"], found["run_id"]) == (str(now.date()), today.numbers["rows_published"], "today")
+assert (str(found["date"]), found["run_id"]) == (str(now.date()), "today")
+assert found["rows"] == today.numbers["rows_published"]
 """
 
 
