@@ -131,7 +131,8 @@ class Scheduler:
             self._tell_missing(due, f"the run that was due at {due:%Y-%m-%d %H:%M %Z} begins only now")
         day = due.astimezone(self.cron.zone).date()
         began = datetime.now(UTC)
-        self.run = subprocess.Popen([sys.argv[0], "run", "--stage", self.stage, "--date", str(day)])
+        command = [sys.executable, "-Pm", f"{__package__}.cli", "run", "--stage", self.stage, "--date", str(day)]
+        self.run = subprocess.Popen(command)
         problem = self._wait(self.run, timedelta(minutes=self.settings.schedule.deadline_minutes))
         if self.run.returncode and not self.ending.is_set():
             self._account(began, day, problem or _reason(self.run.returncode))

@@ -34,7 +34,8 @@ from pydantic_settings import (
 )
 
 from . import PREFIX as PREFIX
-from .problems import Problem, told_in_one_line
+from .complaints import complaint, variables
+from .problems import Problem, meant, told_in_one_line
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -149,6 +150,11 @@ S = TypeVar("S", bound=StageSettings)
 T = TypeVar("T", bound=Section)
 
 
+def no_stage(name: str) -> str:
+    """What is wrong with a stage's name."""
+    return f"stage {name!r} is none of {', '.join(Stage)}{meant(name, Stage)}"
+
+
 def settings_file(stage: Stage) -> Path:
     """The settings file of a stage, relative to the project's folder."""
     return Path(stage) / "settings.toml"
@@ -187,7 +193,7 @@ def load(kind: type[S], stage: Stage) -> S:
         names = [written for written in _variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
-        raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
+        raise Problem("; ".join(_complaint(kind, file, (), detail) for detail in error.errors())) from None
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
@@ -208,8 +214,8 @@ def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = ({**detail, "loc": (*keys, *detail["loc"])} for detail in error.errors())
-        raise Problem("; ".join(_complaint(settings_file(stage), detail) for detail in wrong)) from None
+        wrong = (_complaint(kind, settings_file(stage), keys, detail) for detail in error.errors())
+        raise Problem("; ".join(wrong)) from None
 
 
 def _adopt_secrets() -> None:
@@ -223,22 +229,29 @@ def _adopt_secrets() -> None:
                 raise Problem(f"{file}: not UTF-8 text") from None
 
 
-def _complaint(file: Path, detail: Any) -> str:
-    keys = [str(key) for key in detail["loc"]]
+def _complaint(kind: type[BaseModel], file: Path, above: tuple[str, ...], detail: Any) -> str:
+    """Where a setting is wrong, and how; `above` are the keys that lead to what `kind` holds."""
+    keys = [str(key) for key in (*above, *detail["loc"])]
     here = _variables()
     names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
     where = next((f"environment variable {here[name]}" for name in names if name in here), file)
-    what = "unknown key" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
-    return f"{where}: {'.'.join(keys)}: {what}"
+    return f"{where}: {'.'.join(keys)}: {complaint(kind, detail['loc'], detail)}"
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
+    known = {PREFIX + name for name in variables(kind)} - {PREFIX + "STAGE"}
+    alike = {re.sub("_+", "_", name): name for name in known if "__" in name}
     sections = kind.model_fields.keys() - {"stage"}
     for name, written in _variables().items():
         section, nested, _ = name[len(PREFIX) :].lower().partition("__")
         others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
-        if nested and section not in sections and not others:
-            raise Problem(f"environment variable {written}: no such setting")
+        stray = nested and section not in sections and not others
+        if stray or (name not in known and not nested and name in alike):  # as `_` written for `__`
+            like = alike.get(re.sub("_+", "_", name))
+            raise Problem(
+                f"environment variable {written}: no such setting"
+                + (f"; {like} is meant?" if like else meant(name, known))
+            )
 
 
 def _variables() -> dict[str, str]:
@@ -248,6 +261,8 @@ def _variables() -> dict[str, str]:
 
 if __name__ == "__main__":  # the values of some keys, a line for each
     with told_in_one_line():
+        if sys.argv[1] not in list(Stage):
+            raise Problem(no_stage(sys.argv[1]))
         for name in sys.argv[2:]:
             value: Any = load(StageSettings, Stage(sys.argv[1]))
             for key in name.split("."):
