@@ -32,10 +32,10 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
+    report=$(printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p')
     if [ -n "$report" ]; then # so that it can be opened here
         mkdir -p "$(dirname "$report")"
-        there report --stage "$stage" --run "$(printf '%s\n' "$shown" | sed -n 's/^run      //p')" >"$report"
+        there report --stage "$stage" --run "$(printf '%s\n' "$shown" | sed -n -e 's/^run      //p' -e 's/^  "run": "\(.*\)",$/\1/p')" >"$report"
     fi
 }
 

@@ -37,7 +37,7 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
+    report=$(printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p')
     if [ -n "$report" ]; then # so that it can be opened here
         mkdir -p "$(dirname "$report")"
         docker cp --quiet "$name:/app/$report" "$report"

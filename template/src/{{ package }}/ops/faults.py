@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from .problems import WHOLE, Bug, Problem, Stopped, outside
+from . import PREFIX
+from .problems import Bug, Problem, Stopped, outside
 
+WHOLE = PREFIX + "TRACEBACK"  # the environment variable that leaves errors as they are, to a debugger or to Python
 PACKAGE = Path(__file__).parents[1]
 LONGEST = 300  # characters of a message that a line shows
 MORE = 4  # lines that are shown of a longer one
@@ -36,7 +38,7 @@ def named(step: str = "", whole: str = f"{WHOLE}=1 in the environment shows the 
     except (KeyboardInterrupt, Stopped):
         raise
     except BaseException as error:
-        if outside(error) or (isinstance(error, SystemExit) and not step):
+        if outside(error) or os.environ.get(WHOLE) or (isinstance(error, SystemExit) and not step):
             raise
         raise bug(error, step, whole) from error
 

@@ -1,17 +1,11 @@
 """What a person can mend: told in one line, without a traceback."""
 
 import errno
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-
-from . import PREFIX
-
-WHOLE = PREFIX + "TRACEBACK"  # the environment variable that asks for whole tracebacks on the terminal
 
 REFUSED = 3  # the exit code of a run that was refused: another attempt would be, too
 
@@ -52,8 +46,6 @@ def told_in_one_line() -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        if isinstance(problem, Bug) and os.environ.get(WHOLE):
-            traceback.print_exception(problem.__cause__)
         print(f"error: {problem}", *getattr(problem, "__notes__", ()), sep="\n", file=sys.stderr)
         sys.exit(REFUSED if isinstance(problem, Refused) else 1)
     except OSError as error:
