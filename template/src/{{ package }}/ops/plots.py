@@ -1,4 +1,4 @@
-"""Plots for a page, as SVG that follows its colours: small enough to be read on a phone as they are."""
+"""Plots for a page, the report or a notebook, as SVG in its colours: small enough to be read on a phone as they are."""
 
 import html
 import math
@@ -8,17 +8,24 @@ from typing import Any
 
 WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
+MANY = 31  # points of a line; more have smaller dots
 DIGIT = 7  # the width of a character of a label
+LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"  # what a page does not name follows its text
 Point = tuple[float, float]
 
 
-def bars(values: dict[str, float], title: str) -> str:
-    """A bar for each label, side by side."""
+def bars(values: dict[str, float], title: str, *, across: bool = False) -> str:
+    """A bar for each label, side by side; or across, the first at the top, where labels are long."""
     import pygal
 
-    plot = pygal.Bar(**_look(), **_scale("value_formatter", values.values()), show_legend=False, spacing=1)
+    values = dict(reversed(values.items())) if across else values
+    look = _look() | _scale("value_formatter", values.values()) | {"show_legend": False}
+    plot = pygal.HorizontalBar(**look, spacing=4) if across else pygal.Bar(**look, spacing=1)
     told = zip(values, values.values(), numbers(values.values()), strict=True)
     plot.add("", [{"value": value, "tooltip": f"{label}: {shown}"} for label, value, shown in told])
+    if across:
+        plot.x_labels = list(values)
+        return _drawn(plot, title, [])
     return _drawn(plot, title, list(values))
 
 
@@ -28,8 +35,8 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
 
     found = [value for values in series.values() for value in values if value is not None and math.isfinite(value)]
     most = max(found, default=0) * 1.1 or 1
-    legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
-    plot = pygal.Line(**_look(), **_scale("value_formatter", [most]), **legend, range=(0, most), dots_size=3)
+    legend = {"show_legend": len(series) > 1, "legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
+    plot = pygal.Line(**_look(), **_scale("value_formatter", [most]), **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
     decimals = places(found)
     for name, values in series.items():
         plot.add(
@@ -98,12 +105,12 @@ def _look() -> dict[str, Any]:
     style = Style(
         background="transparent",
         plot_background="transparent",
-        foreground="var(--soft)",
-        foreground_strong="var(--ink)",
-        foreground_subtle="var(--line)",
-        guide_stroke_color="var(--line)",
-        major_guide_stroke_color="var(--line)",
-        colors=("var(--accent)", "var(--second)", "var(--third)"),
+        foreground="var(--plot-soft, currentColor)",
+        foreground_strong="var(--plot-ink, currentColor)",
+        foreground_subtle=LINE,
+        guide_stroke_color=LINE,
+        major_guide_stroke_color=LINE,
+        colors=("var(--plot-first, #d9722e)", "var(--plot-second, #4f86ab)", "var(--plot-third, #8f8479)"),
         opacity="1",
         font_family="inherit",
         label_font_size=12,
@@ -133,4 +140,5 @@ def _drawn(plot: Any, title: str, labels: list[str]) -> str:
         plot.x_labels = labels
         plot.x_labels_major_every = -(-len(labels) // room)
     drawn = re.sub("<script.*?</script>", "", plot.render(is_unicode=True), flags=re.DOTALL)  # for what floats, with js
+    drawn = drawn.replace("<svg ", '<svg style="display: block; width: 100%; max-width: 40rem; height: auto" ', 1)
     return drawn.replace("<title>Pygal</title>", f"<title>{html.escape(title)}</title>", 1)
