@@ -221,8 +221,8 @@ def test_what_changes_in_src_is_taken_by_the_running_kernel(of_kind: Callable[[s
 MOVES = [(old, new) for old in FILES for new in FILES if old != new]
 # What shows a result in one kind only, and what somebody puts in its place.
 SHOWN_BY = {
-    "marimo": [("import marimo as mo", "import pygal"), ("mo.md(", "print("), ("mo.Html(", "print(")],
-    "jupyter": [("from IPython.display import SVG, Markdown", "SVG = Markdown = print")],
+    "marimo": [("import marimo as mo", "import math"), ("mo.md(", "print("), ("mo.Html(", "print(")],
+    "jupyter": [("from IPython.display import HTML, Markdown", "HTML = Markdown = print")],
     "none": [],
 }
 

@@ -51,8 +51,8 @@ def bug(error: BaseException, step: str = "", whole: str = "") -> Bug:
         found.add_note(f'  File "{file}", line {place.line}' + f", in {place.function}" * bool(place.function))
         if place.text:
             found.add_note(f"    {place.text}")
-    for line in [line for line in _message(error).splitlines()[1:] if line.strip()][:MORE]:
-        found.add_note(f"  {line.rstrip()[:LONGEST]}")
+    for line in _message(error)[1 : MORE + 1]:
+        found.add_note(f"  {line[:LONGEST]}")
     if whole:
         found.add_note(f"  {whole}")
     return found
@@ -62,14 +62,16 @@ def summary(error: BaseException, step: str = "") -> str:
     """An error in a line, as `train: KeyError: 'itm' (model.py:41)`; of a Bug or Problem its message."""
     if isinstance(error, Problem):
         return str(error)
-    message = next((line.strip() for line in _message(error).splitlines() if line.strip()), "")
     place = _place(error)
-    told = ": ".join(filter(None, (step, type(error).__name__, message[:LONGEST])))
+    message = "".join(_message(error)[:1]).strip()[:LONGEST]
+    told = ": ".join(filter(None, (step, type(error).__name__, message)))
     return told + (f" ({_short(place.file)}:{place.line})" if place else "")
 
 
-def _message(error: BaseException) -> str:
-    return error.msg if isinstance(error, SyntaxError) else str(error)
+def _message(error: BaseException) -> list[str]:
+    """The lines of what an error says."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
 def _place(error: BaseException) -> Place | None:

@@ -67,9 +67,9 @@ def one_line(error: BaseException) -> str:
     return (text.partition("ERROR:")[2] or text).strip().partition("\n")[0].rstrip(": ")
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """Which of the known names may be meant, to be put after a complaint; nothing where none is like it."""
-    names = {each.lower(): each for each in known}
+def meant(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Which of the known names, as it is written, may be meant: the end of a complaint; nothing where none is like it."""
+    names = {each.lower(): prefix + each for each in known}
     begun = [each for each in names if name and each.startswith(name.lower())]
     like = begun or get_close_matches(name.lower(), names, 1)
     return f"; {names[like[0]]} is meant?" if like else ""

@@ -239,19 +239,17 @@ def _complaint(kind: type[BaseModel], file: Path, above: tuple[str, ...], detail
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
-    known = {PREFIX + name for name in variables(kind)} - {PREFIX + "STAGE"}
+    known = {name for name in variables(kind) if name != "STAGE"}
     alike = {re.sub("_+", "_", name): name for name in known if "__" in name}
     sections = kind.model_fields.keys() - {"stage"}
-    for name, written in _variables().items():
-        section, nested, _ = name[len(PREFIX) :].lower().partition("__")
+    for full, written in _variables().items():
+        name = full[len(PREFIX) :]
+        section, nested, _ = name.lower().partition("__")
         others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
         stray = nested and section not in sections and not others
-        if stray or (name not in known and not nested and name in alike):  # as `_` written for `__`
-            like = alike.get(re.sub("_+", "_", name))
-            raise Problem(
-                f"environment variable {written}: no such setting"
-                + (f"; {like} is meant?" if like else meant(name, known))
-            )
+        if stray or (not nested and name not in known and name in alike):  # as `_` written for `__`
+            like = alike.get(re.sub("_+", "_", name), name)
+            raise Problem(f"environment variable {written}: no such setting{meant(like, alike.values(), PREFIX)}")
 
 
 def _variables() -> dict[str, str]:
