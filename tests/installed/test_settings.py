@@ -97,9 +97,9 @@ print(json.dumps(told))
 THEIRS = ("input should", "unable to", "valid ", "parse", "extra", "permitted", "value error", "tuple", "dictionary")
 
 
-def test_a_wrong_variable_is_told_in_plain_words(shop: Project) -> None:
+def test_a_wrong_variable_is_told_in_plain_words(project: Project) -> None:
     script = EACH.replace("sys.stdin.read()", repr(json.dumps(list(WRONG))))
-    done = shop.python(script)
+    done = project.python(script)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     for each, words in WRONG.items():
@@ -108,8 +108,8 @@ def test_a_wrong_variable_is_told_in_plain_words(shop: Project) -> None:
         assert not [word for word in THEIRS if word in told[each].lower()]
 
 
-def test_each_type_of_value_is_told_in_plain_words(shop: Project) -> None:
-    done = shop.python(TYPES)
+def test_each_type_of_value_is_told_in_plain_words(project: Project) -> None:
+    done = project.python(TYPES)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert len(told) == 32
@@ -121,8 +121,8 @@ def test_each_type_of_value_is_told_in_plain_words(shop: Project) -> None:
     assert told[24].endswith("text is expected, not ***")
 
 
-def test_variables_of_ones_own_and_of_another_package_are_left_alone(shop: Project) -> None:
+def test_variables_of_ones_own_and_of_another_package_are_left_alone(project: Project) -> None:
     script = EACH.replace("sys.stdin.read()", repr('["TOKEN=x", "EU_MODEL__TOP_K=3", "MODEL_FILE=x"]'))
-    done = shop.python(script)
+    done = project.python(script)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout).values()) == {"nothing"}

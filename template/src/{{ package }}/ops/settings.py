@@ -193,7 +193,7 @@ def load(kind: type[S], stage: Stage) -> S:
         names = [written for written in _variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
-        raise Problem("; ".join(_complaint(kind, file, (), detail) for detail in error.errors())) from None
+        raise Problem(_complaints(kind, file, (), error)) from None
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
@@ -214,8 +214,7 @@ def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = (_complaint(kind, settings_file(stage), keys, detail) for detail in error.errors())
-        raise Problem("; ".join(wrong)) from None
+        raise Problem(_complaints(kind, settings_file(stage), keys, error)) from None
 
 
 def _adopt_secrets() -> None:
@@ -229,13 +228,19 @@ def _adopt_secrets() -> None:
                 raise Problem(f"{file}: not UTF-8 text") from None
 
 
-def _complaint(kind: type[BaseModel], file: Path, above: tuple[str, ...], detail: Any) -> str:
-    """Where a setting is wrong, and how; `above` are the keys that lead to what `kind` holds."""
-    keys = [str(key) for key in (*above, *detail["loc"])]
+def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error: ValidationError) -> str:
+    """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
     here = _variables()
-    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-    where = next((f"environment variable {here[name]}" for name in names if name in here), file)
-    return f"{where}: {'.'.join(keys)}: {complaint(kind, detail['loc'], detail)}"
+    told = {}
+    for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
+        place = detail["loc"]
+        if any(other[: len(place)] == place for other in told):
+            continue  # a list is not too short for having a wrong value
+        keys = [str(key) for key in (*above, *place)]
+        names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+        where = next((f"environment variable {here[name]}" for name in names if name in here), file)
+        told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
+    return "; ".join(told.values())
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
