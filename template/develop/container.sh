@@ -129,9 +129,9 @@ clean() {
             say "no $made: nothing to remove"
             return
         }
-        sure YES=1 "remove $made with $runs runs, their reports and rows"
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs)"
     else
-        sure YES=1 "remove $made with $runs runs, their reports and rows, and the containers, images and volumes of $name"
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs), and the containers, images and volumes of $name"
         for container in $(docker ps --quiet --filter "name=^$name-run-"); do
             docker rm --force "$container" >/dev/null
         done

@@ -55,7 +55,9 @@ def test_a_bug_in_a_step_is_told_by_step_error_and_line(bug: str, mine: Project)
     said = [each for each in done.stderr.splitlines() if not re.match(r"\d\d:\d\d:\d\d \[info\]", each)]
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(f"error: {told}", said[0])
-    assert said[1] == f'  File "src/burger_combos/model.py", line {line}, in ' + ("<lambda>" if "lambda" in bug else "fit")
+    assert said[1] == f'  File "src/burger_combos/model.py", line {line}, in ' + (
+        "<lambda>" if "lambda" in bug else "fit"
+    )
     assert said[2] == f"    {bug}"
     assert said[-1].startswith("  the whole traceback: make logs RUN=")
     assert len(said) == (5 if "second" in bug else 4)
@@ -97,7 +99,12 @@ def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_
 
 def test_what_cannot_be_imported_is_told_by_file_and_line(mine: Project) -> None:
     for name, old, new, told in (
-        ("pipeline.py", "def train(run: Run, settings: Settings) -> None:", "def train(run: Run", "'(' was never closed"),
+        (
+            "pipeline.py",
+            "def train(run: Run, settings: Settings) -> None:",
+            "def train(run: Run",
+            "'(' was never closed",
+        ),
         ("orders.py", "import pandera.polars as pa", "import panderra as pa", "No module named 'panderra'"),
         ("model.py", "CHUNK = 2**22", "CHUNK = 2**twenty", "name 'twenty' is not defined"),
         ("evaluate.py", "from .model import Codes", "from .model import Cods", "cannot import name 'Cods' from "),

@@ -66,7 +66,9 @@ def step(
     stage: StageOption = Stage.develop,
     day: DateOption = None,
     shard: Annotated[int | None, typer.Option(min=0, help="Do only this shard of it.")] = None,
-    catch_up: Annotated[bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")] = False,
+    catch_up: Annotated[
+        bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")
+    ] = False,
 ) -> None:
     """Run one step of a run, in a process of its own."""
     enter_project(stage)

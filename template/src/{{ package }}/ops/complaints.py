@@ -93,7 +93,8 @@ def variables(kind: type[BaseModel]) -> Iterator[str]:
 
 def _at(kind: type[BaseModel], keys: tuple[Any, ...]) -> tuple[FieldInfo | None, type[BaseModel] | None]:
     """The field that the keys lead to, and the section that it is."""
-    field, section = None, kind
+    field: FieldInfo | None = None
+    section: type[BaseModel] | None = kind
     for key in keys:
         field = section.model_fields.get(str(key).lower(), field) if section else field  # the same for an element
         section = _section(field) if field else None

@@ -151,7 +151,9 @@ def _growth(
 def _try(stage: Stage, day: date, factor: float) -> Trial:
     """A trial in another process; what it says beside its problem is passed on."""
     options = ["--stage", stage, "--date", str(day), "--factor", str(factor)]
-    done = subprocess.run([sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, text=True
+    )
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
     said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]

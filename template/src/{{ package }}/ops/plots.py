@@ -4,13 +4,14 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
 MANY = 31  # points of a line; more have smaller dots
 DIGIT = 7  # the width of a character of a label
-LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"  # what a page does not name follows its text
+LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"  # without a colour of the page's, the text's
 Point = tuple[float, float]
 
 
@@ -35,8 +36,9 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
 
     found = [value for values in series.values() for value in values if value is not None and math.isfinite(value)]
     most = max(found, default=0) * 1.1 or 1
-    legend = {"show_legend": len(series) > 1, "legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
-    plot = pygal.Line(**_look(), **_scale("value_formatter", [most]), **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
+    look = _look() | _scale("value_formatter", [most]) | {"show_legend": len(series) > 1}
+    legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
+    plot = pygal.Line(**look, **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
     decimals = places(found)
     for name, values in series.items():
         plot.add(
@@ -79,8 +81,8 @@ def number(value: float) -> str:
 def numbers(values: Iterable[float], least: int = 0) -> list[str]:
     """The numbers of a column: counts whole, all others with as many decimals, at least so many."""
     values = list(values)
-    decimals = places([value for value in values if isinstance(value, float)], least)
-    return [f"{value:,.{0 if isinstance(value, int) or abs(value) >= 1000 else decimals}f}" for value in values]
+    decimals = places((value for value in values if not isinstance(value, Integral)), least)
+    return [f"{value:,.{0 if isinstance(value, Integral) or abs(value) >= 1000 else decimals}f}" for value in values]
 
 
 def places(values: Iterable[float], least: int = 0) -> int:

@@ -49,9 +49,9 @@ def told_in_one_line() -> Iterator[None]:
         print(f"error: {problem}", *getattr(problem, "__notes__", ()), sep="\n", file=sys.stderr)
         sys.exit(REFUSED if isinstance(problem, Refused) else 1)
     except OSError as error:
-        if not (problem := outside(error)):
+        if not (told := outside(error)):
             raise
-        sys.exit(f"error: {problem}")
+        sys.exit(f"error: {told}")
 
 
 def outside(error: BaseException) -> str:
@@ -68,7 +68,7 @@ def one_line(error: BaseException) -> str:
 
 
 def meant(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Which of the known names, as it is written, may be meant: the end of a complaint; nothing where none is like it."""
+    """Which of the known names may be meant, as the end of a complaint; nothing where none is like it."""
     names = {each.lower(): prefix + each for each in known}
     begun = [each for each in names if name and each.startswith(name.lower())]
     like = begun or get_close_matches(name.lower(), names, 1)

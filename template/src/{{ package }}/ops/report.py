@@ -71,9 +71,7 @@ def bars(values: dict[str, float], form: str = "") -> list[Bar]:
     lengths = {label: max(0.0, value) for label, value in values.items()}  # of what is no number, too
     most = max(lengths.values(), default=0) or 1
     told = [form.format(value) for value in values.values()] if form else plots.numbers(values.values())
-    return [
-        Bar(label, value, length / most) for (label, length), value in zip(lengths.items(), told, strict=True)
-    ]
+    return [Bar(label, value, length / most) for (label, length), value in zip(lengths.items(), told, strict=True)]
 
 
 def _chart(title: str, values: dict[str, float]) -> str | list[Bar]:

@@ -231,7 +231,7 @@ def _adopt_secrets() -> None:
 def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error: ValidationError) -> str:
     """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
     here = _variables()
-    told = {}
+    told: dict[tuple[int | str, ...], str] = {}
     for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
         place = detail["loc"]
         if any(other[: len(place)] == place for other in told):
