@@ -141,8 +141,8 @@ import json
 import numpy as np
 from burger_combos.ops.plots import number, numbers
 columns = [
-    [0.53, 0.344, 0.2], [12.25, 0.5, 3], [1999, 10083], [2.0, 5.0], [float("nan"), 0.25], [0.0012, 0.05], [12345.6, 0.5],
-    [np.float32(0.5), np.int64(3)], [],
+    [0.53, 0.344, 0.2], [12.25, 0.5, 3], [1999, 10083], [2.0, 5.0], [float("nan"), 0.25], [0.0012, 0.05],
+    [12345.6, 0.5], [np.float32(0.5), np.int64(3)], [],
 ]
 print(json.dumps([*map(numbers, columns), [*map(number, (0.53, 1.0, 0.0123, 1234.5, 12.0))]]))
 """)

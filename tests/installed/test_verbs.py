@@ -10,7 +10,6 @@ from pathlib import Path
 import pexpect
 from rig import GIT_IDENTITY, Project, environment, sh
 
-
 # What the help of a verb begins with: one more verb.
 WORDS = {"add", "answer", "ask", "build", "change", "check", "format", "install", "list", "merge", "open", "put", "run"}
 WORDS |= {"set", "show", "take"}
