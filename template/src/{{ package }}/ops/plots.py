@@ -11,7 +11,8 @@ WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
 MANY = 31  # points of a line; more have smaller dots
 DIGIT = 7  # the width of a character of a label
-LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"  # without a colour of the page's, the text's
+# A page that names no colours, as a notebook, gets those of its text.
+LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"
 Point = tuple[float, float]
 
 
