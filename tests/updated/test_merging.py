@@ -341,10 +341,8 @@ def written() -> list[Path]:
 def test_an_editors_settings_are_merged(generate: Callable[..., Project], template: Path, tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
     settings = mine.folder / ".vscode/settings.json"
-    rig.change(
-        settings,
-        {"{\n    ": '{\n    "editor.rulers": [100],\n    ', '"editor.formatOnSave": true': '"editor.tabSize": 4'},
-    )
+    settings.write_text(settings.read_text(encoding="utf-8").replace("{", '{\n    "editor.rulers": [100],', 1))
+    rig.change(settings, {'"editor.formatOnSave": true': '"editor.tabSize": 4'})
     (mine.folder / ".vscode/launch.json").unlink()
     rules = mine.folder / ".vscode/extensions.json"
     rig.change(rules, {"ms-python.python": "ms-python.python-ours"})
