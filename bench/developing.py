@@ -73,7 +73,7 @@ def _developed(lab: Lab, target: str, project: Project) -> Line:
         ours, floor = best(
             5, changed, lambda: build(lab, project, "runtime") + confined(lab, "runtime", "run", "--stage=develop")
         )
-    lab.seconds("make", "clean", cwd=project.folder, containers=True)
+    lab.seconds("make", "clean", "YES=1", cwd=project.folder, containers=True)
     docker("volume", "rm", "bench")
     what = f"`make develop` in the image after one changed line, {target}"
     remark = f"the image has {inspected('bench-runtime')['Size'] / 1e6:.0f} MB"

@@ -118,5 +118,5 @@ def contained(
     """A new project whose develop stage runs in containers, on SQLite and on PostgreSQL."""
     made = replace(generate(tmp_path / "a folder, mine", database=request.param), containers=True)
     yield made
-    made.make("clean")
+    made.make("clean", "YES=1")
     assert belongings(made) == []

@@ -3,7 +3,7 @@
 #   container.sh run       the pipeline in production's image, or in the locked environment where that cannot be
 #   container.sh inside    a command, or a shell, in the devcontainer's image on this folder, without an editor
 #   container.sh look …    the command line here, on the database in its container
-#   container.sh clean     removes this branch's containers, images, volumes and results
+#   container.sh clean     removes this branch's containers, images, volumes and results, once somebody says yes
 set -eu
 cd "$(dirname "$0")/.."
 stage=develop
@@ -122,9 +122,16 @@ look() {
 }
 
 clean() {
+    runs=$(find "$made" -name run.json 2>/dev/null | wc -l | tr -d ' ')
     if why=$(obstacle); then
         say "$why: no containers to remove"
+        [ -d "$made" ] || {
+            say "no $made: nothing to remove"
+            return
+        }
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs)"
     else
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs), and the containers, images and volumes of $name"
         for container in $(docker ps --quiet --filter "name=^$name-run-"); do
             docker rm --force "$container" >/dev/null
         done

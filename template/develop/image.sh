@@ -19,6 +19,15 @@ fail() {
     exit 1
 }
 
+# Ends here unless somebody means it, who is asked on a terminal: sure VARIABLE=VALUE QUESTION.
+sure() {
+    [ "$(printenv "${1%%=*}")" != "${1#*=}" ] || return 0
+    { [ -t 0 ] && [ -t 2 ]; } || fail "$2? Nothing was removed; $1 says that you mean it"
+    printf '%s: %s? [y/N] ' "$stage" "$2" >&2
+    read -r answer || true
+    case $answer in [yY]*) ;; *) fail "nothing was removed" ;; esac
+}
+
 # Why there is no container engine to work with, and exit code 0; otherwise what the engine says of itself.
 no_engine() {
     facts='{{.ServerVersion}} {{.SecurityOptions}}{{range .ClientInfo.Plugins}} {{.Name}}{{end}} {{.DriverStatus}}'

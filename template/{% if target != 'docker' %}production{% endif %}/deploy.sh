@@ -2,7 +2,7 @@
 # Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
 #   deploy.sh deploy      the commit that is checked out, once it has passed the gates
 #   deploy.sh rollback    the version before, or TO=COMMIT
-#   deploy.sh remove      what was deployed; production where SURE= says so
+#   deploy.sh remove      what was deployed, once somebody says yes
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
@@ -62,8 +62,8 @@ rollback() {
 }
 
 remove() {
-    [ "$stage" = develop ] || [ "${SURE:-}" = "$name" ] ||
-        fail "SURE=$name would remove the schedule of production on branch $branch, and what it leaves, for good"
+    { [ "$stage" = develop ] && [ -n "${CI:-}" ]; } || # a preview is closed by CI
+        sure "SURE=$name" "remove $name: the schedule of $stage on branch $branch, and what it leaves, for good"
     withdraw
 }
 

@@ -33,7 +33,8 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    printf '%s\n' "$shown" | sed -n 's/^report   //p' | while read -r report; do # so that it can be opened here
+    printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p' | while read -r report; do
+        # so that it can be opened here
         folder=$(dirname "$report")
         mkdir -p "$folder"
         there report --stage "$stage" --run "$(basename "$folder")" >"$report" </dev/null

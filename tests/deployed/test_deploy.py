@@ -181,7 +181,7 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     mine = Production(production.project.with_env(BRANCH=production.branch), production.branch)
     assert "nothing to do" in mine.deploy(f"IMAGE={tested}")
     production.project.git("checkout", "--quiet", production.branch)
-    production.project.make("clean")
+    production.project.make("clean", "YES=1")
 
 
 def test_dockers_context_tells_where_production_is(production: Production, tmp_path: Path) -> None:
@@ -460,4 +460,4 @@ def test_without_an_engine_or_a_deployment_it_is_said(production: Production) ->
     assert without.status()["production"]["commit"] == "none yet"
     kept = production.project.run("make", "clean", "STAGE=production")
     assert kept.returncode != 0
-    assert f"SURE={production.name} would remove" in kept.stderr
+    assert f"Nothing was removed; SURE={production.name} says that you mean it" in kept.stderr

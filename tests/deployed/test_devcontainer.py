@@ -108,7 +108,7 @@ def test_the_editor_finds_interpreter_tests_formatter_and_a_commit_is_checked(
     mine.up()
     settings = json.loads((mine.folder / ".devcontainer/devcontainer.json").read_text())["customizations"]["vscode"]
     python = settings["settings"]["python.defaultInterpreterPath"]
-    tests = settings["settings"]["python.testing.pytestArgs"]
+    tests = json.loads((mine.folder / ".vscode/settings.json").read_text())["python.testing.pytestArgs"]
     assert "test_model.py" in mine.call("exec", python, "-m", "pytest", "--collect-only", *tests)
     for extension, module in {"charliermarsh.ruff": "ruff", "ms-python.mypy-type-checker": "mypy"}.items():
         assert extension in settings["extensions"]

@@ -67,7 +67,7 @@ def test_cleaning_removes_each_image_that_was_made_and_no_other(contained: Proje
     assert len(set(made)) == 2
     source.write_text(source.read_text() + "\n# Another's.\n")
     other = build(contained)  # of the same name, and untagged
-    contained.make("clean")
+    contained.make("clean", "YES=1")
     assert is_there(other)
     assert not any(map(is_there, made))
 
@@ -88,11 +88,11 @@ def test_branches_side_by_side_share_nothing_and_leave_nothing(contained: Projec
     assert belongings(other)
     assert set(belongings(contained)).isdisjoint(belongings(other))
 
-    other.make("clean")
+    other.make("clean", "YES=1")
     assert belongings(other) == []
     assert not (other.folder / "var/develop/other").exists()
     assert "customers for" in contained.make("results")
-    contained.make("clean")
+    contained.make("clean", "YES=1")
     assert belongings(contained) == []
 
 
@@ -105,7 +105,7 @@ def test_branches_of_one_folder_share_nothing(contained: Project) -> None:
     assert "no database runs on this branch" in before.stderr
     develop(contained)
     assert newest(contained, "feature-next-*").parent.parent.name == "feature-next-0fe5d0be"
-    contained.make("clean")
+    contained.make("clean", "YES=1")
     contained.git("checkout", "-q", "main")
     assert "customers for" in contained.make("results")
 
@@ -142,7 +142,7 @@ def test_a_seed_that_fails_is_named(contained: Project) -> None:
 
 @pytest.mark.parametrize("contained", ["sqlite"], indirect=True)
 def test_what_is_missing_is_made_or_said(contained: Project) -> None:
-    contained.make("clean")
+    contained.make("clean", "YES=1")
     (contained.folder / "uv.lock").unlink()
     assert "in production's image" in develop(contained)
     (contained.folder / "Dockerfile").write_text("FROM\n")
@@ -199,5 +199,5 @@ def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], con
         assert " passed" in inside.stdout
         assert "runs to its end" in inside.stdout
         assert {path.lstat().st_uid for path in mine.folder.rglob("*")} == {UID}
-        assert mine.run(*become, "make", "clean").returncode == 0
+        assert mine.run(*become, "make", "clean", "YES=1").returncode == 0
         assert belongings(mine) == []

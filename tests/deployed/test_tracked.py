@@ -29,7 +29,7 @@ def tracked(
     images.provide(made.folder)
     made.make("setup")
     yield made
-    made.make("clean")
+    made.make("clean", "YES=1")
     assert belongings(made) == []
 
 

@@ -31,7 +31,7 @@ def test_it_runs_in_its_image_and_is_deployed(release: str, generate: Callable[.
     done = mine.run("make", "develop")
     assert "in production's image" in done.stderr
     assert f"commit   {mine.git('rev-parse', 'HEAD')}" in done.stdout
-    mine.make("clean")
+    mine.make("clean", "YES=1")
     assert belongings(mine) == []
 
     mine.git("checkout", "--quiet", "-b", f"updated-{release.replace('.', '-')}")

@@ -84,7 +84,7 @@ def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFa
     made.git("checkout", "--quiet", "-b", BRANCH)
     (made.folder / "var").mkdir()
     yield made
-    made.make("clean")
+    made.make("clean", "YES=1")
     assert belongings(made) == []
 
 
@@ -351,7 +351,7 @@ def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, sta
 
 
 def test_what_is_withdrawn_leaves_nothing(stage: Stage) -> None:
-    stage.project.make("clean", "STAGE=develop")
+    stage.project.make("clean", "STAGE=develop", "CI=1")
     server = stage.server
     left = (server.pipelines, server.versions, server.experiments, server.recurring_runs, server.runs, server.secrets)
     assert left == ({},) * 6

@@ -152,7 +152,7 @@ def test_develop_runs_the_flow_in_the_image_that_production_runs(production: Pro
     record = json.loads(run["record"])
     assert (record["status"], record["numbers"]["rows_published"]) == ("ok", len(rows))
     assert record["image"].startswith("sha256:")
-    project.make("clean")
+    project.make("clean", "YES=1")
 
 
 def test_a_rollback_puts_the_image_before_and_its_flow_in_charge(production: Production) -> None:

@@ -336,11 +336,11 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
         "environment variable BURGER_COMBOS_ORDER__SOURCE: no such setting": {"ORDER__SOURCE": "x"},
         "environment variable BURGER_COMBOS_MODEL__TOP_K: model.top_k: ": {"MODEL__TOP_K": "five"},
         "BURGER_COMBOS_GATE__UNJUDGED: gate.unjudged: ": {"GATE__UNJUDGED": "perhaps"},
-        "orders.date_formats: tuple should have at least 1 item": {"ORDERS__DATE_FORMATS": "[]"},
+        "orders.date_formats: a list of at least 1 value is expected, not []": {"ORDERS__DATE_FORMATS": "[]"},
         "environment variable BURGER_COMBOS_ORDERS__NULL_VALUES: not JSON, as a list": {"ORDERS__NULL_VALUES": "NA"},
         "environment variable BURGER_COMBOS_ORDERS: not JSON": {"ORDERS": "foo"},
-        "orders.source: string should have at least 1 character": {"ORDERS__SOURCE": ""},
-        "orders.separator: string should match": {"ORDERS__SEPARATOR": "ab"},
+        'orders.source: text of at least 1 character is expected, not ""': {"ORDERS__SOURCE": ""},
+        "orders.separator: text that matches ": {"ORDERS__SEPARATOR": "ab"},
         "neither sqlite:///FILE nor postgresql://": {"DATABASE__URL": "mysql://user:secret@host/x"},
     }
     for message, variables in cases.items():
@@ -355,10 +355,10 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('source = "sample"', 'sourc = "sample"', "develop/settings.toml: orders.sourc: unknown key"),
-        ("top_k = 5", 'top_k = "many"', "develop/settings.toml: model.top_k: "),
-        ("top_k = 5", "top_k = 0", "develop/settings.toml: model.top_k: input should be greater than 0"),
-        ("[gate]", "[gates]", "develop/settings.toml: gates: unknown key"),
+        ('source = "sample"', 'sourc = "sample"', "develop/settings.toml: orders.sourc: unknown key; source is meant?"),
+        ("top_k = 5", 'top_k = "many"', 'develop/settings.toml: model.top_k: a whole number is expected, not "many"'),
+        ("top_k = 5", "top_k = 0", "develop/settings.toml: model.top_k: more than 0 is expected, not 0"),
+        ("[gate]", "[gates]", "develop/settings.toml: gates: unknown section; gate is meant?"),
         ("top_k = 5", "top_k =", "develop/settings.toml: not valid TOML"),
     ],
 )

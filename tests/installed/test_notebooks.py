@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, reduce
 from pathlib import Path
 from threading import Timer
@@ -120,11 +121,53 @@ def test_a_cell_that_fails_says_where(mine: Project) -> None:
     assert "runs to its end" not in done.stdout
 
 
-def test_the_page_shows_tables_plots_and_what_the_model_would_recommend(mine: Project) -> None:
-    with opened(mine) as page:
-        text = run_all(mine, page)
-        if kind(mine) == "marimo":  # where a plot is drawn on the page, and no picture in it
-            text = page.wait_for("Orders a day", "What sells")
+def in_the_dark(project: Project, folder: Path) -> Project:
+    """The same for a person who has chosen the notebook's dark theme."""
+    marimo, lab = folder / "marimo/marimo.toml", folder / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    for file, setting in {marimo: '[display]\ntheme = "dark"\n', lab: '{"theme": "JupyterLab Dark"}\n'}.items():
+        file.parent.mkdir(parents=True)
+        file.write_text(setting)
+    chosen = {"XDG_CONFIG_HOME": str(folder), "JUPYTERLAB_SETTINGS_DIR": str(folder)}
+    return replace(project, env=project.env | chosen)
+
+
+# Of each plot: its title, how light its words are, and how light the page is behind them, from 0 to 1.
+LIGHT = """(() => {
+    const find = root => [
+        ...root.querySelectorAll("svg.plot"),
+        ...[...root.querySelectorAll("*")].flatMap(each => each.shadowRoot ? find(each.shadowRoot) : []),
+    ]
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true })
+    const pixel = color => {
+        canvas.clearRect(0, 0, 1, 1)
+        canvas.fillStyle = color
+        canvas.fillRect(0, 0, 1, 1)
+        return canvas.getImageData(0, 0, 1, 1).data
+    }
+    const behind = element => {
+        for (; element; element = element.parentNode ?? element.host) {
+            if (!(element instanceof Element)) continue
+            const found = getComputedStyle(element).backgroundColor
+            if (pixel(found)[3] > 0) return found
+        }
+        return "white"
+    }
+    const light = color => (pixel(color)[0] + pixel(color)[1] + pixel(color)[2]) / 765
+    return JSON.stringify(find(document).map(plot => [
+        plot.querySelector("title").textContent,
+        light(getComputedStyle(plot.querySelector(".axis text")).fill),
+        light(behind(plot)),
+    ]))
+})()"""
+
+
+def test_the_page_shows_tables_plots_and_what_the_model_would_recommend(mine: Project, tmp_path: Path) -> None:
+    with opened(in_the_dark(mine, tmp_path)) as page:
+        run_all(mine, page)
+        text = page.wait_for("Orders a day", "What sells")
+        plots = json.loads(page.call("Runtime.evaluate", expression=LIGHT)["result"]["value"])
+        assert [title for title, _, _ in plots] == ["Orders a day", "What sells"]
+        assert all(words > 0.7 and page_is < 0.3 for _, words, page_is in plots), plots
         if folder := os.environ.get("PICTURES"):
             Path(folder, f"{kind(mine)}.png").write_bytes(page.picture())
     assert "Traceback" not in text
@@ -221,8 +264,8 @@ def test_what_changes_in_src_is_taken_by_the_running_kernel(of_kind: Callable[[s
 MOVES = [(old, new) for old in FILES for new in FILES if old != new]
 # What shows a result in one kind only, and what somebody puts in its place.
 SHOWN_BY = {
-    "marimo": [("import marimo as mo", "import pygal"), ("mo.md(", "print("), ("mo.Html(", "print(")],
-    "jupyter": [("from IPython.display import SVG, Markdown", "SVG = Markdown = print")],
+    "marimo": [("import marimo as mo", "import math"), ("mo.md(", "print("), ("mo.Html(", "print(")],
+    "jupyter": [("from IPython.display import HTML, Markdown", "HTML = Markdown = print")],
     "none": [],
 }
 

@@ -104,6 +104,63 @@ def test_the_steps_of_an_axis_are_even(week: Project) -> None:
         assert steps == pytest.approx([steps[0]] * len(steps))
 
 
+def test_each_plot_has_its_title_and_each_value_is_told_on_hover(week: Project) -> None:
+    record = json.loads(week.written()[1][-1]["record"])
+    told = page(week)
+    assert "Pygal" not in re.sub("<!--.*?-->|<svg[^>]*>", "", told)
+    plots = dict(re.findall(r"<svg[^>]*>.*?<title>(.*?)</title>(.*?)</svg>", told, re.DOTALL))
+    drawn = {title for title, chart in record["charts"].items() if len(chart) > 15}
+    assert set(map(html.unescape, plots)) == drawn | {
+        "Quality, day by day",
+        "Scale: seconds",
+        "Scale: MB",
+        "Scale: hit rate",
+    }
+    for title, shapes in plots.items():
+        points = re.findall(r'<g class="(?:bar|dots)"><title>(.*?)</title><(?:rect|circle)', shapes)
+        assert len(points) == len(re.findall(r'class="(?:rect|dot) reactive', shapes)), title
+        if title in record["charts"]:
+            assert points == [f"{label}: {value:,}" for label, value in record["charts"][title].items()]
+    last = f"model, {date.today():%d %b}: {record['numbers']['hit_rate']:.3f}"
+    assert last in re.findall("<title>(.*?)</title>", plots["Quality, day by day"])
+
+
+def test_what_stands_in_one_column_or_on_one_axis_has_as_many_decimals(week: Project) -> None:
+    told = page(week)
+    for axis in re.findall(r'<g class="axis [xy].*?</g></g>', told):
+        labels = re.findall(r"<text[^>]*>([\d.,]+)</text>", axis)
+        assert len({len(label.partition(".")[2]) for label in labels}) <= 1, labels
+    record = json.loads(week.written()[1][-1]["record"])
+    shown = dict(re.findall(r'<tr><td>(.*?)</td><td class="number">(.*?)</td>', told))
+    assert shown == {
+        name.replace("_", " "): f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+        for name, value in record["numbers"].items()
+    }
+    done = week.python("""
+import json
+import numpy as np
+from burger_combos.ops.plots import number, numbers
+columns = [
+    [0.53, 0.344, 0.2], [12.25, 0.5, 3], [1999, 10083], [2.0, 5.0], [float("nan"), 0.25], [0.0012, 0.05],
+    [12345.6, 0.5], [np.float32(0.5), np.int64(3)], [],
+]
+print(json.dumps([*map(numbers, columns), [*map(number, (0.53, 1.0, 0.0123, 1234.5, 12.0))]]))
+""")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [
+        ["0.530", "0.344", "0.200"],
+        ["12.2", "0.5", "3"],
+        ["1,999", "10,083"],
+        ["2", "5"],
+        ["nan", "0.250"],
+        ["0.0012", "0.0500"],
+        ["12,346", "0"],
+        ["0.500", "3"],
+        [],
+        ["0.530", "1", "0.0123", "1,234", "12"],
+    ]
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_it_fits_the_screen_and_can_be_read(week: Project, width: int, tmp_path: Path) -> None:
     framed = tmp_path / "framed.html"

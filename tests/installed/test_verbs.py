@@ -1,12 +1,18 @@
 """A generated project as its user meets it: set up, checked, run and looked at through its verbs."""
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pexpect
 from rig import GIT_IDENTITY, Project, environment, sh
+
+# What the help of a verb begins with: one more verb.
+WORDS = {"add", "answer", "ask", "build", "change", "check", "format", "install", "list", "merge", "open", "put", "run"}
+WORDS |= {"set", "show", "take"}
 
 
 def test_setup_makes_environment_repository_hooks_and_first_commit(project: Project) -> None:
@@ -49,6 +55,9 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         "update",
     ):
         assert f"make {verb} " in listed
+    told = re.findall(r"^  make \S+ +(\w+)\b", listed, re.MULTILINE)
+    assert len(told) == len(listed.splitlines())
+    assert set(told) <= WORDS, set(told) - WORDS
 
 
 def test_a_script_shows_orders_and_recommendations_and_writes_nothing(
@@ -123,9 +132,10 @@ def test_looking_before_the_first_run_says_so(shop: Project) -> None:
 
 def test_what_the_command_line_does_not_know_is_one_clear_line(shop: Project) -> None:
     for arguments, message in (
-        (("status", "--stage", "prod"), "'prod' is not one of 'explore', 'develop', 'production'"),
+        (("status", "--stage", "prod"), "stage 'prod' is none of explore, develop, production; production is meant?"),
         (("results", "--row", "3"), "No such option: --row"),
-        (("results", "--rows", "0"), "'--rows'"),
+        (("results", "--rows", "0"), """'--rows': 1 or more is expected, not "0"\n"""),
+        (("results", "--rows", "x"), """'--rows': a whole number is expected, not "x"\n"""),
         (("run", "--date", "2026-13-01"), "'2026-13-01'"),
         (("step", "load"), "'--run-id'"),
         (("runn",), "'runn'"),
@@ -138,6 +148,84 @@ def test_what_the_command_line_does_not_know_is_one_clear_line(shop: Project) ->
         done = shop.call(*options)
         assert (done.returncode, done.stderr) == (code, "")
         assert "results" in done.stdout
+
+
+def test_results_are_json_and_nothing_else_where_that_is_asked_for(shop: Project) -> None:
+    shop.make("develop")
+    patched = shop.python("""
+from burger_combos.ops import records
+from burger_combos.ops.settings import Stage, StageSettings, load
+settings = load(StageSettings, Stage.develop)
+record = records.last(settings)
+record.numbers |= {"undefined": float("nan"), "endless": float("-inf")}
+records.save(record, settings)
+""")
+    assert patched.returncode == 0, patched.stderr
+
+    def no_number(name: str) -> None:
+        raise AssertionError(f"JSON has no {name}")
+
+    told = json.loads(shop.make("results", "JSON=1", "ROWS=12"), parse_constant=no_number)
+    rows, (run,) = shop.written()
+    numbers = json.loads(run["record"])["numbers"]
+    assert numbers["rows_published"] == len(rows) == told["customers"]
+    assert (told["stage"], told["date"], told["run"]) == ("develop", str(date.today()), run["run_id"])
+    assert told["commit"] == shop.git("rev-parse", "HEAD")
+    assert Path(told["report"]).exists()
+    assert told["numbers"] == numbers | {"undefined": None, "endless": None}
+    assert told["rows"] == [{key: row[key] for key in told["rows"][0]} for row in rows[:12]]
+    assert list(told["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
+    wrong = shop.run("make", "results", "JSON=1", "CUSTOMER=nobody")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_who_reads_only_the_beginning_is_told_no_error(shop: Project) -> None:
+    shop.make("develop")
+    verbs = ("results", "results JSON=1", "status", "status STAGE=develop", "logs", "develop")
+    for verb in verbs:
+        done = shop.run("bash", "-c", f"make {verb} | true; exit ${{PIPESTATUS[0]}}")
+        assert done.returncode == 0, verb
+        assert not re.search("error|Error|Broken", done.stderr), verb
+    assert len(shop.written()[1]) == 2
+    done = shop.run("bash", "-c", "make results | head -n 1; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "customer", "")
+
+
+def test_the_command_is_a_module_too_and_a_shell_completes_it(project: Project) -> None:
+    for module in ("burger_combos", "burger_combos.ops.cli"):
+        shown = project.run(".venv/bin/python", "-m", module, "status", "--help")
+        assert shown.returncode == 0, shown.stderr
+        assert "--deployed" in shown.stdout
+    for typed, offered in (
+        (["re"], {"results"}),
+        (["results", "--ro"], {"--rows"}),
+        (["results", "--stage", "pro"], {"production"}),
+    ):
+        words = " ".join(["burger-combos", *typed])
+        asked = {"_BURGER_COMBOS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(typed))}
+        done = sh(project.command, cwd=project.folder, env=environment() | asked)
+        assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_clean_says_what_it_removes_and_asks(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    assert "no var/develop/main: nothing to remove" in mine.run("make", "clean").stderr
+    mine.with_env(ORDERS__SAMPLE__CUSTOMERS="30", GATE__UNJUDGED="pass").make("develop")
+    made = mine.folder / "var/develop/main"
+    question = "remove var/develop/main, with the reports and rows of its runs (1)?"
+    done = mine.run("make", "clean")
+    assert done.returncode == 2
+    assert f"develop: {question} Nothing was removed; YES=1 says that you mean it\n" in done.stderr
+    for answer, stays in (("", True), ("n", True), ("y", False)):
+        person = pexpect.spawn("make", ["clean"], cwd=mine.folder, env=environment(), encoding="utf-8", timeout=60)
+        person.expect_exact(f"{question} [y/N] ")
+        assert made.exists()
+        person.sendline(answer)
+        person.expect(pexpect.EOF)
+        assert ("nothing was removed" in person.before) == stays == made.exists()
+    mine.with_env(ORDERS__SAMPLE__CUSTOMERS="30", GATE__UNJUDGED="pass").make("develop")
+    mine.make("clean", "YES=1")
+    assert not made.exists()
 
 
 def test_a_changed_file_shows_as_dirty_everywhere(

@@ -1,5 +1,6 @@
 """`copier update` as it merges: from each release to the present and on, with the owner's edits, answers and files."""
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -335,3 +336,28 @@ def test_nothing_that_a_release_wrote_is_gone_without_a_migration(release: str) 
 
 def written() -> list[Path]:
     return [path for path in (ROOT / "template").rglob("*") if path.is_file()]
+
+
+def test_an_editors_settings_are_merged(generate: Callable[..., Project], template: Path, tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    settings = mine.folder / ".vscode/settings.json"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("{", '{\n    "editor.rulers": [100],', 1))
+    rig.change(settings, {'"editor.formatOnSave": true': '"editor.tabSize": 4'})
+    (mine.folder / ".vscode/launch.json").unlink()
+    rules = mine.folder / ".vscode/extensions.json"
+    rig.change(rules, {"ms-python.python": "ms-python.python-ours"})
+    commit(mine.folder, "ours")
+    newer = {'"ruff.importStrategy": "fromEnvironment"': '"ruff.importStrategy": "useBundled"'}
+    release = rig.next_release(
+        template, tmp_path / "next", lambda folder: rig.change(folder / "template/.vscode/settings.json", newer)
+    )
+    rig.follow(mine, release)
+    commit(mine.folder, "follow")
+    update(mine)
+    assert conflicts(mine) == []
+    merged = json.loads(settings.read_text(encoding="utf-8"))
+    assert merged["editor.rulers"] == [100]
+    assert merged["ruff.importStrategy"] == "useBundled"
+    assert merged["[python]"] == {"editor.defaultFormatter": "charliermarsh.ruff", "editor.tabSize": 4}
+    assert "ms-python.python-ours" in rules.read_text(encoding="utf-8")
+    assert not (mine.folder / ".vscode/launch.json").exists()

@@ -150,7 +150,8 @@ STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publis
 def _distribution(scores: NDArray[np.float32]) -> dict[str, float]:
     """How many scores lie in each of some intervals, by where it begins; the last takes the few that are greater."""
     counts, edges = np.histogram(np.minimum(scores, np.quantile(scores, 0.99)), bins=24)
-    return {f"{edge:.3g}": int(count) for edge, count in zip(edges, counts, strict=False)}
+    decimals = max(0, int(np.ceil(-np.log10(edges[1] - edges[0]))))  # which tell one interval from the next
+    return {f"{edge:.{decimals}f}": int(count) for edge, count in zip(edges, counts, strict=False)}
 
 
 def _shape(run: Run) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """Execute the pipeline: all of it here, one step of it, or a process's share of what several execute together."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, logs, provenance, records, report, tracking
+from . import alerts, faults, logs, provenance, records, report, tracking
 from .fingerprint import RAW, fingerprint
-from .problems import Problem, Refused, Stopped
+from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, perform
@@ -160,7 +159,8 @@ def _join(run: Run, names: list[str]) -> None:
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    perform(step, run, settings)
+    with faults.named(step.__name__, _whole(run)):
+        perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
@@ -181,11 +181,18 @@ def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Sh
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    step(run, settings, shard)
+    with faults.named(step.__name__, _whole(run)):
+        step(run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, shard=str(shard), seconds=seconds, **_new(run, before))
     run.finish(step.__name__, shard, seconds, _new(run, before))
     run.record.numbers = before
+
+
+def _whole(run: Run) -> str:
+    """Where the whole traceback is, of what goes wrong in a step."""
+    stage = f"STAGE={run.record.stage} " * (run.record.stage is not Stage.develop)
+    return f"the whole traceback: make logs {stage}RUN={run.record.run_id}"
 
 
 def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
@@ -259,13 +266,13 @@ def _judged(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, Stopped):
+        if isinstance(error, Stopped | KeyboardInterrupt):
             record.status = "stopped"
         else:
             record.status = "refused" if isinstance(error, Refused) else "failed"
-            record.problem = str(error) or type(error).__name__
+            record.problem = outside(error) or faults.summary(error)
         if record.problem:
-            unexpected = None if isinstance(error, Problem) else sys.exception()
+            unexpected = error.__cause__ if isinstance(error, Bug) else None if outside(error) else error
             structlog.get_logger(logs.FILE_ONLY).error(record.status, problem=record.problem, exc_info=unexpected)
         raise
 

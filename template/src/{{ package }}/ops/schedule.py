@@ -117,7 +117,8 @@ class Scheduler:
         day = self.cron.day(due)
         self._tell_late(due, day)
         run_id = new_id()
-        command = [sys.argv[0], "run", "--stage", self.stage, "--date", str(day), "--run-id", run_id]
+        run = ["run", "--stage", self.stage, "--date", str(day), "--run-id", run_id]
+        command = [sys.executable, "-Pm", f"{__package__}.cli", *run]
         self.run = subprocess.Popen(command)
         problem = self._wait(self.run, timedelta(minutes=self.settings.schedule.deadline_minutes))
         if self.run.returncode and not self.ending.is_set():

@@ -34,7 +34,8 @@ from pydantic_settings import (
 )
 
 from . import PREFIX as PREFIX
-from .problems import Problem, told_in_one_line
+from .complaints import all_variables, complaint
+from .problems import Problem, meant, told_in_one_line
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -151,6 +152,11 @@ S = TypeVar("S", bound=StageSettings)
 T = TypeVar("T", bound=Section)
 
 
+def no_stage(name: str) -> str:
+    """What is wrong with a stage's name."""
+    return f"stage {name!r} is none of {', '.join(Stage)}{meant(name, Stage)}"
+
+
 def settings_file(stage: Stage) -> Path:
     """The settings file of a stage, relative to the project's folder."""
     return Path(stage) / "settings.toml"
@@ -192,7 +198,7 @@ def load(kind: type[S], stage: Stage) -> S:
         names = [written for written in variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
-        raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
+        raise Problem(_complaints(kind, file, (), error)) from None
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
@@ -213,8 +219,7 @@ def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = ({**detail, "loc": (*keys, *detail["loc"])} for detail in error.errors())
-        raise Problem("; ".join(_complaint(settings_file(stage), detail) for detail in wrong)) from None
+        raise Problem(_complaints(kind, settings_file(stage), keys, error)) from None
 
 
 def _adopt_secrets() -> None:
@@ -228,22 +233,33 @@ def _adopt_secrets() -> None:
                 raise Problem(f"{file}: not UTF-8 text") from None
 
 
-def _complaint(file: Path, detail: Any) -> str:
-    keys = [str(key) for key in detail["loc"]]
+def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error: ValidationError) -> str:
+    """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
     here = variables()
-    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-    where = next((f"environment variable {here[name]}" for name in names if name in here), file)
-    what = "unknown key" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
-    return f"{where}: {'.'.join(keys)}: {what}"
+    told: dict[tuple[int | str, ...], str] = {}
+    for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
+        place = detail["loc"]
+        if any(other[: len(place)] == place for other in told):
+            continue  # a list is not too short for having a wrong value
+        keys = [str(key) for key in (*above, *place)]
+        names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+        where = next((f"environment variable {here[name]}" for name in names if name in here), file)
+        told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
+    return "; ".join(told.values())
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
+    known = {name for name in all_variables(kind) if name != "STAGE"}
+    alike = {re.sub("_+", "_", name): name for name in known if "__" in name}
     sections = kind.model_fields.keys() - {"stage"}
-    for name, written in variables().items():
-        section, nested, _ = name[len(PREFIX) :].lower().partition("__")
+    for full, written in variables().items():
+        name = full[len(PREFIX) :]
+        section, nested, _ = name.lower().partition("__")
         others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
-        if nested and section not in sections and not others:
-            raise Problem(f"environment variable {written}: no such setting")
+        stray = nested and section not in sections and not others
+        if stray or (not nested and name not in known and name in alike):  # as `_` written for `__`
+            like = alike.get(re.sub("_+", "_", name), name)
+            raise Problem(f"environment variable {written}: no such setting{meant(like, alike.values(), PREFIX)}")
 
 
 def variables() -> dict[str, str]:
@@ -253,6 +269,8 @@ def variables() -> dict[str, str]:
 
 if __name__ == "__main__":  # the values of some keys, a line for each
     with told_in_one_line():
+        if sys.argv[1] not in list(Stage):
+            raise Problem(no_stage(sys.argv[1]))
         for name in sys.argv[2:]:
             value: Any = load(StageSettings, Stage(sys.argv[1]))
             for key in name.split("."):

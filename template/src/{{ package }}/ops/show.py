@@ -1,7 +1,12 @@
 """What the terminal shows of runs, logs and results. The model's libraries stay out of here."""
 
+import json
+import math
+import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +79,9 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
             time.sleep(0.5)
 
 
-def results(stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "") -> None:
+def results(
+    stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "", *, as_json: bool = False
+) -> None:
     """The rows of a day, of a run, or the newest; from which run and commit, the metrics, and where the report is."""
     settings = load(StageSettings, stage)
     try:
@@ -100,6 +107,21 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
             raise Problem(f"{store.name}: no row in {stage}{which}")
         record = records.find(store, found["run_id"][0])
     shown = found.drop("stage", "date", "run_id", "git_commit")
+    file = kept(settings.runs, found["run_id"][0], report.FILE)
+    if as_json:
+        told = {
+            "stage": stage,
+            "date": found["date"][0],
+            "run": found["run_id"][0],
+            "commit": found["git_commit"][0],
+            "database": store.name,
+            "report": file,
+            "numbers": record.numbers if record else {},
+            "customers": total,
+            "rows": shown.to_dicts(),
+        }
+        print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+        return
     table = Table(*shown.columns, box=None, pad_edge=False)
     for row in shown.iter_rows():
         table.add_row(*("-" if value is None else str(value) for value in row))
@@ -112,7 +134,7 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
         for name, value in provenance.overridden(record).items():
             print(f"setting  {name} {value}")
     print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
-    if file := kept(settings.runs, found["run_id"][0], report.FILE):
+    if file:
         print(f"report   {file}")
     last = None if run_id or day else records.last(settings)
     if last and last.status in ("refused", "failed") and not (record and record.started_at > last.started_at):
@@ -151,7 +173,34 @@ def _print(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     width = None if Console().is_terminal else 10_000
-    Console(width=width, **plain).print(table)
+    _Console(width=width, **plain).print(table)
+
+
+class _Console(Console):
+    """One that leaves it to `read_in_part` what happens where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+@contextmanager
+def read_in_part() -> Iterator[None]:
+    """End quietly where whoever reads the output has seen enough, as `head` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        sys.exit(0)
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null for each number that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _summary(record: Record, settings: StageSettings) -> None:
