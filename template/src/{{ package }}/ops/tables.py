@@ -1,58 +1,67 @@
-"""Read a table from wherever it is: a CSV or Parquet file by path or URL, or a table of a database."""
+"""Read a table from wherever it is: files by path or URL, or a database; what kind a file is, its content says."""
 
 import codecs
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from http.client import HTTPException
-from io import BytesIO
-from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
 
 import polars as pl
-from pydantic import Field, SecretStr
 
+from .databases import read_database
+from .delimited import read_delimited
+from .files import File, files, is_workbook
+from .headers import no_column
+from .json_lines import is_json, read_json_lines
 from .problems import Problem, one_line
-from .settings import Section
-from .store import Store
+from .rows import joined
+from .table_settings import TableSettings as TableSettings
+from .workbooks import read_sheet
 
-
-class TableSettings(Section):
-    """Where a table is and how it is written."""
-
-    source: str = Field(description="FILE.csv or FILE.parquet, its URL, or table:NAME", min_length=1)
-    database_url: SecretStr | None = None
-    separator: str = Field(default=",", pattern=r"^[\t -~]$")
-    encoding: str = "utf-8"
-    null_values: tuple[str, ...] = ("",)
+_START = 1 << 20  # bytes, in which a header is found
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
+_A_DAY = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_OTHERS = {
+    b"SQLite format 3\0": 'a SQLite database: database_url = "sqlite:///FILE" and source = "table:NAME" read it',
+    b"%PDF": "a PDF",
+    b"<!doctype html": "a page of HTML",
+    b"<html": "a page of HTML",
+}
 
 
 def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame:
-    """All rows of a table, in their order, under this project's column names; CSV as text.
+    """All rows of a table, in their order, under this project's column names.
+
+    Text files give text; all else gives the types that it has, and text where one column has several.
 
     Args:
         settings: where it is and how it is written.
-        columns: the name in the table for each name used here.
+        columns: the name in the table for each name used here; or its number, from 1, where there is no header.
 
     Raises:
         Problem: there is no such table, it cannot be read, or it lacks a column.
     """
+    source, wanted = settings.source, list(dict.fromkeys(columns.values()))
     try:
-        frame = _read(settings, list(columns.values()))
+        if source.startswith(("table:", "query:")):
+            if settings.database_url is None:
+                raise Problem(f"{source}: database_url is not set")
+            frame = read_database(settings.database_url, source, wanted)
+        else:
+            parts = [_read(file, settings, wanted) for file in files(source)]
+            frame = pl.DataFrame([joined([part[name] for part in parts]).alias(name) for name in wanted])
     except FileNotFoundError:
-        raise Problem(f"{settings.source}: no such file") from None
-    except LookupError:
-        raise Problem(f"{settings.source}: unknown encoding {settings.encoding!r}") from None
-    except UnicodeError:
-        raise Problem(f"{settings.source}: not in the encoding {settings.encoding!r}") from None
-    except pl.exceptions.NoDataError:
-        raise Problem(f"{settings.source}: the file is empty") from None
-    except (OSError, HTTPException, pl.exceptions.PolarsError) as error:
-        if "utf-8" in str(error).lower():
-            raise Problem(f"{settings.source}: not in the encoding {settings.encoding!r}") from None
-        raise Problem(f"{settings.source}: cannot be read: {one_line(error)}") from None
-    missing = [name for name in columns.values() if name not in frame.columns]
-    if missing:
-        found = ", ".join(map(repr, frame.columns[:20]))
-        hint = f"; is {settings.separator!r} the separator?" if len(frame.columns) == 1 else ""
-        raise Problem(f"{settings.source}: no column {', '.join(map(repr, missing))}, only {found}{hint}")
+        raise Problem(f"{source}: no such file") from None
+    except (OSError, HTTPException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise Problem(f"{source}: cannot be read: {one_line(error)}") from None
+    for name in wanted:
+        _refuse_unplain(frame[name], source)
     return pl.DataFrame({ours: _cleaned(frame[theirs], settings.null_values) for ours, theirs in columns.items()})
 
 
@@ -66,29 +75,99 @@ def _cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
     return column.set(column.is_in(null_values), None)
 
 
-def _read(settings: TableSettings, columns: list[str]) -> pl.DataFrame:
-    kind, _, table = settings.source.partition(":")
-    if kind == "table":
-        if settings.database_url is None:
-            raise Problem(f"orders.source is {settings.source}, but orders.database_url is not set")
-        name = ".".join(map(_quoted, table.split(".")))
-        with Store(settings.database_url) as store:
-            return store.query(f"SELECT {', '.join(map(_quoted, columns))} FROM {name}")
-    source: str | BytesIO = settings.source
-    if kind in ("http", "https"):
-        with urlopen(settings.source, timeout=60) as response:
-            source = BytesIO(response.read())
-    if Path(settings.source.partition("?")[0]).suffix.lower() in (".parquet", ".pq"):
-        return pl.read_parquet(source, glob=False)
-    utf8 = codecs.lookup(settings.encoding).name == "utf-8"
-    return pl.read_csv(
-        source,
-        separator=settings.separator,
-        encoding="utf8" if utf8 else settings.encoding,
-        infer_schema=False,
-        glob=False,
-    )
+def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.DataFrame:
+    """The wanted columns of a file, whatever it is by its content."""
+    start = file.start(_START)
+    for beginning, meaning in _OTHERS.items():
+        if start[: len(beginning)].lower() == beginning.lower():
+            raise Problem(f"{file.name}: cannot be read: it is {meaning}")
+    try:
+        if start.startswith(b"PAR1") or file.suffix in (".parquet", ".pq"):
+            return _of_parquet(file, wanted)
+        if is_workbook(file) or file.suffix in (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"):
+            return read_sheet(file, settings, wanted)
+        encoding = _encoding(file.name, start, settings.encoding)
+        text = codecs.getincrementaldecoder(encoding)().decode(start).removeprefix("\ufeff")
+        if not text.strip():
+            raise Problem(f"{file.name}: the file is empty")
+        if is_json(file, text):
+            return read_json_lines(file, wanted, encoding)
+        return read_delimited(file, settings, wanted, encoding, text)
+    except (UnicodeError, pl.exceptions.ComputeError) as error:
+        if isinstance(error, UnicodeError) or "utf-8" in str(error).lower():
+            raise Problem(
+                f"{file.name}: not in the encoding {settings.encoding!r}{_first_bad(file, settings)}"
+            ) from None
+        raise
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _encoding(name: str, start: bytes, encoding: str) -> str:
+    """The codec to read it with; a byte order mark has to agree."""
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise Problem(f"{name}: unknown encoding {encoding!r}") from None
+    codec = codecs.lookup(encoding).name
+    for mark, meant in _MARKS.items():
+        if start.startswith(mark):
+            if codec.startswith(meant):
+                return meant  # which reads the mark, as utf-16-le does not
+            raise Problem(f'{name}: not in the encoding {encoding!r}: encoding = "{meant}", by its byte order mark')
+    if b"\0" in start[:4096] and not codec.startswith(("utf-16", "utf-32")):
+        raise Problem(
+            f'{name}: not in the encoding {encoding!r}: it holds zero bytes; is encoding = "utf-16-le" meant?'
+        )
+    return "utf-8-sig" if codec == "utf-8" else codec
+
+
+def _first_bad(file: File, settings: TableSettings) -> str:
+    """Where the first byte is that UTF-8 has not, and what may be meant."""
+    if codecs.lookup(settings.encoding).name.removesuffix("-sig") == "utf-8":
+        with file.open() as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as error:
+                    return f': line {number} holds the byte 0x{line[error.start]:02x}; is encoding = "cp1252" meant?'
+    return ""
+
+
+def _of_parquet(file: File, wanted: Sequence[str]) -> pl.DataFrame:
+    """The wanted columns alone; `user.id` is the field `id` of the column `user`, unless one is called so."""
+    frame = pl.scan_parquet(file.content, glob=False)
+    schema = frame.collect_schema()
+    found = {name: _field(schema, name) for name in wanted}
+    missing = [name for name, column in found.items() if column is None]
+    if missing:
+        raise no_column(file.name, missing, schema.names())
+    return frame.select(column.alias(name) for name, column in found.items() if column is not None).collect()
+
+
+def _field(fields: Mapping[str, Any], name: str, column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr | None:
+    if name in fields:
+        return column(name)
+    parts = name.split(".")
+    for size in range(1, len(parts)):
+        outer, inner = ".".join(parts[:size]), ".".join(parts[size:])
+        kind = fields.get(outer)
+        if isinstance(kind, pl.Struct):
+            return _field(kind.to_schema(), inner, column(outer).struct.field)
+    return None
+
+
+def _refuse_unplain(column: pl.Series, source: str) -> None:
+    """Nothing nested, no bytes, and no time that a calendar does not have."""
+    kind = column.dtype
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        fields = [field.name for field in kind.fields] if isinstance(kind, pl.Struct) else []
+        hint = f"; name one of its fields, as {column.name}.{fields[0]}" if fields else ""
+        raise Problem(f"{source}: column {column.name}: {kind} is no plain value{hint}")
+    if isinstance(kind, pl.Date | pl.Datetime):
+        ticks = column.to_physical()
+        unit = kind.time_unit if isinstance(kind, pl.Datetime) else "days"
+        rows = ((ticks // _A_DAY[unit] < _FIRST) | (ticks // _A_DAY[unit] > _LAST)).fill_null(False).arg_true()
+        if len(rows):
+            raise Problem(
+                f"{source}: column {column.name}: {len(rows):,} times are before year 1 or after 9999, first in row "
+                f"{rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970"
+            )
