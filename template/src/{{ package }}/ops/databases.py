@@ -1,5 +1,6 @@
 """A table or a query of a database."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -25,12 +26,13 @@ def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> pl.Data
     kind, _, text = source.partition(":")
     file = sqlite_file(url)
     if kind == "query":
-        relation = f"({text.strip().rstrip(';')}\n) AS source"
+        query = re.sub(r";\s*(--.*)?\Z", "", text)
+        relation = f"({query}\n) AS source"
     else:
         parts = re.findall(r'"(?:[^"]|"")*"|[^."]+', text)
         if file and parts[0] not in ("main", "temp"):  # all the schemas that a file has
-            parts = [text.strip('"') if text.startswith('"') else text]
-        relation = ".".join(part if part.startswith('"') else quoted(part) for part in parts)
+            parts = parts if len(parts) == 1 else [text]
+        relation = ".".join(part if part.startswith('"') else quoted(part) for part in parts) + " AS source"
     name = without_password(url.get_secret_value()) + f": {source if len(source) < 60 else source[:57] + '...'}"
     return _of_sqlite(file, name, relation, wanted) if file else _of_postgresql(url, name, relation, wanted)
 
@@ -41,22 +43,20 @@ def quoted(name: str) -> str:
 
 
 def _of_postgresql(url: SecretStr, name: str, relation: str, wanted: Sequence[str]) -> pl.DataFrame:
+    columns = ", ".join(map(quoted, wanted))
     with Store(url) as store:
-        try:
-            there = store.query(f"SELECT * FROM {relation} LIMIT 0").schema
-        except pl.exceptions.DuplicateError as error:
-            raise Problem(f"{name}: two columns have one name: {one_line(error)}") from None
-        _refuse_missing(wanted, list(there), name)
-        columns = ", ".join(
-            quoted(each) if _is_plain(there[each]) else f"CAST({quoted(each)} AS text) AS {quoted(each)}"
-            for each in wanted
-        )
+        found = store.query(f"SELECT row_to_json(source)::text AS row FROM {relation} LIMIT 1")["row"]
+        for row in found:
+            _refuse_missing(wanted, [key for key, _ in json.loads(row, object_pairs_hook=list)], name)
+        kinds = store.query(f"SELECT {columns} FROM {relation} LIMIT 0").schema
         for each in wanted:
-            if isinstance(there[each], pl.Binary):
-                kind = store.query(f"SELECT pg_typeof({quoted(each)})::text AS kind FROM {relation} LIMIT 1")
-                if kind["kind"].to_list() == ["bytea"]:
+            if isinstance(kinds[each], pl.Binary):
+                kind = store.query(f"SELECT pg_typeof({quoted(each)})::text AS kind FROM {relation} LIMIT 1")["kind"]
+                if kind.to_list() == ["bytea"]:
                     raise Problem(f"{name}: column {each} is bytea, no plain value")
-        return store.query(f"SELECT {columns} FROM {relation}")
+        casts = (f"CAST({quoted(each)} AS text) AS {quoted(each)}" for each in wanted if not _is_plain(kinds[each]))
+        plain = (quoted(each) for each in wanted if _is_plain(kinds[each]))
+        return store.query(f"SELECT {', '.join([*casts, *plain])} FROM {relation}")
 
 
 def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> pl.DataFrame:
@@ -88,7 +88,7 @@ def _refuse_missing(wanted: Sequence[str], there: list[str], name: str) -> None:
     missing = [each for each in wanted if each not in there]
     if missing:
         raise no_column(name, missing, there)
-    twice = [each for each in wanted if there.count(each) > 1]
+    twice = [each for each in wanted if there.count(each) > 1 or f"{each}:1" in there]  # SQLite's name for the second
     if twice:
         raise Problem(
             f"{name}: two columns are called {twice[0]!r}; give one another name, as in SELECT id AS order_id"
@@ -106,4 +106,5 @@ def _not_utf8(rows: Iterator[Sequence[object]], wanted: Sequence[str], name: str
 
 
 def _is_plain(kind: pl.DataType) -> bool:
+    """Whether polars knows it; it does not know PostgreSQL's numeric, uuid and json, which are exact as text."""
     return kind in (pl.String, pl.Boolean, pl.Date) or kind.is_numeric() or kind.is_nested() or kind.is_temporal()

@@ -24,6 +24,7 @@ def positions(wanted: Sequence[str], first: Sequence[str], settings: TableSettin
         missing = [each for each in wanted if each not in first]
         if missing:
             raise no_column(name, missing, first)
+        _refuse_data(wanted, name)
         for each in wanted:
             if first.count(each) > 1:
                 places = [place for place, title in enumerate(first, 1) if title == each]
@@ -31,7 +32,6 @@ def positions(wanted: Sequence[str], first: Sequence[str], settings: TableSettin
                     f"{name}: columns {' and '.join(map(str, places))} are both called {each!r}; name them by number: "
                     f'header = false, skip_rows = {settings.skip_rows + 1}, and columns as "{places[0]}"'
                 )
-        _refuse_data(wanted, name)
         return [first.index(each) for each in wanted]
     for each in wanted:
         if not re.fullmatch(r"[1-9]\d*", each):

@@ -32,7 +32,8 @@ def frame(names: Sequence[str], rows: Iterable[Sequence[object]], where: str) ->
                 raise Problem(f"{where}: column {name}, row {read + place}: bytes, no plain value")
             part.append(_series(values))
         read += len(chunk)
-    return pl.DataFrame([joined(part).alias(name) for name, part in zip(names, parts, strict=True)])
+    columns = {name: joined(part or [pl.Series(dtype=pl.Null)]) for name, part in zip(names, parts, strict=True)}
+    return pl.DataFrame(columns)
 
 
 def joined(parts: Sequence[pl.Series]) -> pl.Series:
@@ -40,7 +41,7 @@ def joined(parts: Sequence[pl.Series]) -> pl.Series:
     kinds = {part.dtype for part in parts} - {pl.Null}
     if len(kinds) > 1 and not all(kind.is_integer() for kind in kinds) and not _of_dates(kinds):
         parts = [_as_text(part) for part in parts]
-    return pl.concat(parts, how="vertical_relaxed") if parts else pl.Series(dtype=pl.Null)
+    return pl.concat([part.to_frame("column") for part in parts], how="vertical_relaxed")["column"]
 
 
 def written(value: object) -> str | None:
