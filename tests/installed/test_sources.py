@@ -11,6 +11,7 @@ import http.server
 import io
 import json
 import lzma
+import os
 import sqlite3
 import threading
 import zipfile
@@ -491,7 +492,7 @@ write("days/2.parquet", customer=[8.0, None], n=pl.Series([3, None], dtype=pl.In
             "column tags: List(String) is no plain value": case(tmp_path / "a.parquet", {"customer": "tags"}),
             "column user: Struct…user.id": case(tmp_path / "a.parquet", {"customer": "user"}),
             "no column 'user.name', only 'customer'": case(tmp_path / "a.parquet", {"customer": "user.name"}),
-            "column at: 2 times are before year 1 or after 9999, first in row 2: 4611686018427387904 us": case(
+            "column at, row 2: 4611686018427387904 us since 1970…rows of that kind: 2": case(
                 tmp_path / "late.parquet", {"at": "at"}
             ),
             "text.parquet: cannot be read": case(put(tmp_path / "text.parquet", text(ROWS))),
@@ -552,6 +553,47 @@ def test_sqlite_as_people_have_it(shop: Project, tmp_path: Path) -> None:
     )
 
 
+def test_a_locked_database_is_waited_for_and_told_of(shop: Project, tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    script = f"""
+from burger_combos.ops import locks
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.store import SecretStr, Store
+from burger_combos.ops.tables import TableSettings, read_table
+
+locks.SILENT, locks.PATIENCE = 0.2, 1.0
+url = SecretStr("sqlite:///{file}")
+
+def by_store(do):
+    with Store(url) as store:
+        return do(store)
+
+for do in (
+    lambda: read_table(TableSettings(source="table:orders", database_url=url), {{"n": "n"}})["n"].to_list(),
+    lambda: by_store(lambda store: store.query("SELECT n FROM orders")["n"].to_list()),
+    lambda: by_store(lambda store: store.note_trials("develop", "c", "t")),
+):
+    try:
+        print(do())
+    except Problem as problem:
+        print(problem)
+"""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as database:
+        database.execute("CREATE TABLE orders AS SELECT 5 AS n")
+        database.execute("BEGIN EXCLUSIVE")
+        held = shop.python(script)
+        release = threading.Timer(1.5, lambda: database.execute("COMMIT"))
+        release.start()
+        freed = shop.python(script.replace("0.2, 1.0", "0.2, 60.0"))
+        release.join()
+    me = f"process {os.getpid()} ("
+    waited, given_up = held.stderr.splitlines(), held.stdout.splitlines()
+    assert len(waited) == len(given_up) == 3, held.stderr + held.stdout
+    assert all(f"locked by {me}" in line and "waiting until it is free" in line for line in waited)
+    assert all("shop.db" in line and f"still locked after 1 seconds by {me}" in line for line in given_up)
+    assert freed.stdout.splitlines() == ["[5]", "[5]", "None"], freed.stderr
+
+
 @pytest.mark.postgresql
 def test_postgresql_as_people_have_it(shop: Project, postgresql: str) -> None:
     url = new_database(postgresql, shop)
@@ -595,7 +637,7 @@ with driver.connect("{url}") as connection, connection.cursor() as cursor:
             "no column 'x', only 'u', 'n'": case("table:crm.orders", {"n": "x"}, **of),
             "column b is bytea": case("table:crm.orders", {"n": "b"}, **of),
             "column a: List(Int32) is no plain value": case("table:crm.orders", {"n": "a"}, **of),
-            "column at: 1 times are before year 1 or after 9999": case("table:crm.orders", {"n": "at"}, **of),
+            "column at, row 1: …is before year 1 or after 9999": case("table:crm.orders", {"n": "at"}, **of),
             "two columns are called 'n'": case("query:SELECT 1 AS n, 2 AS n", {"n": "n"}, **of),
             'relation "my.orders" does not exist': case("table:my.orders", {"n": "n"}, **of),
         },

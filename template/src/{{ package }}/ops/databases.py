@@ -62,10 +62,11 @@ def _of_postgresql(url: SecretStr, name: str, relation: str, wanted: Sequence[st
 def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> pl.DataFrame:
     """By Python's driver, which takes each value in its own type; ADBC's takes that of the first rows for all."""
     if not file.exists():
-        raise NotThere(f"{name}: no such file")
+        raise NotThere(f"{file}: no such file")
     columns = ", ".join(map(quoted, wanted))
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=locks.PATIENCE)) as database:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=locks.PATIENCE)) as database:
         try:
+            database.execute("PRAGMA query_only = ON")
             with locks.told_of_waiting(name, file):
                 there = [each[0] for each in database.execute(f"SELECT * FROM {relation} LIMIT 0").description]
             _refuse_missing([each.lower() for each in wanted], [each.lower() for each in there], name)

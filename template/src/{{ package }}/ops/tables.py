@@ -168,6 +168,6 @@ def _refuse_unplain(column: pl.Series, source: str) -> None:
         rows = ((ticks // _A_DAY[unit] < _FIRST) | (ticks // _A_DAY[unit] > _LAST)).fill_null(False).arg_true()
         if len(rows):
             raise Problem(
-                f"{source}: column {column.name}: {len(rows):,} times are before year 1 or after 9999, first in row "
-                f"{rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970"
+                f"{source}: column {column.name}, row {rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970 is before year 1 "
+                f"or after 9999; rows of that kind: {len(rows):,}"
             )
