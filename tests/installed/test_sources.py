@@ -272,6 +272,11 @@ def test_a_header_that_does_not_fit_says_what_does(shop: Project, tmp_path: Path
                 put(tmp_path / "ragged.csv", "\n\n" + plain.partition("\n")[0] + "\na,b,c,d,e,f\n")
             ),
             'quote = ""': case(put(tmp_path / "quote.csv", ",".join(NAMES) + '\na,"b" c,d,1\n')),
+            'quote = ""…': case(put(tmp_path / "open.csv", plain + '"' + body * 20)),
+            "no column 'customer', only '\"customer,": case(put(tmp_path / "never.csv", '"' + plain * 20)),
+            'encoding = "utf-8", by its byte order mark': case(
+                put(tmp_path / "mark.csv", plain, "utf-8-sig"), encoding="latin-1"
+            ),
             "nothing follows": case(put(tmp_path / "short.csv", "# a\n# b"), comment_prefix="#"),
             "is empty": case(put(tmp_path / "empty.csv", " \n\n")),
         },
@@ -407,6 +412,7 @@ def test_json_lines(shop: Project, tmp_path: Path) -> None:
             "line 1: user is no plain value…user.name is one of its fields": case(
                 tmp_path / "c.csv", {"customer": "user"}
             ),
+            "line 1: no JSON: Exceeds the limit": case(put(tmp_path / "long.jsonl", "9" * 5000), {"customer": "n"}),
             "line 1: no JSON object: 5": case(put(tmp_path / "five.jsonl", "5\n"), {"customer": "user"}),
         },
     )
@@ -544,6 +550,7 @@ def test_sqlite_as_people_have_it(shop: Project, tmp_path: Path) -> None:
             "column item, row 1: not UTF-8: b'A\\xe9'": case("table:bad", {"n": "item"}, **url),
             "column raw, row 1: bytes": case("table:bad", {"n": "raw"}, **url),
             "two columns are called 'n'": case("query:SELECT 1 AS n, 2 AS n", {"n": "n"}, **url),
+            "query:SELECT n FROM nowhere: no such table": case("query:SELECT n\n  FROM nowhere", {"n": "n"}, **url),
             "one statement at a time": case("query:SELECT 1 AS n) AS x; DELETE FROM orders; --", {"n": "n"}, **url),
             "table:orders: database_url is not set": case("table:orders", names),
             "file is not a database": case(

@@ -33,7 +33,7 @@ def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> pl.Data
         if file and parts[0] not in ("main", "temp"):  # all the schemas that a file has
             parts = parts if len(parts) == 1 else [text]
         relation = ".".join(part if part.startswith('"') else quoted(part) for part in parts) + " AS source"
-    name = without_password(url.get_secret_value()) + f": {source if len(source) < 60 else source[:57] + '...'}"
+    name = f"{without_password(url.get_secret_value())}: {' '.join(source.split())[:80]}"
     return _of_sqlite(file, name, relation, wanted) if file else _of_postgresql(url, name, relation, wanted)
 
 

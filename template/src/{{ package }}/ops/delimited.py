@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO, TextIOWrapper
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -118,11 +119,12 @@ def _rows(lines: Iterable[str], settings: TableSettings) -> "Reader":
 
 
 def _first_rows(lines: list[str], settings: TableSettings) -> list[list[str]]:
-    rows = ([value.replace(_STAND_IN, settings.separator) for value in row] for row in _rows(lines, settings) if row)
-    try:
-        return list(islice(rows, 5))
-    except csv.Error:  # a quote that does not end
-        return list(islice(_rows(lines, settings.model_copy(update={"quote": ""})), 5))
+    """At most five; fewer where a quote does not end."""
+    rows = []
+    with suppress(csv.Error):
+        for row in islice(_rows(lines, settings), 5):
+            rows.append([value.replace(_STAND_IN, settings.separator) for value in row])
+    return [row for row in rows if row] or [lines[0].split(settings.separator)][: len(lines)]
 
 
 def _rewritten(file: File, separator: str, encoding: str, newline: str | None) -> BytesIO:
@@ -174,7 +176,7 @@ def _explained(
 ) -> Exception:
     """What polars does not say: which line it is, and which setting may help."""
     if "more fields" in str(error):
-        with TextIOWrapper(file.open(), encoding, newline="") as text:
+        with suppress(csv.Error), TextIOWrapper(file.open(), encoding, newline="") as text:
             rows = _rows(islice(text, above, None), settings)
             for row in rows:
                 if len(row) > width:
@@ -182,7 +184,7 @@ def _explained(
                         f"{file.name}: cannot be read: line {above + rows.line_num} has {len(row)} values and the "
                         f"first {width}; does one hold {settings.separator!r} without quotes?"
                     )
-    if "could not parse" in str(error) and settings.quote:
+    if settings.quote and re.search("could not parse|malformed", str(error)):
         return Problem(
             f'{file.name}: cannot be read: {one_line(error)}; if {settings.quote} quotes nothing here, quote = ""'
         )

@@ -77,7 +77,7 @@ def _objects(file: File, encoding: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _parsed(where: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Problem(f"{where}: no JSON: {error}; JSON lines have an object on each") from None
 
 

@@ -12,16 +12,21 @@ PATIENCE = 60.0  # seconds until SQLite gives up
 
 
 @contextmanager
-def told_of_waiting(name: str, file: Path | None = None) -> Iterator[None]:
+def told_of_waiting(name: str, file: Path | None = None, *, slow: bool = False) -> Iterator[None]:
     """Say on standard error that this takes long since somebody has the database locked.
 
     Args:
         name: the database, for a person.
         file: SQLite's.
+        slow: whether this may take long by itself; then it is said only where it is known who that is.
     """
 
     def tell() -> None:
-        print(f"{name}: locked by {holder(file)}; waiting until it is free", file=sys.stderr, flush=True)
+        who = _holder(file)
+        if who or not slow:
+            print(
+                f"{name}: locked by {who or 'another program'}; waiting until it is free", file=sys.stderr, flush=True
+            )
 
     timer = Timer(SILENT, tell)
     timer.daemon = True
@@ -34,10 +39,11 @@ def told_of_waiting(name: str, file: Path | None = None) -> Iterator[None]:
 
 def still_locked(name: str, file: Path) -> str:
     """What to say of a SQLite file when patience is at its end."""
-    return f"{name}: still locked after {PATIENCE:.0f} seconds by {holder(file)}: end that, or run this again after it"
+    who = _holder(file) or "another program"
+    return f"{name}: still locked after {PATIENCE:.0f} seconds by {who}: end that, or run this again after it"
 
 
-def holder(file: Path | None) -> str:
+def _holder(file: Path | None) -> str:
     """Who holds the locks of a SQLite file, where Linux tells."""
     with suppress(OSError):
         inodes = {str(each.stat().st_ino) for each in (file, Path(f"{file}-shm")) if each and each.exists()}
@@ -46,4 +52,4 @@ def holder(file: Path | None) -> str:
             if len(lock) > 5 and lock[5].rpartition(":")[2] in inodes and lock[4] != str(os.getpid()):
                 command = Path(f"/proc/{lock[4]}/cmdline").read_text(encoding="utf-8", errors="replace")
                 return f"process {lock[4]} ({' '.join(command.split(chr(0)))[:80].strip()})"
-    return "another program"
+    return ""

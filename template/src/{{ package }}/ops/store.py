@@ -90,7 +90,7 @@ class Store:
     def query(self, sql: str, *parameters: str) -> pl.DataFrame:
         """The rows of a SELECT."""
         with self._translated(), self._connection.cursor() as cursor:
-            with self._told_of_waiting():
+            with self._told_of_waiting(slow=True):
                 cursor.execute(sql, parameters or None)
             return cursor.fetch_polars()
 
@@ -192,8 +192,8 @@ class Store:
             missing = re.search(r'FATAL: +database ".*" does not exist', str(error))
             raise (NotThere if missing else Problem)(f"{self.name}: {one_line(error)}") from None
 
-    def _told_of_waiting(self) -> AbstractContextManager[None]:
-        return locks.told_of_waiting(self.name, self._file)
+    def _told_of_waiting(self, *, slow: bool = False) -> AbstractContextManager[None]:
+        return locks.told_of_waiting(self.name, self._file, slow=slow)
 
     def _execute(self, sql: str, *parameters: str) -> None:
         with self._connection.cursor() as cursor:

@@ -20,6 +20,7 @@ from .workbooks import read_sheet
 
 _START = 1 << 20  # bytes, in which a header is found
 _MARKS = {
+    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -50,9 +51,10 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
     source, wanted = settings.source, list(dict.fromkeys(columns.values()))
     try:
         if source.startswith(("table:", "query:")):
+            source = " ".join(source.split())
             if settings.database_url is None:
                 raise Problem(f"{source}: database_url is not set")
-            frame = read_database(settings.database_url, source, wanted)
+            frame = read_database(settings.database_url, settings.source, wanted)
         else:
             parts = [_read(file, settings, wanted) for file in files(source)]
             frame = pl.DataFrame([joined([part[name] for part in parts]).alias(name) for name in wanted])
@@ -94,7 +96,7 @@ def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.Data
             return read_json_lines(file, wanted, encoding)
         return read_delimited(file, settings, wanted, encoding, text)
     except (UnicodeError, pl.exceptions.ComputeError) as error:
-        if isinstance(error, UnicodeError) or "utf-8" in str(error).lower():
+        if isinstance(error, UnicodeError) or "invalid utf-8" in str(error).lower():
             raise Problem(
                 f"{file.name}: not in the encoding {settings.encoding!r}{_first_bad(file, settings)}"
             ) from None
@@ -111,7 +113,8 @@ def _encoding(name: str, start: bytes, encoding: str) -> str:
     for mark, meant in _MARKS.items():
         if start.startswith(mark):
             if codec.startswith(meant):
-                return meant  # which reads the mark, as utf-16-le does not
+                codec = meant  # which reads the mark, as utf-16-le does not
+                break
             raise Problem(f'{name}: not in the encoding {encoding!r}: encoding = "{meant}", by its byte order mark')
     if b"\0" in start[:4096] and not codec.startswith(("utf-16", "utf-32")):
         raise Problem(
@@ -168,6 +171,6 @@ def _refuse_unplain(column: pl.Series, source: str) -> None:
         rows = ((ticks // _A_DAY[unit] < _FIRST) | (ticks // _A_DAY[unit] > _LAST)).fill_null(False).arg_true()
         if len(rows):
             raise Problem(
-                f"{source}: column {column.name}, row {rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970 is before year 1 "
-                f"or after 9999; rows of that kind: {len(rows):,}"
+                f"{source}: column {column.name}, row {rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970 is before year "
+                f"1 or after 9999; rows of that kind: {len(rows):,}"
             )
