@@ -57,7 +57,7 @@ def read(shop: Project, *cases: Case) -> list[Any]:
     done = shop.python(READ.format(package=shop.package, cases=json.dumps(cases)))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    found = json.loads(done.stdout)
+    found: list[Any] = json.loads(done.stdout)
     assert all("\n" not in each for each in found if isinstance(each, str))
     return found
 
@@ -364,7 +364,7 @@ def test_files_by_day_and_home(shop: Project, tmp_path: Path) -> None:
 
 
 def test_json_lines(shop: Project, tmp_path: Path) -> None:
-    objects = [
+    objects: list[dict[str, Any]] = [
         {
             "id": 2**53 + row,
             "user": {"name": row_[0], "at.home": {"zip": row % 4 or None}},
