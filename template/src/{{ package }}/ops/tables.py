@@ -1,31 +1,24 @@
 """Read a table from wherever it is: files by path or URL, or a database; what kind a file is, its content says."""
 
 import codecs
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from http.client import HTTPException
-from typing import Any
 
 import polars as pl
 
 from .databases import read_database
 from .delimited import read_delimited
+from .encodings import encoding_of, first_bad
 from .files import File, files, is_workbook
-from .headers import no_column
 from .json_lines import is_json, read_json_lines
+from .parquet import read_parquet
 from .problems import Problem, one_line
 from .rows import joined
 from .table_settings import TableSettings as TableSettings
 from .workbooks import read_sheet
 
 _START = 1 << 20  # bytes, in which a header is found
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 _FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
 _A_DAY = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _OTHERS = {
@@ -62,6 +55,7 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
         raise Problem(f"{source}: no such file") from None
     except (OSError, HTTPException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise Problem(f"{source}: cannot be read: {one_line(error)}") from None
+    frame = frame.cast({pl.Null: pl.String})
     for name in wanted:
         _refuse_unplain(frame[name], source)
     return pl.DataFrame({ours: _cleaned(frame[theirs], settings.null_values) for ours, theirs in columns.items()})
@@ -85,10 +79,10 @@ def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.Data
             raise Problem(f"{file.name}: cannot be read: it is {meaning}")
     try:
         if start.startswith(b"PAR1") or file.suffix in (".parquet", ".pq"):
-            return _of_parquet(file, wanted)
+            return read_parquet(file, wanted)
         if is_workbook(file) or file.suffix in (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"):
             return read_sheet(file, settings, wanted)
-        encoding = _encoding(file.name, start, settings.encoding)
+        encoding = encoding_of(file.name, start, settings.encoding)
         text = codecs.getincrementaldecoder(encoding)().decode(start).removeprefix("\ufeff")
         if not text.strip():
             raise Problem(f"{file.name}: the file is empty")
@@ -98,64 +92,9 @@ def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.Data
     except (UnicodeError, pl.exceptions.ComputeError) as error:
         if isinstance(error, UnicodeError) or "invalid utf-8" in str(error).lower():
             raise Problem(
-                f"{file.name}: not in the encoding {settings.encoding!r}{_first_bad(file, settings)}"
+                f"{file.name}: not in the encoding {settings.encoding!r}{first_bad(file, settings.encoding)}"
             ) from None
         raise
-
-
-def _encoding(name: str, start: bytes, encoding: str) -> str:
-    """The codec to read it with; a byte order mark has to agree."""
-    try:
-        "".encode(encoding)
-    except LookupError:
-        raise Problem(f"{name}: unknown encoding {encoding!r}") from None
-    codec = codecs.lookup(encoding).name
-    for mark, meant in _MARKS.items():
-        if start.startswith(mark):
-            if codec.startswith(meant):
-                codec = meant  # which reads the mark, as utf-16-le does not
-                break
-            raise Problem(f'{name}: not in the encoding {encoding!r}: encoding = "{meant}", by its byte order mark')
-    if b"\0" in start[:4096] and not codec.startswith(("utf-16", "utf-32")):
-        raise Problem(
-            f'{name}: not in the encoding {encoding!r}: it holds zero bytes; is encoding = "utf-16-le" meant?'
-        )
-    return "utf-8-sig" if codec == "utf-8" else codec
-
-
-def _first_bad(file: File, settings: TableSettings) -> str:
-    """Where the first byte is that UTF-8 has not, and what may be meant."""
-    if codecs.lookup(settings.encoding).name.removesuffix("-sig") == "utf-8":
-        with file.open() as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    return f': line {number} holds the byte 0x{line[error.start]:02x}; is encoding = "cp1252" meant?'
-    return ""
-
-
-def _of_parquet(file: File, wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns alone; `user.id` is the field `id` of the column `user`, unless one is called so."""
-    frame = pl.scan_parquet(file.content, glob=False)
-    schema = frame.collect_schema()
-    found = {name: _field(schema, name) for name in wanted}
-    missing = [name for name, column in found.items() if column is None]
-    if missing:
-        raise no_column(file.name, missing, schema.names())
-    return frame.select(column.alias(name) for name, column in found.items() if column is not None).collect()
-
-
-def _field(fields: Mapping[str, Any], name: str, column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr | None:
-    if name in fields:
-        return column(name)
-    parts = name.split(".")
-    for size in range(1, len(parts)):
-        outer, inner = ".".join(parts[:size]), ".".join(parts[size:])
-        kind = fields.get(outer)
-        if isinstance(kind, pl.Struct):
-            return _field(kind.to_schema(), inner, column(outer).struct.field)
-    return None
 
 
 def _refuse_unplain(column: pl.Series, source: str) -> None:
