@@ -225,7 +225,7 @@ pl.DataFrame(frame, strict=False).write_parquet("{tmp_path}/orders.parquet")
         assert done.returncode == 0, f"{columns}: {done.stderr}"
         assert [row["customer"] for row in project.written()[0]] == customers
     for columns, message in {
-        "customer=[[1], [2]]": "column customer: List(Int64) is no name",
+        "customer=[[1], [2]]": "column customer: List(Int64) is no plain value",
         "ordered_at=[1767225600, 1767225601]": "column ordered_at: Int64 is no date",
         "ordered_at=[timedelta(1), timedelta(2)]": "is no date",
     }.items():
@@ -340,7 +340,7 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
         "environment variable BURGER_COMBOS_ORDERS__NULL_VALUES: not JSON, as a list": {"ORDERS__NULL_VALUES": "NA"},
         "environment variable BURGER_COMBOS_ORDERS: not JSON": {"ORDERS": "foo"},
         'orders.source: text of at least 1 character is expected, not ""': {"ORDERS__SOURCE": ""},
-        "orders.separator: text that matches ": {"ORDERS__SEPARATOR": "ab"},
+        "orders.separator: 'ab' is no separator": {"ORDERS__SEPARATOR": "ab"},
         "neither sqlite:///FILE nor postgresql://": {"DATABASE__URL": "mysql://user:secret@host/x"},
     }
     for message, variables in cases.items():
