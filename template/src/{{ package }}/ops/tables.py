@@ -10,18 +10,18 @@ import polars as pl
 from pydantic import Field, SecretStr
 
 from .problems import Problem, one_line
-from .settings import Section
 from .store import Store
+from .text import cleaned
+from .values import ValueSettings
 
 
-class TableSettings(Section):
+class TableSettings(ValueSettings):
     """Where a table is and how it is written."""
 
     source: str = Field(description="FILE.csv or FILE.parquet, its URL, or table:NAME", min_length=1)
     database_url: SecretStr | None = None
     separator: str = Field(default=",", pattern=r"^[\t -~]$")
     encoding: str = "utf-8"
-    null_values: tuple[str, ...] = ("",)
 
 
 def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame:
@@ -53,17 +53,9 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
         found = ", ".join(map(repr, frame.columns[:20]))
         hint = f"; is {settings.separator!r} the separator?" if len(frame.columns) == 1 else ""
         raise Problem(f"{settings.source}: no column {', '.join(map(repr, missing))}, only {found}{hint}")
-    return pl.DataFrame({ours: _cleaned(frame[theirs], settings.null_values) for ours, theirs in columns.items()})
-
-
-def _cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """Text without blanks around it, null where it stands for nothing; other types as they are."""
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype != pl.String:
-        return column
-    column = column.str.strip_chars()
-    return column.set(column.is_in(null_values), None)
+    return pl.DataFrame(
+        {ours: cleaned(frame[theirs].alias(ours), settings.null_values) for ours, theirs in columns.items()}
+    )
 
 
 def _read(settings: TableSettings, columns: list[str]) -> pl.DataFrame:
