@@ -294,6 +294,27 @@ def test_bad_rows_are_kept_with_their_reasons_and_counted(shop: Project, tmp_pat
         assert what in told
 
 
+def test_what_was_changed_is_counted_in_the_log_and_in_the_record(shop: Project, tmp_path: Path) -> None:
+    names = [
+        ["17000", "burger"],
+        ["17000.0", " burger"],
+        ["17000", "bur\u200bger"],
+        ["16466", "Cola  zero"],
+        ["1", "NONE"],
+    ]
+    rows = [[*row, f"2026-01-0{day} 12:00", "1"] for day, row in enumerate(names, 1)]
+    assert reading(shop, write(tmp_path / "orders.csv", rows)).call("run").returncode == 0
+    written, (run,) = shop.written()
+    assert sorted(row["customer"] for row in written) == ["1", "16466", "17000"]
+    record = json.loads(run["record"])
+    assert record["facts"]["changed"] == {"customer": {"fraction of zeros": 1}, "item": {"characters": 2, "blanks": 1}}
+    assert record["numbers"]["values_changed"] == 4
+    logged = shop.make("logs").splitlines()
+    for words in ("customer fraction values=1", "item characters values=2", "item blanks values=1"):
+        assert any(all(word in line for word in ("changed", *words.split())) for line in logged), words
+    assert any("perhaps missing" in line and "NONE" in line for line in logged)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

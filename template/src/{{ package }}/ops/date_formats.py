@@ -46,7 +46,7 @@ class DateFormat:
     @cached_property
     def has_zone(self) -> bool:
         """Whether the value says which time zone it is in."""
-        said = re.search(r"%[:#]*z|%[-_0]?\.?\d*[SMHf]Z$", self._long)
+        said = re.search(r"%[:#]*z|%[-_0]?\.?\d*[SMHfp](Z| ?UTC| ?GMT)$", self._long)
         return self.text in UNIX or said is not None
 
     @cached_property

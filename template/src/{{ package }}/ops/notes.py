@@ -28,11 +28,11 @@ def note_changed(column: str, change: str, values: int) -> None:
     """Say how many values of a column were changed, and how; what the same step noted before is replaced."""
     if values:
         log.info("changed", column=column, change=change, values=values)
-    if (record := _record.get()) is None:
+    record = _record.get()
+    if record is None or not (values or "changed" in record.facts):
         return
-    changed = record.facts.setdefault("changed", {})
-    changed.setdefault(column, {})[change] = values
-    record.facts["changed"] = {
-        name: kept for name, each in changed.items() if (kept := {k: n for k, n in each.items() if n})
-    }
-    record.numbers["values_changed"] = sum(n for each in record.facts["changed"].values() for n in each.values())
+    changed = record.facts.get("changed", {})
+    mine = {**changed.get(column, {}), change: values}
+    changed = {**changed, column: {name: count for name, count in mine.items() if count}}
+    record.facts["changed"] = {name: counts for name, counts in changed.items() if counts}
+    record.numbers["values_changed"] = sum(sum(counts.values()) for counts in record.facts["changed"].values())

@@ -66,11 +66,12 @@ def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings)
     share = len(rejected) / total
     if len(rejected) == total or share > settings.max_rejected_share:
         most = next(_explained(rejected, settings))
-        first = f"row {most['first']}: {most['value']}" if most["value"] else f"row {most['first']}"
+        value = f": {most['value']!r}" if "value" in most else ""
+        words = f"; {most['hint']}" if "hint" in most else ""
         raise Problem(
             f"{settings.source}: {len(rejected):,} of {total:,} rows rejected ({share:.1%}; orders.max_rejected_share "
-            f"allows {settings.max_rejected_share:.1%}), {most['rows']:,} because {most['reason']}; first in {first}"
-            + (f"; {most['hint']}" if "hint" in most else "")
+            f"allows {settings.max_rejected_share:.1%}), {most['rows']:,} because {most['reason']}; "
+            f"first in row {most['first']}{value}{words}"
         )
 
 
@@ -96,10 +97,10 @@ def _explained(rejected: pl.DataFrame, settings: TableSettings) -> Iterator[dict
     """For each reason, the most frequent first: the number of rows, the first and its value, and perhaps a hint."""
     for reason, count in rejected["reason"].value_counts(sort=True).iter_rows():
         rows = rejected.filter(pl.col("reason") == reason)
-        told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0], "value": ""}
+        told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0]}
         column, _, why = reason.partition("; ")[0].partition(" ")
         if column in rejected.columns and why != "is missing":
-            told["value"] = repr(str(_as_text(rows[column].head(1))[0]))
+            told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
             if why in _UNREADABLE and (words := hint(rows[column], _UNREADABLE[why](), settings)):
                 told["hint"] = words
         yield told
@@ -127,5 +128,5 @@ def _written(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     return json.dumps(
-        value, ensure_ascii=False, default=lambda part: _written(part) if isinstance(part, bytes) else str(part)
+        value, ensure_ascii=False, default=lambda inner: _written(inner) if isinstance(inner, bytes) else str(inner)
     )

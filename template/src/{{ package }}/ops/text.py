@@ -1,8 +1,12 @@
 """Text as it is meant: what cannot be seen makes no difference, and what stands for nothing is nothing."""
 
 import polars as pl
+import structlog
 
 from .notes import note_changed
+from .values import MISSING
+
+log = structlog.get_logger()
 
 # Control and format characters. Joiners and variation selectors stay where they shape letters or emoji.
 _UNSEEN = (
@@ -29,6 +33,7 @@ def cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
     seen = _seen(column)
     text = seen.set(seen.is_in(["", *null_values]), None)
     short = whole(text)
+    _say_alike(text, null_values)
     note_changed(column.name, "characters", int((seen != column).sum()))
     note_changed(column.name, "fraction of zeros", int((short != text).sum()))
     return short
@@ -48,6 +53,14 @@ def whole(text: pl.Series) -> pl.Series:
         .to_series()
         .alias(text.name)
     )
+
+
+def _say_alike(text: pl.Series, null_values: tuple[str, ...]) -> None:
+    """Tell of values that stand for nothing elsewhere, or but for their capitals; people and things have such names."""
+    words = {word.lower() for word in (*null_values, *MISSING)}
+    few = text.filter(text.str.len_chars() <= max(map(len, words)))
+    for value, count in few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows():
+        log.info("perhaps missing", column=text.name, value=value, values=count, setting="orders.null_values")
 
 
 def _seen(text: pl.Series) -> pl.Series:

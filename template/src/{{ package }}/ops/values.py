@@ -6,13 +6,15 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .settings import Section, known_zone
 
+MISSING = (
+    *("-", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "(null)", "None", "NaN", "nan", "NaT", "\\N"),
+)  # as programs write it
+
 
 class ValueSettings(Section):
     """What the values of a table mean."""
 
-    null_values: tuple[str, ...] = (
-        *("-", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "(null)", "None", "NaN", "nan", "NaT", "\\N"),
-    )
+    null_values: tuple[str, ...] = MISSING  # with these capitals; text that is empty is missing anyway
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
     date_formats: tuple[str, ...] = Field(
