@@ -20,6 +20,7 @@ from . import model as modelling
 from . import orders as ordering
 from .ops.problems import Problem, Refused
 from .ops.progress import track
+from .ops.rejected import set_aside
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
@@ -49,11 +50,7 @@ def check(run: Run, settings: Settings) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
     raw = pl.read_parquet(run.path("raw.parquet"))
     orders, rejected = ordering.check(raw, settings.orders, date.today())
-    rejected.write_csv(run.path("rejected.csv"))
-    run.record.numbers["rows_rejected"] = len(rejected)
-    run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
-    ordering.refuse_too_many(rejected, len(raw), settings.orders)
-
+    set_aside(run, rejected, len(raw), settings.orders)
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.orders.source}: no order before {run.record.date}")

@@ -75,7 +75,8 @@ class Runs(Section):
     shards: PositiveInt = 1  # how many parts a step is split into that can be
 
 
-def _known_zone(value: str) -> str:
+def known_zone(value: str) -> str:
+    """The name of a time zone, if it is one."""
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
@@ -87,7 +88,7 @@ class Schedule(Section):
     """When the scheduler runs the pipeline."""
 
     cron: str = Field(default="0 5 * * *", description="minute hour day month weekday; empty for never")
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
-from .settings import Section
+from .values import ValueSettings
 
 WHITESPACE = "whitespace"  # the separator that is any run of blanks and tabs
 
@@ -16,7 +16,7 @@ def _separator(value: str) -> str:
     return value
 
 
-class TableSettings(Section):
+class TableSettings(ValueSettings):
     """The keys of a section that says where a table is and how it is written."""
 
     source: str = Field(description="a file, a folder, a glob, a URL, table:NAME or query:SELECT …", min_length=1)
@@ -28,4 +28,3 @@ class TableSettings(Section):
     skip_rows: NonNegativeInt = Field(default=0, description="lines above the header")
     comment_prefix: str = Field(default="", description="lines that begin so are left out; empty: none are")
     sheet: str = Field(default="", description="of an Excel file; empty: the first")
-    null_values: tuple[str, ...] = ("",)

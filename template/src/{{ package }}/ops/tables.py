@@ -16,6 +16,7 @@ from .parquet import read_parquet
 from .problems import Problem, one_line
 from .rows import joined
 from .table_settings import TableSettings as TableSettings
+from .text import cleaned
 from .workbooks import read_sheet
 
 _START = 1 << 20  # bytes, in which a header is found
@@ -58,17 +59,9 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
     frame = frame.cast({pl.Null: pl.String})
     for name in wanted:
         _refuse_unplain(frame[name], source)
-    return pl.DataFrame({ours: _cleaned(frame[theirs], settings.null_values) for ours, theirs in columns.items()})
-
-
-def _cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """Text without blanks around it, null where it stands for nothing; other types as they are."""
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype != pl.String:
-        return column
-    column = column.str.strip_chars()
-    return column.set(column.is_in(null_values), None)
+    return pl.DataFrame(
+        {ours: cleaned(frame[theirs].alias(ours), settings.null_values) for ours, theirs in columns.items()}
+    )
 
 
 def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.DataFrame:
