@@ -5,6 +5,8 @@
 #   container.sh look …    the command line here, on the database in its container
 #   container.sh clean     removes this branch's containers, images, volumes and results
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 stage=develop
 # shellcheck source=develop/image.sh

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh

@@ -9,6 +9,7 @@ import typer
 
 from .problems import Problem, stoppable, told_in_one_line
 from .settings import Stage, StageSettings, enter_project, load
+from .terminal import print_utf8
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -211,6 +212,7 @@ def previous(to: str = "", stage: StageOption = Stage.production) -> None:
 
 def main() -> None:
     """Run the command line."""
+    print_utf8()
     with told_in_one_line():
         try:
             sys.exit(app(standalone_mode=False))

@@ -151,7 +151,7 @@ def _growth(
 def _try(stage: Stage, day: date, factor: float) -> Trial:
     """A trial in another process."""
     command = [sys.argv[0], "trial", "--stage", stage, "--date", str(day), "--factor", str(factor)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
     said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]

@@ -1,5 +1,6 @@
 """What the terminal shows of runs, logs and results. The model's libraries stay out of here."""
 
+import sys
 import time
 from collections.abc import Iterable
 from datetime import date
@@ -16,6 +17,7 @@ from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import Seen, deployments, lines
 from .store import ROWS, NotThere, Store
+from .terminal import shows_colors
 
 if TYPE_CHECKING:
     from .gates import Gate
@@ -45,7 +47,7 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
     """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
     settings = load(StageSettings, stage)
     run = Run.open(settings.runs, _run_id(settings, stage, run_id))
-    render = renderer(colors=Console().is_terminal)
+    render = renderer(colors=shows_colors(sys.stdout))
     shown: dict[str, int] = {}
     going_on = True
     while going_on:
@@ -130,7 +132,7 @@ def gates(found: "Iterable[Gate]") -> None:
 def _print(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    width = None if Console().is_terminal else 10_000
+    width = None if sys.stdout.isatty() else 10_000
     Console(width=width, **plain).print(table)
 
 
