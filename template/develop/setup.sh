@@ -9,8 +9,8 @@ venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
 
-case $(pwd -P) in
-*:*)
+case $venv:$(pwd -P) in
+.venv:*:*)
     say "no environment can be in a folder with a colon in its path: move the project" >&2
     exit 1
     ;;

@@ -106,8 +106,9 @@ def _commits(count: int) -> str:
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What git says, in English, of the repository that the working directory is in."""
     env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | {"LC_ALL": "C"}
-    text = {"encoding": "utf-8", "errors": "backslashreplace"}
-    return subprocess.run(["git", *arguments], capture_output=True, env=env, **text)
+    return subprocess.run(
+        ["git", *arguments], capture_output=True, env=env, encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def _in_repository(done: subprocess.CompletedProcess[str]) -> bool:
