@@ -63,6 +63,7 @@ run() {
         set -- "$@" --env "$variable"
     done
     if [ -f $compose ]; then
+        chmod a+r develop/seed.sql # for the server's own user
         compose up --detach --wait database || {
             docker logs --tail 5 "$database" >&2
             fail "the database did not start; where develop/seed.sql is to blame, mend it and make clean"

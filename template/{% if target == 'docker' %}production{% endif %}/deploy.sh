@@ -89,6 +89,7 @@ start_database() {
     fi
     if ! docker container inspect "$database" >/dev/null 2>&1; then
         compose create database
+        chmod a+r develop/seed.sql # for the server's own user
         compose cp develop/seed.sql database:/docker-entrypoint-initdb.d/seed.sql
     fi
     compose up --detach --wait database || {

@@ -123,7 +123,9 @@ def _in_repository(done: subprocess.CompletedProcess[str]) -> bool:
         return False
     said = [line.strip() for line in done.stderr.splitlines()]
     why = next((line.removeprefix("fatal: ") for line in said if line.startswith("fatal: ")), "no answer")
-    advice = next((line for line in said if line.startswith("git config ")), f"{PREFIX}COMMIT= names the commit instead")
+    advice = next(
+        (line for line in said if line.startswith("git config ")), f"{PREFIX}COMMIT= names the commit instead"
+    )
     raise Problem(f"git: {why}: {advice}")
 
 
