@@ -49,7 +49,7 @@ named() { grep -q "^$1 = \"postgres[a-z]*://[^\"]*@database[:/]" develop/setting
 
 # All that it takes to go on without the container, and no more.
 advise() {
-    say "and so no database in a container; for one on a PostgreSQL server of your own:"
+    say "$1, and so no database in a container; name one of a PostgreSQL server of your own:"
     {
         for variable in $(unnamed); do
             case $variable in
@@ -71,8 +71,8 @@ advise() {
 
 run() {
     if why=$(obstacle) || { [ ! -f Dockerfile ] && why="no Dockerfile here"; }; then
+        [ -z "$(unnamed)" ] || advise "$why"
         say "$why: in the locked environment of $venv"
-        [ -z "$(unnamed)" ] || advise
         [ -x "$command" ] || sh develop/setup.sh
         [ ! -f production/local.sh ] || exec sh production/local.sh "$branch" "$venv/bin/python" "$command"
         exec "$command" run --stage develop
