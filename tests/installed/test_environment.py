@@ -1,11 +1,19 @@
-"""What surrounds a run: the branch, the commit of the image, secrets as files, a server without its database."""
+"""What surrounds a run: variables, locale, repository, branch, image, secrets as files, days, a server of one's own."""
 
 import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rig import Project, sh
+import rig
+from rig import ROOT, Project, environment, sh
 
 SECRETS = """
 import os, pathlib
@@ -16,6 +24,128 @@ with told_in_one_line():
     loaded = settings.load(settings.StageSettings, "develop")
     print(loaded.database.url.get_secret_value(), os.environ.get("PGPASSWORD"), os.environ.get("..data"))
 """
+
+CACHE = sh("uv", "cache", "dir", cwd=ROOT).stdout.strip()
+
+# What no locale tells Python to print with.
+ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+
+# As git 2.30 refuses what came later, with the release that it came with: gone where it is not in its documentation.
+OLD_GIT = """#!/bin/sh
+for word; do
+    case $word in
+    --path-format* | --show-ref-format | --ref-format* | --write-tree | --orphan | --show-signature-format) ;;
+    --) break ;;
+    *) continue ;;
+    esac
+    echo "git: unknown option $word" >&2
+    exit 129
+done
+case "${{1:-}} ${{2:-}}" in
+"config get" | "config set" | "config list" | "config unset" | "refs "* | "backfill "* | "replay "* | "for-each-repo "*)
+    echo "git: $1 $2 is of a later release" >&2
+    exit 1
+    ;;
+esac
+exec {git} "$@"
+"""
+
+MOMENTS = """
+import json
+from datetime import UTC, datetime, timedelta
+from burger_combos.ops.cron import Cron
+from burger_combos.ops.settings import Schedule, Stage, StageSettings
+
+found = []
+for line, zone, first, last in {cases}:
+    schedule = Schedule(cron=line, timezone=zone)
+    cron = Cron(StageSettings(stage=Stage.develop, schedule=schedule))
+    moment, until, told = datetime.fromisoformat(first), datetime.fromisoformat(last), []
+    while (moment := cron.after(moment)) and moment < until:
+        told.append(moment.isoformat())
+        moment = moment.astimezone(UTC)  # as a record has it
+    found.append(told)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """All at once that a shell may be set to, each of which leads astray who follows it."""
+    folder = tmp_path_factory.mktemp("surroundings")
+    other, shadows, elsewhere = folder / "other", folder / "shadows", folder / "elsewhere"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other], check=True)
+    for module in ("polars", "burger_combos", "typing_extensions", "tomllib", "yaml"):
+        (shadows / module).mkdir(parents=True)
+        (shadows / module / "__init__.py").write_text(f"raise RuntimeError('the {module} of PYTHONPATH')\n")
+    (elsewhere / "develop").mkdir(parents=True)
+    (elsewhere / "README.md").write_text("Theirs.\n")
+    rig.commit(elsewhere, "theirs")
+    (folder / "file").touch()
+    home = {"HOME": str(folder / "file"), "XDG_CACHE_HOME": "", "XDG_DATA_HOME": ""}  # where nothing can be kept
+    python = {"VIRTUAL_ENV": str(other), "CONDA_PREFIX": str(other), "CONDA_DEFAULT_ENV": "other", "PYTHONOPTIMIZE": "2"}
+    python |= {"PYTHONPATH": str(shadows), "PYTHONHOME": str(folder), "PYTHONSAFEPATH": "1", "MYPYPATH": str(shadows)}
+    pip = {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1", "PIP_TARGET": str(folder / "target")}
+    uv = dict.fromkeys(("FROZEN", "NO_DEV", "NO_EDITABLE", "NO_INSTALL_PROJECT", "NO_SYNC", "SYSTEM_PYTHON"), "1")
+    uv |= {"PROJECT": str(elsewhere), "WORKING_DIR": str(elsewhere), "RESOLUTION": "lowest", "EXCLUDE_NEWER": "2020-01-01"}
+    git = {"GIT_DIR": str(elsewhere / ".git"), "GIT_WORK_TREE": str(elsewhere), "GIT_PREFIX": "develop/"}
+    git |= {"GIT_INDEX_FILE": str(elsewhere / ".git/index")}
+    shell = {"CDPATH": str(elsewhere), "GREP_OPTIONS": "--color=always", "MAKEFLAGS": "-j4", "SHELL": "/usr/bin/fish"}
+    shell |= {"TERM": "dumb", "COLUMNS": "40", "FORCE_COLOR": "1", "TZ": "Asia/Kolkata"}
+    path = {"PATH": f"{other}/bin{os.pathsep}{environment()['PATH']}"}
+    return ASCII | home | python | pip | {f"UV_{name}": value for name, value in uv.items()} | git | shell | path
+
+
+def told(project: Project, *command: str) -> str:
+    """What a command prints that has to succeed, without standard input, where files are kept from other accounts."""
+    done = project.run("sh", "-c", f"umask 077; exec {shlex.join(command)} <&-")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_a_shell_is_set_to_leads_no_verb_astray(
+    surroundings: dict[str, str], generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "größe & co's #1 $HOME 100% [x]")
+    kept = told(replace(mine, env=surroundings), "sh", "develop/uv.sh", "cache", "dir")
+    assert "cannot be written: downloads are kept in .venv-uv/cache" in kept
+    assert f"{mine.folder}/.venv-uv/cache/uv" in kept
+    there = replace(mine, env=surroundings | {"UV_CACHE_DIR": CACHE})  # all the same, as others have filled it
+    setup = told(there, "make", "setup")
+    assert "the first commit" in setup
+    head = mine.git("rev-parse", "HEAD")
+    shown = told(there, "make", "develop")
+    assert f"commit   {head}" in shown
+    assert "Jalapeño" in shown
+    assert "✓" in shown
+    assert "\x1b" not in shown
+    assert re.match("customer .* item_5 ", shown)  # in a line, whatever COLUMNS says
+    rows, runs = mine.written()
+    assert {row["git_commit"] for row in rows} == {head} == {run["git_commit"] for run in runs}
+    assert f"{head[:11]} (HEAD)" in told(there, "make", "status")
+    assert "Jalapeño" in told(there, "make", "results")
+    assert "publish" in told(there, "make", "logs")
+    assert "passed" in told(there, "make", "check")
+    assert mine.git("status", "--porcelain") == ""
+    place = told(there, "sh", "develop/tool.sh", "python", "-c", "import burger_combos as b; print(b.__file__)")
+    assert place == f"{mine.folder}/src/burger_combos/__init__.py\n"  # the source itself, which is edited
+    model = mine.folder / "src/burger_combos/model.py"
+    model.write_text(model.read_text(encoding="utf-8") + "\nunused = [  1 ]\n", encoding="utf-8")
+    without = {name: value for name, value in there.env.items() if not name.startswith("GIT_")}
+    refused = replace(mine, env=without).run("git", "commit", "--all", "--message", "Badly formed")
+    assert refused.returncode == 1
+    assert "types....................................................................Passed" in refused.stderr
+    assert "format...................................................................Failed" in refused.stderr
+
+
+def test_the_demo_runs_whatever_is_active(surroundings: dict[str, str], template: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "größe & co"
+    sh("git", "clone", "--quiet", str(template), str(folder), cwd=tmp_path)
+    done = sh("make", "demo", cwd=folder, env=environment() | surroundings | {"UV_CACHE_DIR": CACHE})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Jalapeño" in done.stdout
+    assert "customers for" in done.stdout
+    assert (folder / ".venv/bin/copier").exists()
 
 
 @pytest.mark.parametrize(

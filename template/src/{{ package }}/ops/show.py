@@ -132,8 +132,9 @@ def gates(found: "Iterable[Gate]") -> None:
 def _print(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, **plain).print(table)
+    if not sys.stdout.isatty():  # where FORCE_COLOR would make a terminal of it, of the width that COLUMNS says
+        plain |= {"width": 10_000, "force_terminal": False}
+    Console(**plain).print(table)
 
 
 def _summary(record: Record, settings: StageSettings) -> None:
