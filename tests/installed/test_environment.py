@@ -476,8 +476,9 @@ def test_without_an_engine_another_server_does_what_the_container_would_as_it_is
         assert re.findall(r"^    export (BURGER_\w+)", alone.stderr, re.MULTILINE) == [
             each for each in exports if each != half
         ]
+    programs = {"PATH": f"{rig.postgresql_programs()}{os.pathsep}{environment()['PATH']}"}
     for command in re.findall("^    (psql .*)$", advice, re.MULTILINE):
-        done = there.run("sh", "-c", f"{command} --set ON_ERROR_STOP=1")
+        done = replace(there, env=there.env | programs).run("sh", "-c", f"{command} --set ON_ERROR_STOP=1")
         assert done.returncode == 0, done.stderr
     assert "rows_read=1" in there.run("make", "develop").stderr
     assert "postgresql://shop@127.0.0.1" in there.make("results")
