@@ -4,6 +4,12 @@ READY := .venv/ready
 DEMO := var/demo
 SCRIPTS := .ci/run $(wildcard tests/containers/*.sh tests/containers/*/*.sh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# What would lead to another environment, Python or repository than that of here.
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONIOENCODING PYTHONOPTIMIZE PYTHONSAFEPATH MYPYPATH
+unexport PIP_PREFIX PIP_ROOT PIP_TARGET PIP_USER
+unexport UV_EXCLUDE_NEWER UV_PRERELEASE UV_PROJECT UV_RESOLUTION UV_SYSTEM_PYTHON UV_WORKING_DIR UV_WORKING_DIRECTORY
+unexport GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX GIT_COMMON_DIR GIT_OBJECT_DIRECTORY
+export PYTHONUTF8 := 1
 # Thousands of small files are made and removed in memory in half the time, where there is room.
 IN_MEMORY := $(shell df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4e6 { print "TMPDIR=/dev/shm" }')
 KEEP_FAILED := -o tmp_path_retention_policy=failed

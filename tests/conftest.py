@@ -117,6 +117,7 @@ def contained(
 ) -> Iterator[Project]:
     """A new project whose develop stage runs in containers, on SQLite and on PostgreSQL."""
     made = replace(generate(tmp_path / "a folder, mine", database=request.param), containers=True)
+    rig.hide(made.folder)
     yield made
     made.make("clean", "YES=1")
     assert belongings(made) == []

@@ -2,6 +2,8 @@
 # A first look at the sample, of the kind that is named: marimo, jupyter or none, which is a script that prints.
 # A notebook is opened in the browser, or with CHECK=1 run from its first cell to its last, without one.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 kind=$1
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}

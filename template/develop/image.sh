@@ -6,7 +6,7 @@ field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" pyproject.toml | head -n 1; }
 
 project=$(field name)
 package=$(echo "$project" | tr - _)
-prefix=$(echo "$package" | tr '[:lower:]' '[:upper:]')
+prefix=$(echo "$package" | LC_ALL=C tr '[:lower:]' '[:upper:]')
 command=$venv/bin/$project
 python=$venv/bin/python
 [ -x "$python" ] || python=python3 # where nothing was set up, as in CI
@@ -80,5 +80,5 @@ answer() { sed -n "s/^$1: *['\"]*\([^'\"]*\)['\"]*\$/\1/p" .copier-answers.yml 2
 
 # This package's settings among the environment variables, by name.
 variables() {
-    awk -v "prefix=$prefix" 'BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
+    LC_ALL=C awk -v "prefix=$prefix" 'BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
 }

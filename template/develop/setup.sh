@@ -2,10 +2,19 @@
 # Environment, git repository and hooks, as far as they are missing; says why where it leaves something out.
 # With `upgrade`: newer versions of all dependencies, up to today instead of the template's day.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
+
+case $venv:$(pwd -P) in
+.venv:*:*)
+    say "no environment can be in a folder with a colon in its path: move the project" >&2
+    exit 1
+    ;;
+esac
 
 if [ "$venv" = .venv ] && [ -f .venv/ready ] && [ "$(cat .venv/ready)" != "$(pwd -P)" ]; then
     rm -r .venv # it was made elsewhere
@@ -39,9 +48,12 @@ if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then
 fi
 
 # A repository of its own: not the one that happens to lie above, unless that one keeps these files.
+fatal=$(LC_ALL=C git rev-parse --git-dir 2>&1 | sed -n 's/^fatal: //p')
 if ! command -v git >/dev/null; then
     say "no git here: no repository, and runs will not know their commit"
-elif ! git rev-parse --git-dir >/dev/null 2>&1 || git check-ignore --quiet .; then
+elif [ -n "$fatal" ] && [ "${fatal#"not a git repository (or any"}" = "$fatal" ]; then
+    say "no first commit and no hook: git refuses, $fatal (git status says what to do)"
+elif [ -n "$fatal" ] || git check-ignore --quiet .; then
     git init --quiet --initial-branch=main
     say "a new git repository"
 fi

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Brings what the template's newest release brings, into the work tree: to be looked at, and committed.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 
 copier() { sh develop/uv.sh tool run --quiet --from 'copier>=9.11' copier "$@"; }

@@ -4,6 +4,8 @@
 #   deploy.sh rollback    the version before, or TO=COMMIT
 #   deploy.sh remove      what was deployed, once somebody says yes
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh

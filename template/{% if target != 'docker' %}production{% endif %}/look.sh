@@ -2,6 +2,8 @@
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
 # And do a day that was missed: look.sh run --date DAY
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh

@@ -4,6 +4,8 @@
 #   deploy.sh rollback    the version before, or TO=COMMIT
 #   deploy.sh remove      the stage and all its data, once somebody says yes
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh
@@ -87,6 +89,7 @@ start_database() {
     fi
     if ! docker container inspect "$database" >/dev/null 2>&1; then
         compose create database
+        chmod a+r develop/seed.sql # for the server's own user
         compose cp develop/seed.sql database:/docker-entrypoint-initdb.d/seed.sql
     fi
     compose up --detach --wait database || {

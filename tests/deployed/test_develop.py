@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rig
 from containers.docker import belongings, build, docker, inspected, is_there
 from containers.users import UID, someone
 from rig import VERSION, Project
@@ -188,6 +189,7 @@ def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], con
     with tempfile.TemporaryDirectory(prefix="develop") as place:
         Path(place).chmod(0o755)  # unlike pytest's own folders, open to other users
         mine = replace(generate(Path(place) / "mine"), containers=True)
+        rig.hide(mine.folder)
         for path in [mine.folder, *mine.folder.rglob("*")]:
             os.chown(path, UID, UID)
         become = someone(Path(place) / "home")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rig
 from containers.docker import build, docker, inspected
 from rig import ROOT, Project, sh
 
@@ -31,6 +32,7 @@ SECRET = b"hunter2-never-in-an-image"
 def burger(containers: None, generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The default project, set up and committed; tests leave its files as they are."""
     made = replace(generate(tmp_path_factory.mktemp("burger") / "burger"), containers=True)
+    rig.hide(made.folder)
     made.make("setup")
     return made
 

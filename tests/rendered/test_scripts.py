@@ -1,8 +1,9 @@
-"""The shell scripts of a generated project, with what each of them sources, as a linter wants them."""
+"""The shell scripts of a generated project, with what each of them sources, and its Dockerfile."""
 
 import re
 from pathlib import Path
 
+import pytest
 import rig
 from answers import VALUES
 from rig import ROOT, sh
@@ -15,13 +16,42 @@ def sourced(script: Path, folder: Path) -> str:
     return text + "".join(sourced(other, folder) for other in others)
 
 
-def test_scripts_have_no_findings(plain: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A project of each target, with all that scripts work with."""
+    top = tmp_path_factory.mktemp("targets")
+    return {
+        target: rig.generate(plain, top / target, tracking="mlflow", target=target).folder
+        for target in VALUES["target"]
+    }
+
+
+def test_scripts_have_no_findings(folders: dict[str, Path]) -> None:
     seen: set[tuple[str, str]] = set()
-    for target in VALUES["target"]:
-        folder = rig.generate(plain, tmp_path / target, tracking="mlflow", target=target).folder
+    for target, folder in folders.items():
         scripts = {str(path.relative_to(folder)): sourced(path, folder) for path in folder.rglob("*.sh")}
         new = scripts.items() - seen
         assert new, target
         seen |= new
         done = sh(ROOT / ".venv/bin/shellcheck", "--external-sources", *sorted(name for name, _ in new), cwd=folder)
         assert done.returncode == 0, done.stdout
+
+
+def test_each_script_first_leaves_behind_what_the_shell_around_it_is_set_to(folders: dict[str, Path]) -> None:
+    inside = {"local.sh", "entrypoint.sh"}  # which run in images
+    for folder in folders.values():
+        for path in folder.rglob("*.sh"):
+            text = path.read_text(encoding="utf-8")
+            if text.startswith("#!") and path.name not in inside:
+                code = [line for line in text.splitlines() if not line.startswith("#")]
+                first = next(line for line in code if line not in ("set -eu", "tool=$1"))
+                assert re.fullmatch(r'\. "\$\(dirname "\$0"\)/(\.\./develop/)?prelude\.sh"', first), path
+
+
+def test_who_runs_an_image_can_read_what_is_copied_into_it_whatever_its_mode_here(folders: dict[str, Path]) -> None:
+    for target, folder in folders.items():
+        base, lines = "", (folder / "Dockerfile").read_text(encoding="utf-8")
+        for begun, what in re.findall(r"^(?:FROM (\S+)|COPY (?!--from)(.*))", lines, re.MULTILINE):
+            base = begun or base
+            if what and (base == "runtime" or "settings.toml" in what or "entrypoint" in what):
+                assert re.match("--chmod=(644|755) ", what), f"{target}: COPY {what}"

@@ -12,6 +12,7 @@ from . import faults
 from .complaints import expectation
 from .problems import Problem, meant, stoppable, told_in_one_line
 from .settings import Stage, StageSettings, enter_project, load, no_stage
+from .terminal import print_utf8
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
@@ -223,6 +224,7 @@ def previous(to: str = "", stage: StageOption = Stage.production) -> None:
 
 def main() -> None:
     """Run the command line."""
+    print_utf8()
     with told_in_one_line(), faults.named():
         try:
             code = app(standalone_mode=False)

@@ -153,7 +153,7 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
     """A trial in another process; what it says beside its problem is passed on."""
     options = ["--stage", stage, "--date", str(day), "--factor", str(factor)]
     done = subprocess.run(
-        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, text=True
+        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, encoding="utf-8"
     )
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))

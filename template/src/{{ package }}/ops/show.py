@@ -21,6 +21,7 @@ from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import Seen, deployments, lines
 from .store import ROWS, NotThere, Store
+from .terminal import shows_colors
 
 if TYPE_CHECKING:
     from .gates import Gate
@@ -63,7 +64,7 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
     """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
     settings = load(StageSettings, stage)
     run = Run.open(settings.runs, _run_id(settings, stage, run_id))
-    render = renderer(colors=Console().is_terminal)
+    render = renderer(colors=shows_colors(sys.stdout))
     shown: dict[str, int] = {}
     going_on = True
     while going_on:
@@ -172,8 +173,9 @@ def gates(found: "Iterable[Gate]") -> None:
 def _print(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    width = None if Console().is_terminal else 10_000
-    _Console(width=width, **plain).print(table)
+    if not sys.stdout.isatty():  # where FORCE_COLOR would make a terminal of it, of the width that COLUMNS says
+        plain |= {"width": 10_000, "force_terminal": False}
+    _Console(**plain).print(table)
 
 
 class _Console(Console):
