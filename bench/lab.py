@@ -1,4 +1,4 @@
-"""Where the measuring takes place: an empty template as a floor, a generated project, and a watch."""
+"""Where the measuring takes place: trivial templates as floors, a generated project, and a watch."""
 
 import math
 import os
@@ -40,22 +40,29 @@ class Line:
 
 
 class Lab:
-    """A folder with the template and a project of it, set up."""
+    """A folder with the template and a project of it, set up; an empty template, and one of trivial files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.template = rig.snapshot(self._new("template"))
-        self.empty = self._new("empty")
-        (self.empty / "copier.yml").write_text("_subdirectory: template\n")
-        (self.empty / "template").mkdir()
-        (self.empty / "template/file").write_text("one\n")
-        rig.commit(self.empty, "1.0.0")
         self.project = rig.generate(self.template, folder / "project")
+        self.empty = self._trivial("empty", [Path("file")])
+        files = [path.relative_to(self.project.folder) for path in self.project.folder.rglob("*") if path.is_file()]
+        self.trivial = self._trivial("trivial", files)
         self.project.make("develop")
 
     def _new(self, name: str) -> Path:
         (self.folder / name).mkdir()
         return self.folder / name
+
+    def _trivial(self, name: str, files: list[Path]) -> Path:
+        folder = self._new(name)
+        (folder / "copier.yml").write_text("_subdirectory: template\n")
+        for file in files:
+            (folder / "template" / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "template" / file).write_text("one\n")
+        rig.commit(folder, "1.0.0")
+        return folder
 
     def fresh(self) -> Path:
         """A path at which there is nothing yet."""

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Environment, git repository and hooks, as far as they are missing; says why where it leaves something out.
-# With `upgrade`: newer versions of all dependencies, up to today instead of the template's day.
+# Environment, git repository and hooks, as far as they are missing; says why where it leaves something out. What of the
+# environment, develop/environment.sh tells: everything, unless something else is named.
 set -eu
 # shellcheck source=develop/prelude.sh
 . "$(dirname "$0")/prelude.sh"
@@ -9,39 +9,8 @@ venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
 
-case $venv:$(pwd -P) in
-.venv:*:*)
-    say "no environment can be in a folder with a colon in its path: move the project" >&2
-    exit 1
-    ;;
-esac
-
-if [ "$venv" = .venv ] && [ -f .venv/ready ] && [ "$(cat .venv/ready)" != "$(pwd -P)" ]; then
-    rm -r .venv # it was made elsewhere
-fi
-
-sh develop/uv.sh --version >/dev/null # says so where it has to be brought first
-
-# The image's Python, where this machine has it.
+sh develop/environment.sh "$@"
 wanted=$(sed -n 's/^FROM python:\([0-9.]*\).*/\1/p' Dockerfile 2>/dev/null || true)
-if [ -n "$wanted" ] && [ -z "${UV_PYTHON:-}" ] && sh develop/uv.sh python find --system --no-python-downloads "$wanted" >/dev/null 2>&1; then
-    export UV_PYTHON="$wanted"
-fi
-
-if [ "${1:-}" = upgrade ]; then
-    today=$(date -u +%Y-%m-%dT00:00:00Z)
-    say "the newest versions of $today into uv.lock and $venv"
-    cp pyproject.toml "$venv/pyproject.toml"
-    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" "$venv/pyproject.toml" >pyproject.toml
-    sh develop/uv.sh sync --upgrade || {
-        cp "$venv/pyproject.toml" pyproject.toml
-        exit 1
-    }
-else
-    say "the environment of uv.lock into $venv"
-    [ ! -f uv.lock ] || locked=${CI:-} # CI takes the lock as it is, or not at all
-    sh develop/uv.sh sync --quiet ${locked:+--locked}
-fi
 found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then
     say "Python $found here, $wanted in the image (uv python install $wanted, and make setup again, make them one)"
@@ -61,6 +30,9 @@ top=$(git rev-parse --show-toplevel 2>/dev/null || true)
 if [ -n "$top" ] && [ "$top" != "$(pwd -P)" ]; then
     say "part of the repository in $top: its commits and hooks are left to you"
 elif [ -n "$top" ]; then
+    # Before the first commit: what a notebook puts out stays in its file, and out of git.
+    git config filter.nbstripout.clean "sh develop/format.sh stored"
+    say "the git filter by which notebooks are committed without output"
     if git rev-parse --quiet --verify HEAD >/dev/null; then
         say "git has commits already: none made"
     elif git config user.email >/dev/null && git config user.name >/dev/null; then

@@ -19,9 +19,9 @@ PLANTED = {
     "a private key": ("key.pem", "-----BEGIN RSA PRIVATE" + " KEY-----\n", "no secret", "key.pem:1"),
     "a conflict": ("notes.md", "<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n", "no conflict left over", "notes.md:1"),
     "a large file": ("large.csv", "a,b\n" * 300_000, "no large file", "large.csv"),
-    "an output": ("explore/look.ipynb", json.dumps(NOTEBOOK), "notebooks without output", "files were modified"),
-    "bad form": ("explore/form.py", '"""Other."""\n\nx = {  "a":1 }\n', "format", "1 file reformatted"),
-    "an unused name": ("explore/unused.py", '"""Other."""\n\nimport os\n', "lint", "files were modified"),
+    "an output": ("explore/look.ipynb", json.dumps(NOTEBOOK), "notebooks without output", "explore/look.ipynb\n"),
+    "bad form": ("explore/form.py", '"""Other."""\n\nx = {  "a":1 }\n', "format", "explore/form.py:3:"),
+    "an unused name": ("explore/unused.py", '"""Other."""\n\nimport os\n', "lint", "F401 [*] `os` imported but unused"),
     "a wrong type": ("explore/wrong.py", '"""Other."""\n\nx: int = "a"\n', "types", "Incompatible types"),
     "what is explored, in the package": (
         "src/burger_combos/other.py",
@@ -30,6 +30,9 @@ PLANTED = {
         "TID251 `explore` is banned: what is explored uses the package",
     ),
 }
+
+# As by somebody who has not run make setup.
+UNFILTERED = ("-c", "filter.nbstripout.clean=cat")
 
 
 @pytest.fixture
@@ -43,9 +46,9 @@ def mine(project: Project, tmp_path: Path) -> Iterator[Project]:
     project.git("branch", "--quiet", "--delete", "--force", "planted")
 
 
-def commit(project: Project) -> tuple[bool, str]:
+def commit(project: Project, *options: str) -> tuple[bool, str]:
     """Whether git takes all that is there as a commit, and what the hooks say."""
-    project.git("add", "--all")
+    project.git(*options, "add", "--all")
     done = project.run("git", "commit", "--message", "Change")
     return done.returncode == 0, done.stdout + done.stderr
 
@@ -58,20 +61,38 @@ def failed(said: str) -> list[str]:
 def test_a_commit_is_stopped_by_each_hook_that_finds_something(mine: Project) -> None:
     for name, text, _, _ in PLANTED.values():
         (mine.folder / name).write_text(text)
-    taken, said = commit(mine)
+    taken, said = commit(mine, *UNFILTERED)
     assert not taken
     assert set(failed(said)) == {hook for _, _, hook, _ in PLANTED.values()}
     assert [finding for _, _, _, finding in PLANTED.values() if finding not in said] == []
     assert mine.git("rev-parse", "HEAD") == mine.git("rev-parse", "main")
 
 
-def test_what_a_hook_mends_is_taken_the_next_time(mine: Project) -> None:
-    for name, text, _, _ in (PLANTED["an output"], PLANTED["bad form"]):
+def test_a_check_changes_nothing_and_make_format_mends(mine: Project) -> None:
+    planted = [PLANTED[plant] for plant in ("an output", "bad form", "an unused name")]
+    for name, text, _, _ in planted:
         (mine.folder / name).write_text(text)
+    mine.git(*UNFILTERED, "add", "--all")
+    checked = mine.run("make", "check")
+    assert checked.returncode == 2  # make's own, for any failure
+    assert "Error 1\n" in checked.stderr
+    assert failed(checked.stdout) == [hook for _, _, hook, _ in planted]
+    assert checked.stdout.count("make format ") == 3
+    assert "passed in" in checked.stdout  # the tests run all the same
+    assert "check: hooks failed, tests passed\n" in checked.stdout
+    assert [(mine.folder / name).read_text() for name, *_ in planted] == [text for _, text, *_ in planted]
+    assert "explore/look.ipynb: without output" in mine.make("format")
     taken, said = commit(mine)
-    assert not taken
-    assert failed(said) == ["notebooks without output", "format"]
-    assert commit(mine)[0]
+    assert taken, said
+    assert '"outputs": []' in mine.git("show", "HEAD:explore/look.ipynb")
+
+
+def test_what_failed_is_said_of_hooks_and_tests(mine: Project) -> None:
+    test = mine.folder / "tests/test_wrong.py"
+    test.write_text('def test_wrong() -> None:\n    assert len("ab") == 3\n')
+    done = mine.run("make", "check")
+    assert done.returncode != 0
+    assert "check: hooks passed, tests failed\n" in done.stdout
 
 
 def test_a_good_change_of_everything_is_taken(mine: Project) -> None:
@@ -100,11 +121,12 @@ def test_make_check_finds_it_in_any_file_also_without_a_repository(project: Proj
     mine = Project(tmp_path / "p", project.package)
     good = mine.run("sh", "develop/check.sh")
     assert good.returncode == 0, good.stdout + good.stderr
-    planted = [PLANTED[plant] for plant in ("a conflict", "a secret", "what is explored, in the package")]
+    assert good.stdout.endswith("check: hooks passed, tests passed\n")
+    planted = [PLANTED[plant] for plant in ("a conflict", "a secret", "an output")]
     for name, text, _, _ in planted:
         (mine.folder / name).write_text(text)
     done = mine.run("sh", "develop/check.sh")
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert set(failed(done.stdout)) == {hook for _, _, hook, _ in planted}
     assert [finding for _, _, _, finding in planted if finding not in done.stdout] == []
     assert not (mine.folder / ".git").exists()

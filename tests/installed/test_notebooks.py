@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,7 +48,7 @@ def kind(project: Project) -> str:
 
 
 def address(process: "subprocess.Popen[str]") -> str:
-    """That of the page, which is printed as soon as there is one."""
+    """That of the page, which is printed as soon as there is one, and after no log of the server's."""
     impatience = Timer(PATIENCE, os.killpg, (process.pid, signal.SIGTERM))
     impatience.start()
     said = ""
@@ -56,6 +57,7 @@ def address(process: "subprocess.Popen[str]") -> str:
         for line in process.stdout:
             said += line
             if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\S*token=[\w-]\S*", line):
+                assert not re.search(r"^\[[IW] ", said, re.MULTILINE), said
                 return found[0]
     finally:
         impatience.cancel()
@@ -81,7 +83,8 @@ def opened(project: Project) -> Iterator[Page]:
             yield page
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        after, _ = process.communicate(timeout=60)
+    assert not re.search(r"^\[[IW] ", after, re.MULTILINE), after  # the address stays the last line
 
 
 def run_all(project: Project, page: Page) -> str:
@@ -162,6 +165,8 @@ LIGHT = """(() => {
 
 
 def test_the_page_shows_tables_plots_and_what_the_model_would_recommend(mine: Project, tmp_path: Path) -> None:
+    file = mine.folder / FILES[kind(mine)]
+    before = file.read_text()
     with opened(in_the_dark(mine, tmp_path)) as page:
         run_all(mine, page)
         text = page.wait_for("Orders a day", "What sells")
@@ -170,8 +175,66 @@ def test_the_page_shows_tables_plots_and_what_the_model_would_recommend(mine: Pr
         assert all(words > 0.7 and page_is < 0.3 for _, words, page_is in plots), plots
         if folder := os.environ.get("PICTURES"):
             Path(folder, f"{kind(mine)}.png").write_bytes(page.picture())
+        if kind(mine) == "jupyter":
+            page.click('[data-command="docmanager:save"]')
+            end = time.monotonic() + PATIENCE
+            while '"output_type"' not in file.read_text() or mine.git("status", "--porcelain"):
+                assert time.monotonic() < end, "no output in the file that is saved, or git takes it for a change"
+                time.sleep(0.2)
+    after = mine.git("status", "--porcelain"), mine.git("diff")
+    file.write_text(before)
     assert "Traceback" not in text
-    assert mine.git("status", "--porcelain") == ""
+    assert after == ("", "")
+
+
+# As an editor runs a notebook and saves it: with what is shown, counted, and told of kernel, editor and widgets.
+SAVED = """
+import nbformat
+from nbclient import NotebookClient
+
+file = "explore/first_look.ipynb"
+notebook = nbformat.read(file, as_version=4)
+NotebookClient(notebook, resources={"metadata": {"path": "explore"}}).execute()
+notebook.metadata["kernelspec"] = {"display_name": ".venv (3.13.1)", "language": "python", "name": "python3"}
+notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+nbformat.write(notebook, file)
+"""
+# What none of this is, of a commit.
+RUN = ["output_type", "kernelspec", "widget", "pygments_lexer", '"version"', '"execution_count": 1']
+
+
+def test_a_notebook_that_was_run_is_committed_as_it_was_written(of_kind: Callable[[str], Project]) -> None:
+    jupyter = of_kind("jupyter")
+    name = FILES["jupyter"]
+    file, head = jupyter.folder / name, jupyter.git("rev-parse", "HEAD")
+    before = file.read_text()
+    try:
+        done = jupyter.python(SAVED)
+        assert done.returncode == 0, done.stderr
+        assert [word for word in RUN if word not in file.read_text()] == []
+        assert jupyter.git("diff") == ""
+        shown = jupyter.run(".venv/bin/python", "-m", f"{jupyter.package}.ops.version").stdout
+        assert shown == f"{head} main\n"  # and not -dirty
+        change(file, {'"history = ': '"seen = history = '})
+        ours = [line for line in jupyter.git("diff").splitlines() if re.match(r"[+-] ", line)]
+        assert len(ours) == 2 and '+    "seen = history = ' in ours[1]
+        jupyter.git("add", "--all")
+        committed = jupyter.run("git", "commit", "--message", "See")
+        assert committed.returncode == 0, committed.stdout + committed.stderr
+        stored = jupyter.git("show", f"HEAD:{name}")
+        assert [word for word in RUN if word in stored] == []
+        assert "output_type" in file.read_text()
+        assert jupyter.git("status", "--porcelain") == ""
+        # Nor does it stay unseen where somebody without the filter has committed it.
+        jupyter.git("-c", "filter.nbstripout.clean=cat", "add", "--renormalize", name)
+        assert "output_type" in jupyter.git("show", f":{name}")
+        checked = jupyter.run("sh", "develop/format.sh", "output", name)
+        assert checked.returncode == 1
+        assert checked.stdout.startswith(f"{name}\n")
+    finally:
+        jupyter.git("reset", "--quiet", "--hard", head)
+        file.write_text(before)
+        jupyter.git("update-index", name)
 
 
 GREET = """

@@ -44,6 +44,9 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         "inside",
         "test",
         "check",
+        "format",
+        "add",
+        "remove",
         "image",
         "scan",
         "deploy",
@@ -258,15 +261,119 @@ def test_the_hooks_stop_a_bad_commit(generate: Callable[..., Project], tmp_path:
     assert mine.git("log", "--format=%s") == "Begin from copier-ml"
 
 
-def test_without_uv_the_project_brings_its_own(generate: Callable[..., Project], tmp_path: Path) -> None:
+UNTYPED = '''"""What stands on a library without types."""
+
+import numpy as np
+from joblib import delayed
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+
+
+class Likely(BaseEstimator):
+    """A user's own estimator."""
+
+    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The likelier class of each row."""
+        return LogisticRegression().fit(rows, rows[:, 0]).predict(rows)
+
+
+@delayed
+def twice(number: int) -> int:
+    """Twice the number."""
+    return 2 * number
+'''
+
+
+def test_a_library_of_ones_own_is_one_verb_also_where_there_is_no_uv(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
     mine = generate(tmp_path / "mine")
+    first = tomllib.loads((mine.folder / "pyproject.toml").read_text())
     env = environment()
     env["PATH"] = os_path_without("uv", env["PATH"])
-    done = sh("make", "setup", cwd=mine.folder, env=env)
-    assert done.returncode == 0, done.stderr
-    assert "uv: not installed here" in done.stderr
+
+    def make(*arguments: str) -> tuple[int, str]:
+        done = sh("make", *arguments, cwd=mine.folder, env=env)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = make("add", "PACKAGE=scikit-learn joblib")
+    assert code == 0, said
+    assert "uv: not installed here" in said
     assert (mine.folder / ".venv-uv/bin/uv").exists()
-    assert mine.git("status", "--porcelain") == ""
+    assert mine.git("status", "--porcelain").split() == ["M", "pyproject.toml", "M", "uv.lock"]
+    project = tomllib.loads((mine.folder / "pyproject.toml").read_text())
+    assert {"scikit-learn", "joblib"} <= {re.split("[>=]", each)[0] for each in project["project"]["dependencies"]}
+    locked = tomllib.loads((mine.folder / "uv.lock").read_text())
+    uploads = [wheel["upload-time"] for each in locked["package"] for wheel in each.get("wheels", [])]
+    assert max(uploads) < project["tool"]["uv"]["exclude-newer"]
+
+    module = mine.folder / "src" / mine.package / "likely.py"
+    module.write_text(UNTYPED)
+    code, said = make("check")
+    assert code == 0, said
+    module.write_text(UNTYPED.replace("from joblib", "from jobbib"))
+    code, said = make("check")
+    assert code != 0
+    assert 'Cannot find implementation or library stub for module named "jobbib"  [import-not-found]' in said
+    module.unlink()
+
+    code, said = make("add", "PACKAGE=hypothesis", "GROUP=test")
+    assert code == 0, said
+    assert mine.run(".venv/bin/python", "-c", "import hypothesis, mypy").returncode == 0
+    code, said = make("remove", "PACKAGE=hypothesis")
+    assert code != 0
+    assert "GROUP=" in said
+    assert make("remove", "PACKAGE=hypothesis", "GROUP=test")[0] == 0
+    assert make("remove", "PACKAGE=scikit-learn joblib")[0] == 0
+    assert mine.run(".venv/bin/python", "-c", "import sklearn").returncode != 0
+    assert tomllib.loads((mine.folder / "pyproject.toml").read_text()) == first
+    assert mine.git("diff", "--stat", "uv.lock") == ""
+    before = mine.git("diff")
+    for arguments, message in (
+        (("add",), "add: which library? make add PACKAGE=scikit-learn"),
+        (("add", "PACKAGE=no-such-library-of-ours"), "no-such-library-of-ours was not found"),
+    ):
+        code, said = make(*arguments)
+        assert code != 0
+        assert message in said
+    assert mine.git("diff") == before
+
+
+def test_each_verb_installs_what_it_needs_and_removes_nothing(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine")
+    programs = mine.folder / ".venv/bin"
+
+    def installed() -> set[str]:
+        return {name for name in ("pytest", "marimo", "mypy", "pre-commit", "ruff") if (programs / name).exists()}
+
+    mine.make("develop")
+    for verb in ("status", "logs", "results"):
+        assert "setup:" not in mine.make(verb)
+    assert installed() == set()
+    assert " passed" in mine.make("test")
+    assert installed() == {"pytest"}
+    mine.make("explore", "CHECK=1")
+    assert installed() == {"pytest", "marimo"}
+
+    (mine.folder / "bad.py").write_text('"""Bad."""\n\nimport os\n')
+    mine.git("add", "--all")
+    refused = mine.run("git", "commit", "--message", "Bad")
+    assert refused.returncode != 0
+    assert "setup: the group dev of uv.lock into .venv" in refused.stderr
+    assert re.search(r"lint\.+Failed", refused.stdout + refused.stderr)
+    everything = {"pytest", "marimo", "mypy", "pre-commit", "ruff"}
+    assert installed() == everything
+    assert mine.run("rm", "bad.py").returncode == 0
+
+    lock = (mine.folder / "uv.lock").read_bytes()
+    for changed in ("pyproject.toml", "uv.lock"):  # both are newer than the environment
+        (mine.folder / changed).touch()
+        assert "setup:" in mine.make("develop")
+        assert installed() == everything
+    assert "setup:" not in mine.make("develop")
+    assert "check: hooks passed, tests passed" in mine.make("check")
+    assert (mine.folder / "uv.lock").read_bytes() == lock
 
 
 def os_path_without(program: str, path: str) -> str:

@@ -38,7 +38,11 @@ def commit() -> str:
     head = next(line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid "))
     if head == "(initial)":
         return "uncommitted"
-    return head + ("-dirty" if any(not line.startswith("#") for line in lines) else "")
+    changes = [line for line in lines if not line.startswith("#")]
+    if changes and all(line.startswith("1 .M ") for line in changes):
+        # A notebook with output is listed too, though what a commit would have of it is the same.
+        return head + ("-dirty" if _git("diff", "--quiet").returncode else "")
+    return head + ("-dirty" if changes else "")
 
 
 @cache
