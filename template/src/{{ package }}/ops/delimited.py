@@ -121,10 +121,12 @@ def _rows(lines: Iterable[str], settings: TableSettings) -> "Reader":
 def _first_rows(lines: list[str], settings: TableSettings) -> list[list[str]]:
     """At most five; fewer where a quote does not end."""
     rows = []
-    with suppress(csv.Error):
+    try:
         for row in islice(_rows(lines, settings), 5):
             rows.append([value.replace(_STAND_IN, settings.separator) for value in row])
-    return [row for row in rows if row] or [lines[0].split(settings.separator)][: len(lines)]
+    except csv.Error:
+        rows = rows or [lines[0].split(settings.separator)]
+    return [row for row in rows if row]
 
 
 def _rewritten(file: File, separator: str, encoding: str, newline: str | None) -> BytesIO:
