@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rig import GIT_IDENTITY, Project, environment, sh
+from rig import GIT_IDENTITY, Project, environment, path_without, sh
 
 
 def test_setup_makes_environment_repository_hooks_and_first_commit(project: Project) -> None:
@@ -173,7 +173,7 @@ def test_the_hooks_stop_a_bad_commit(generate: Callable[..., Project], tmp_path:
 def test_without_uv_the_project_brings_its_own(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
     env = environment()
-    env["PATH"] = os_path_without("uv", env["PATH"])
+    env["PATH"] = path_without("uv")
     done = sh("make", "setup", cwd=mine.folder, env=env)
     assert done.returncode == 0, done.stderr
     assert "uv: not installed here" in done.stderr
@@ -181,16 +181,15 @@ def test_without_uv_the_project_brings_its_own(generate: Callable[..., Project],
     assert mine.git("status", "--porcelain") == ""
 
 
-def os_path_without(program: str, path: str) -> str:
-    return ":".join(folder for folder in path.split(":") if not (Path(folder) / program).exists())
-
-
 def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
     image = re.search("FROM python:([0-9.]+)", (mine.folder / "Dockerfile").read_text())
     nobody = {key: value for key, value in environment().items() if key not in GIT_IDENTITY}
     done = sh("make", "develop", cwd=mine.folder, env=nobody)
-    assert "no first commit: git does not know you" in done.stdout
+    assert (
+        "no first commit: git does not know you. Tell it, and make setup again:\n    git config --global user"
+        in done.stdout
+    )
     assert "commit   uncommitted" in done.stdout
     assert (
         "develop: no container engine answers (docker info says why): in the locked environment of .venv" in done.stderr
