@@ -32,6 +32,9 @@ def complaints(template: Path = TEMPLATE, questions: Path = ROOT / "copier.yml")
             yield f"{name}: control flow of Jinja in Python"
         if path.suffix == ".jinja" and b"{{" not in content and b"{%" not in content:
             yield f"{name}: nothing is filled in, so .jinja can go"
+    changelog = questions.with_name("CHANGELOG.md")
+    if changelog.exists() and re.search(r"\{[{%#]", changelog.read_text(encoding="utf-8")):
+        yield f"{changelog.name}: what is Jinja to hooks/news.jinja, which reads it"
     everything = b"".join(content for path, content in texts.items() if path.suffix == ".jinja").decode()
     everything += "".join(path.relative_to(template).as_posix() for path in files)
     for question in yaml.safe_load(questions.read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""What a person could answer: all combinations but of licences, notebooks and trackers, and any two answers together.
+"""What a person could answer: all combinations but of licenses, notebooks and trackers, and any two answers together.
 
 There are odd words among these.
 """
@@ -17,6 +17,8 @@ SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encodi
 QUESTIONS: dict[str, dict[str, Any]] = {name: each for name, each in SETTINGS.items() if not name.startswith("_")}
 # Of a new project.
 DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()} | {
+    "author": "The Burger Combos team",
+    "license": "Proprietary",
     "target": "docker",
     "notebooks": "marimo",
 }
@@ -62,8 +64,8 @@ def called(answers: Answers) -> str:
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# A licence is a file and two lines of another one, whatever else is answered; notebooks and trackers are files and
+# A license is a file and two lines of another one, whatever else is answered; notebooks and trackers are files and
 # sections of their own.
-_PAIRED = {"licence", "notebooks", "repository", "tracking", *ODD}
+_PAIRED = {"license", "notebooks", "repository", "tracking", *ODD}
 _PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

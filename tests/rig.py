@@ -63,6 +63,12 @@ def environment(*, containers: bool = False) -> dict[str, str]:
     return env | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"} | GIT_IDENTITY
 
 
+def path_without(*programs: str) -> str:
+    """The PATH of `environment` without the folders in which one of these lies."""
+    folders = environment()["PATH"].split(os.pathsep)
+    return os.pathsep.join(each for each in folders if not any((Path(each) / name).exists() for name in programs))
+
+
 def sh(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return what it printed; a failure is the caller's to judge."""
     return subprocess.run(
@@ -206,9 +212,13 @@ def generate(template: Path, folder: Path, release: str | None = None, **answers
 
 
 def _as_asked_by(release: str | None, answers: dict[str, str]) -> dict[str, str]:
+    if release is None or release == VERSION:
+        return answers
     _, _, place = answers.get("target", "").partition("metaflow-")
-    if place and release and Version(release) < Version("0.8.0"):
-        return answers | {"target": "metaflow", "metaflow_on": place}
+    if place and Version(release) < Version("0.8.0"):
+        answers = answers | {"target": "metaflow", "metaflow_on": place}
+    if Version(release) < Version("0.10.0"):
+        answers = {"licence" if name == "license" else name: answer for name, answer in answers.items()}
     return answers
 
 

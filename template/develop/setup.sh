@@ -5,6 +5,8 @@ set -eu
 # shellcheck source=develop/prelude.sh
 . "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
+# shellcheck source=develop/template.sh
+. develop/template.sh
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -13,7 +15,7 @@ sh develop/environment.sh "$@"
 wanted=$(sed -n 's/^FROM python:\([0-9.]*\).*/\1/p' Dockerfile 2>/dev/null || true)
 found=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ -n "$wanted" ] && [ "$found" != "$wanted" ]; then
-    say "Python $found here, $wanted in the image (uv python install $wanted, and make setup again, make them one)"
+    say "Python $found here, $wanted in the image (sh develop/uv.sh python install $wanted, and make setup again, make them one)"
 fi
 
 # A repository of its own: not the one that happens to lie above, unless that one keeps these files.
@@ -27,6 +29,13 @@ elif [ -n "$fatal" ] || git check-ignore --quiet .; then
     say "a new git repository"
 fi
 top=$(git rev-parse --show-toplevel 2>/dev/null || true)
+# A folder of this machine is no address for others; what is committed already is left as it is.
+source=$(answer _src_path)
+if [ -z "${SOURCE:-}" ] && [ -n "$top" ] && [ -n "$(git status --porcelain -- $answers)" ] &&
+    place=$(place "$source") && [ "$place" != "$source" ]; then
+    follow "$place"
+    say "$answers names the template's address now: $place"
+fi
 if [ -n "$top" ] && [ "$top" != "$(pwd -P)" ]; then
     say "part of the repository in $top: its commits and hooks are left to you"
 elif [ -n "$top" ]; then
@@ -43,7 +52,8 @@ elif [ -n "$top" ]; then
             say "no first commit: git refused it"
         fi
     else
-        say "no first commit: git does not know you (git config --global user.name and user.email)"
+        say "no first commit: git does not know you. Tell it, and make setup again:"
+        printf '    %s\n' 'git config --global user.name "Your Name"' 'git config --global user.email you@example.org'
     fi
     if [ -n "$(git config core.hooksPath || true)" ]; then
         say "no pre-commit hook: core.hooksPath of git is set, so the hooks are somebody else's"

@@ -15,7 +15,7 @@ WORKFLOW = {"name", "on", "permissions", "concurrency", "env", "defaults", "jobs
 JOB = {"name", "needs", "if", "permissions", "environment", "concurrency", "runs-on", "outputs", "env", "defaults"}
 JOB |= {"steps", "strategy", "timeout-minutes"}
 CALL = {"name", "needs", "if", "permissions", "concurrency", "uses", "with", "secrets"}
-HERE = ("./", "$/")  # how the names of what is in the repository itself begin
+HERE = "./"  # how the names of what is in the repository itself begin
 STEP = {"name", "id", "if", "env", "continue-on-error", "timeout-minutes"}
 EVENTS = {
     "push": {"branches", "branches-ignore"},
@@ -225,7 +225,7 @@ def _check_call(job: dict[str, Any]) -> None:
     _known(job.get("with", {}), None)
     if job.get("secrets") != "inherit":
         _known(job.get("secrets", {}), None)
-    if not job["uses"].startswith(tuple(f"{here}.github/workflows/" for here in HERE)):
+    if not job["uses"].startswith(f"{HERE}.github/workflows/"):
         raise WorkflowError(f"only a workflow of the same repository can be called: {job['uses']}")
 
 

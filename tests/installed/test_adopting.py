@@ -64,6 +64,49 @@ def test_each_file_that_is_there_is_asked_about_and_the_rest_works(
     assert THEIRS["README.md"] in (recs.folder / "README.md").read_text()
 
 
+FLAT = {
+    "pyproject.toml": THEIRS["pyproject.toml"].replace("recs", "shop"),
+    "shop/pricing.py": "from more_itertools import first\nimport os\ndef price(n): return first([n*2])\n",
+    "shop.cfg": "[shop]\n",
+    "till.py": "def pay(n): return n\n",
+    "tests/test_shop.py": "import till\nfrom shop import pricing\ndef test(): assert till.pay(pricing.price(2)) == 4\n",
+}
+
+
+def test_modules_at_the_top_are_tested_and_the_hook_asks_for_what_a_commit_touches(
+    template: Path, tmp_path: Path
+) -> None:
+    shop = Project(tmp_path / "our shop", "recs")
+    for name, text in FLAT.items():
+        (shop.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop.folder / name).write_text(text)
+    rig.commit(shop.folder, "ours")
+    given = ["--defaults", "--overwrite", "--quiet", "--data", "package=recs"]
+    assert sh(COPIER, "copy", *given, str(template), ".", cwd=shop.folder).returncode == 0
+    rig.change(shop.folder / "pyproject.toml", {"dependencies = [\n": 'dependencies = [\n    "more-itertools>=10",\n'})
+    shop.make("setup")
+    assert " passed" in shop.make("test")
+
+    def committed() -> tuple[int, str]:
+        shop.git("add", "--all")
+        done = shop.run("git", "commit", "--message", "Follow copier-ml")
+        return done.returncode, done.stdout + done.stderr
+
+    adopted = committed()
+    assert adopted[0] == 0, adopted[1]
+    assert shop.git("status", "--porcelain") == ""
+    rig.change(shop.folder / "shop/pricing.py", {"n*2": "n * 3"})
+    code, said = committed()
+    assert code != 0
+    assert "shop/pricing.py:" in said and "no-untyped-def" in said
+    assert "till.py" not in said
+    module = '"""Prices."""\n\nfrom more_itertools import first\n\n\n'
+    function = 'def price(n: int) -> int:\n    """Twice."""\n    return first([n * 2])\n'
+    (shop.folder / "shop/pricing.py").write_text(module + function)
+    mended = committed()
+    assert mended[0] == 0, mended[1]
+
+
 def test_where_nobody_can_be_asked_nothing_is_overwritten(
     recs: Project, generate: Callable[..., Project], template: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import rig
 from rig import ROOT, environment, sh
 
+PUBLISHED = "https://github.com/OWNER/copier-ml"
 FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")')
 # What runs it: a file, and what stands there.
 ELSEWHERE = {
@@ -19,10 +20,7 @@ ELSEWHERE = {
     "make test": (".ci/run", "engine.py make test"),
     "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
     "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),
-    "~/copier-ml/.venv/bin/copier update --defaults --data target=kubernetes": (
-        "tests/updated/test_merging.py",
-        '"kubernetes": "kubernetes/base/pipeline.yaml"',
-    ),
+    "make answer target=kubernetes": ("tests/updated/test_merging.py", '"kubernetes": "kubernetes/base/pipeline.yaml"'),
     "make engines": (".ci/run", "engine.py make engines"),
     "python3 tests/containers/engine.py make engines": (".ci/run", "python3 tests/containers/engine.py make engines"),
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
@@ -39,8 +37,8 @@ def commands(page: str) -> list[str]:
 class Reader:
     """Somebody who types what the page says, and presses Enter where they are asked."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self.folder = home, home
+    def __init__(self, home: Path, template: Path) -> None:
+        self.home, self.folder, self.template = home, home, template
         self.said: dict[str, str] = {}
 
     def type(self, command: str) -> None:
@@ -49,7 +47,10 @@ class Reader:
             self.folder = Path(command.removeprefix("cd ").replace("~", str(self.home)))
             return
         env = environment() | {"HOME": str(self.home), "TERM": "xterm-256color", "GIT_PAGER": "cat", "COLUMNS": "120"}
-        env |= {"UV_CACHE_DIR": sh("uv", "cache", "dir", cwd=ROOT).stdout.strip()}
+        env |= {"UV_CACHE_DIR": sh("uv", "cache", "dir", cwd=ROOT).stdout.strip(), "GIT_CONFIG_COUNT": "4"}
+        for number, end in ((2, ""), (3, ".git")):  # git's address of a repository, and Copier's
+            env[f"GIT_CONFIG_KEY_{number}"] = f"url.{self.template}.insteadOf"
+            env[f"GIT_CONFIG_VALUE_{number}"] = PUBLISHED + end
         child = pexpect.spawn("bash", ["-c", command], cwd=self.folder, env=env, encoding="utf-8", timeout=300)
         said = ""
         while True:  # to its last word, which may come after its end is known
@@ -67,11 +68,8 @@ class Reader:
 
 @pytest.fixture
 def reader(template: Path, tmp_path: Path) -> Reader:
-    """With a clone of the template, and tools that are installed already."""
-    assert sh("git", "clone", "--quiet", str(template), "copier-ml", cwd=tmp_path).returncode == 0
-    (tmp_path / "copier-ml/.venv").symlink_to(ROOT / ".venv")
-    (tmp_path / "copier-ml/.venv/ready").touch()
-    return Reader(tmp_path)
+    """Who finds the template where the page says that it is."""
+    return Reader(tmp_path, template)
 
 
 def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
@@ -85,18 +83,24 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
             assert text in (ROOT / file).read_text(encoding="utf-8")
             continue
         reader.type(command)
+        if command.startswith("git clone"):  # its tools are installed already
+            (reader.home / "copier-ml/.venv").symlink_to(ROOT / ".venv")
+            (reader.home / "copier-ml/.venv/ready").touch()
         if "upgrade" in command:  # the next one wants nothing uncommitted
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
     assert "customers for" in said["copier-ml: make demo"]
-    assert "Eleven questions" in said["copier-ml: .venv/bin/copier copy ~/copier-ml ~/burger-combos"]
+    assert "Eleven questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
     assert "customers for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
     assert "C0000003" in said["burger-combos: make results CUSTOMER=C0000003"]
     assert ", ok, " in said["burger-combos: make status"]
     assert "publish" in said["burger-combos: make logs"]
     assert "this is the newest release" in said["burger-combos: make update"]
+    assert "\ndatabase: sqlite" in said["burger-combos: make answer"].replace("\r", "")
     assert (reader.home / "burger-combos/develop/compose.yaml").exists()
+    for folder in ("burger-combos", "our-shop"):
+        assert "\n_src_path: gh:OWNER/copier-ml\n" in (reader.home / folder / ".copier-answers.yml").read_text()
 
 
 def test_each_command_for_contributors_is_run_by_what_it_says() -> None:

@@ -13,6 +13,7 @@ import rig
 from browser import Browser
 from rig import Project
 
+NAME = "Zoë's <Café> & Co"
 # In a frame as wide as a screen: its width, the page's, and the smallest letters in a plot.
 FRAME = """<title>not drawn</title><iframe width="{width}" height="800" style="border: 0" srcdoc="{page}"></iframe>"""
 MEASURE = """<script>addEventListener("load", () => {
@@ -25,7 +26,7 @@ parent.document.title = JSON.stringify([page.clientWidth, page.scrollWidth, Math
 @pytest.fixture(scope="module")
 def week(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that has been through the gates, and run for each of some days."""
-    made = generate(tmp_path_factory.mktemp("report") / "burger")
+    made = generate(tmp_path_factory.mktemp("report") / "burger", project_name=NAME, package="burger_combos")
     made.make("setup")
     for call in (["gates", "--stage=develop"], *(["run", f"--date={date.today() - timedelta(n)}"] for n in (2, 1, 0))):
         done = made.call(*call)
@@ -40,6 +41,7 @@ def page(project: Project) -> str:
 
 def test_it_tells_what_is_known_of_the_run(week: Project) -> None:
     told = html.unescape(page(week))
+    assert f"<h1>{NAME}</h1>" in told and f"<title>{NAME} · " in told
     record = json.loads(week.written()[1][-1]["record"])
     numbers = record["numbers"]
     titles = re.findall("<h2>(.*)</h2>", told)

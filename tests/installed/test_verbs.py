@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pexpect
-from rig import GIT_IDENTITY, Project, environment, sh
+from rig import GIT_IDENTITY, Project, environment, path_without, sh
 
 # What the help of a verb begins with: one more verb.
 WORDS = {"add", "answer", "ask", "build", "change", "check", "format", "install", "list", "merge", "open", "put", "run"}
@@ -291,7 +291,7 @@ def test_a_library_of_ones_own_is_one_verb_also_where_there_is_no_uv(
     mine = generate(tmp_path / "mine")
     first = tomllib.loads((mine.folder / "pyproject.toml").read_text())
     env = environment()
-    env["PATH"] = os_path_without("uv", env["PATH"])
+    env["PATH"] = path_without("uv")
 
     def make(*arguments: str) -> tuple[int, str]:
         done = sh("make", *arguments, cwd=mine.folder, env=env)
@@ -376,16 +376,15 @@ def test_each_verb_installs_what_it_needs_and_removes_nothing(generate: Callable
     assert (mine.folder / "uv.lock").read_bytes() == lock
 
 
-def os_path_without(program: str, path: str) -> str:
-    return ":".join(folder for folder in path.split(":") if not (Path(folder) / program).exists())
-
-
 def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "mine")
     image = re.search("FROM python:([0-9.]+)", (mine.folder / "Dockerfile").read_text())
     nobody = {key: value for key, value in environment().items() if key not in GIT_IDENTITY}
     done = sh("make", "develop", cwd=mine.folder, env=nobody)
-    assert "no first commit: git does not know you" in done.stdout
+    assert (
+        "no first commit: git does not know you. Tell it, and make setup again:\n    git config --global user"
+        in done.stdout
+    )
     assert "commit   uncommitted" in done.stdout
     assert (
         "develop: no container engine answers (docker info says why): in the locked environment of .venv" in done.stderr

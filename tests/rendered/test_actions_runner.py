@@ -541,7 +541,7 @@ jobs:
     runs-on: x
     steps: [{run: "echo [${{ secrets.S }}] ${{ secrets.GITHUB_TOKEN == github.token }}"}]
 """)
-    call = "uses: $/.github/workflows/called.yml"
+    call = "uses: ./.github/workflows/called.yml"
     jobs = f"""
   out: {{{call}, with: {{stage: live, dry: true}}}}
   in: {{{call}, needs: out, with: {{stage: "${{{{ needs.out.outputs.image }}}}"}}, secrets: inherit}}

@@ -44,9 +44,9 @@ OF_ANSWER = {
     ("notebooks", "marimo"): ["marimo"],
     ("notebooks", "jupyter"): ["[Jj]upyter-?[Ll]ab", "ipykernel", "nbclient", r"first_look\.ipynb", "ms-toolsai"],
     ("tracking", "mlflow"): ["[Mm][Ll][Ff]low", "champion"],
-    ("licence", "MIT"): [r"\bMIT\b"],
-    ("licence", "Apache-2.0"): ["Apache"],
-    ("licence", "Proprietary"): ["Proprietary", "Private"],
+    ("license", "MIT"): [r"\bMIT\b"],
+    ("license", "Apache-2.0"): ["Apache"],
+    ("license", "Proprietary"): ["Proprietary", "Private"],
 }
 SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers")
 
@@ -113,7 +113,8 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     assert metadata["description"] == given["description"]
     assert metadata["authors"] == [{"name": given["author"]}]
     assert given["project_name"] in files["README.md"]
-    assert ("LICENSE" in files) == (given["licence"] != "Proprietary")
+    assert files[f"src/{project.package}/ops/project.txt"] == f"{given['project_name']}\n"
+    assert ("LICENSE" in files) == (given["license"] != "Proprietary")
     assert ("CODEOWNERS" in files) == bool(given["reviewers"])
     assert (
         ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,41 @@ def test_a_suggestion_reads_well() -> None:
     assert suggest("E-mail") == "e_mail"
     assert suggest("Test") == "ml_test"
     assert suggest("汉堡") == "ml_project"
+    assert suggest("Café Crème") == "cafe_creme"
+    assert suggest("Zoë's") == "zoes"
+    assert suggest("Łódź & Ærø, İstanbul – Þórr") == "lodz_aero_istanbul_thorr"
+    assert suggest("Phở Đặc Biệt") == "pho_dac_biet"
+
+
+# What has no letter of a-z: clicks, tones and the like.
+NO_LETTER = "ƅƨƪƹƻƽƾǀǁǂǃɂ"
+# Where neither Unicode's decomposition nor the name of a letter tells.
+KNOWN = {
+    "ß": "ss", "þ": "th", "ð": "d", "ŋ": "ng", "ĸ": "k", "ə": "e", "ɣ": "g", "ɩ": "i",
+    "ʃ": "sh", "ʒ": "z", "ƺ": "z", "ǯ": "z", "ƿ": "w", "ȝ": "y", "ƛ": "l", "ʊ": "u", "ʉ": "u", "ỻ": "ll", "ỽ": "v",
+    "ẟ": "d", "ƍ": "d", "ʀ": "r",
+}  # fmt: skip
+ODDLY = "(?:DOTLESS |TURNED |OPEN |LONG |BARRED )*"
+SAID = rf"LATIN (?:SMALL )?(?:LETTER|LIGATURE) {ODDLY}([A-Z]{{1,2}})(?: DIGRAPH)?(?: WITH .*)?"
+
+
+def test_letters_of_latin_become_those_that_unicode_says_they_are_made_of() -> None:
+    missed = ""
+    for code in (*range(0xAA, 0x250), *range(0x1E00, 0x1F00)):
+        letter = chr(code)
+        if not (unicodedata.name(letter, "").startswith("LATIN ") and unicodedata.category(letter).startswith("L")):
+            continue
+        small = "".join(mark for mark in letter.lower() if not unicodedata.combining(mark))
+        decomposed = unicodedata.normalize("NFKD", small)
+        plain = "".join(mark for mark in decomposed if mark.isascii() and mark.isalpha())
+        said = re.fullmatch(SAID, unicodedata.name(small[0]))
+        umlaut = f"{plain}e" if re.match("[aou]\u0308", unicodedata.normalize("NFD", small)) else ""
+        expected = KNOWN.get(small) or umlaut or plain or (said[1].lower() if said else "")
+        for form in (letter, unicodedata.normalize("NFD", letter)):
+            if expected:
+                assert suggest(f"x{form}x") == f"x{expected}x", letter
+        missed += small if not expected and small not in missed else ""
+    assert sorted(missed) == sorted(NO_LETTER)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

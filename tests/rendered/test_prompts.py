@@ -7,10 +7,11 @@ import copier
 import pytest
 import yaml
 from answers import QUESTIONS, SETTINGS
+from names import NAMES
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
-from rig import Project, sh
+from rig import Project, environment, sh
 from terminal import COLUMNS, COPIER, DOWN, ENTER, ERASE, INTERRUPT, Terminal
 
 CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
@@ -87,10 +88,10 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     assert terminal.has(asked("package"), "class")
     terminal.press(f"{ERASE}spices", asked("package"), "spices")
     terminal.press(ENTER, asked("description"), QUESTIONS["description"]["default"])
-    terminal.press(ENTER, asked("author"), QUESTIONS["author"]["default"])
+    terminal.press(ENTER, asked("author"), "The Spice Route team")
 
-    licences, targets, databases, providers = (list(CHOICES[name]) for name in ("licence", "target", "database", "ci"))
-    terminal.press(ENTER, asked("licence"), "(Use arrow keys)", f"» {licences[0]}", *licences[1:])
+    licenses, targets, databases, providers = (list(CHOICES[name]) for name in ("license", "target", "database", "ci"))
+    terminal.press(ENTER, asked("license"), "(Use arrow keys)", f"» {licenses[0]}", *licenses[1:])
     terminal.press(ENTER, asked("target"), "(Use arrow keys)", f"» {targets[0]}", *targets[1:])
     terminal.press(ENTER, asked("database"), "(Use arrow keys)", f"» {databases[0]}", *databases[1:])
     terminal.press(DOWN, databases[0], f"» {databases[1]}")
@@ -111,8 +112,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "project_name": "Spice Route",
         "package": "spices",
         "description": QUESTIONS["description"]["default"],
-        "author": QUESTIONS["author"]["default"],
-        "licence": "Proprietary",
+        "author": "The Spice Route team",
+        "license": "Proprietary",
         "target": "docker",
         "database": "postgresql",
         "ci": "none",
@@ -181,7 +182,7 @@ def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tm
         ("package", "Burger", "lower-case"),
         ("description", "a\nb", "without control characters"),
         ("author", "a\u2028b", "without control characters"),
-        ("licence", "GPL", "'GPL' is not in"),
+        ("license", "GPL", "'GPL' is not in"),
         ("reviewers", "ada", "with a blank between"),
         ("repository", "shop", "As https://github.com/shop/combos"),
     ],
@@ -195,6 +196,43 @@ def test_a_wrong_answer_is_refused_in_one_line(
     assert not (tmp_path / "p").exists()
     message = str(refused.value)
     assert message.isprintable() and len(message) <= COLUMNS  # a terminal shows no more of it
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("licens", "no question licens; there are project_name, "), ("licence", "no question licence: license is meant")],
+)
+def test_an_answer_to_no_question_is_refused(name: str, reason: str, plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"There is {reason}"):
+        copier.run_copy(str(plain), tmp_path / "p", data={name: "MIT"}, defaults=True, quiet=True)
+    assert not (tmp_path / "p").exists()
+
+
+def test_the_questions_that_there_are_are_known() -> None:
+    assert list(NAMES.module.questions) == list(QUESTIONS)  # type: ignore[attr-defined]
+
+
+def test_the_author_is_who_copier_knows_or_the_projects_team(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.yml").write_text("defaults: {user_name: Zoë}\n")
+    known = environment() | {"COPIER_SETTINGS_PATH": str(tmp_path / "settings.yml")}
+    for env, author in ((known, "Zoë"), (environment(), "The Spice Route team")):
+        data = ["--data", "project_name=Spice Route", "--overwrite", "--defaults", "--quiet"]
+        done = sh(COPIER, "copy", *data, str(plain), str(tmp_path / author), cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stderr
+        assert answers(tmp_path / author)["author"] == author
+
+
+@pytest.mark.parametrize("module", ["spice_route.py", "spice_route/menu.py"])
+def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "ours" / module).parent.mkdir(parents=True)
+    (tmp_path / "ours" / module).write_text("")
+    named = {"project_name": "Spice Route"}
+    with pytest.raises(ValueError, match="Try ml_spice_route: src/spice_route would hide the spice_route that is here"):
+        copier.run_copy(str(plain), tmp_path / "ours", data=named | {"package": "spice_route"}, quiet=True)
+    done = sh(COPIER, "copy", "--defaults", "--data=project_name=Spice Route", str(plain), ".", cwd=tmp_path / "ours")
+    assert done.returncode == 0, done.stderr
+    assert answers(tmp_path / "ours")["package"] == "ml_spice_route"
+    assert "Spice Route is ready here\n\n    make develop " in done.stderr
 
 
 def test_few_questions_are_asked() -> None:

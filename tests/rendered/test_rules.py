@@ -35,6 +35,14 @@ def test_a_broken_rule_is_found(file: str, content: str, complaint: str, tmp_pat
     assert any(complaint in line for line in found), found
 
 
+def test_a_changelog_that_an_update_could_not_show_is_found(tmp_path: Path) -> None:
+    (tmp_path / "template").mkdir()
+    (tmp_path / "copier.yml").write_text("{}\n")
+    (tmp_path / "CHANGELOG.md").write_text("## 1.0.0\n- `{{ package }}` is filled in.\n")
+    found = list(rules.complaints(tmp_path / "template", tmp_path / "copier.yml"))
+    assert found == ["CHANGELOG.md: what is Jinja to hooks/news.jinja, which reads it"]
+
+
 def test_a_question_that_nothing_uses_is_found(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "template", tmp_path / "template")
     (tmp_path / "copier.yml").write_text("useless: {type: str}\n")

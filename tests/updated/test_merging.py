@@ -13,15 +13,16 @@ import pytest
 import rig
 from answers import DEFAULTS, PAIRWISE, QUESTIONS, REPOSITORY, REVIEWERS, SETTINGS, Answers, called
 from lived_in import change, live_in
+from packaging.version import Version
 from rig import ROOT, VERSION, Project, commit, sh
 
 RELEASES = list(rig.earlier_releases())
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md"]  # written once
 OTHERS: list[Answers] = [
-    {"database": "postgresql", "licence": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
+    {"database": "postgresql", "license": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
     {
         "ci": "gitlab",
-        "licence": "Apache-2.0",
+        "license": "Apache-2.0",
         "target": "metaflow-argo",
         "notebooks": "jupyter",
         "repository": REPOSITORY,
@@ -167,7 +168,7 @@ def test_other_answers_are_taken_and_taken_back(generate: Callable[..., Project]
 def test_what_was_edited_stays_and_what_is_new_comes(
     release: str, template: Path, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
-    mine = generate(tmp_path / "mine", release=release, licence="MIT")
+    mine = generate(tmp_path / "mine", release=release, license="MIT")
     live_in(mine)
     change(mine, "LICENSE", "Permission", "Ours. Permission")
     commit(mine.folder, "lived-in")
@@ -197,12 +198,13 @@ def test_what_was_edited_stays_and_what_is_new_comes(
     assert "\nmine: ## a verb of our own\n" in text(mine, "Makefile")
     assert '\n    "tzdata",\n' in text(mine, "pyproject.toml")
     assert "Ours. Permission" in text(mine, "LICENSE")
+    assert "\nlicense: MIT\n" in text(mine, ".copier-answers.yml")  # up to 0.9.0 it was called licence
     for name in ("Makefile", "production/settings.toml", f"src/{mine.package}/ops/progress.py"):
         assert text(mine, name).startswith("# Newer.\n"), name
     workflow = text(mine, ".github/workflows/check.yml")
     assert workflow.startswith("# Newer.\n")
     both = "timeout-minutes: 45" in workflow  # a line that both have changed, where the owner's release had it
-    assert both == (release >= "0.4.0")
+    assert both == (Version(release) >= Version("0.4.0"))
     assert conflicts(mine) == ([".github/workflows/check.yml"] if both else [])
 
 
@@ -240,7 +242,7 @@ def test_trust_is_asked_for_only_where_a_migration_is_crossed(
 def test_merging_what_was_left_alone_before_can_be_done_again(
     generate: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = generate(tmp_path / "mine", release="0.1.0", licence="MIT")
+    mine = generate(tmp_path / "mine", release="0.1.0", license="MIT")
     live_in(mine)
     commit(mine.folder, "lived-in")
     update(mine, database="postgresql")

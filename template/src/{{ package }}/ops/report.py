@@ -10,6 +10,7 @@ from .settings import StageSettings
 from .version import short
 
 FILE = "report.html"
+PROJECT = "project.txt"  # what the project is called, as its answers say
 MANY = 15  # labels; more are drawn side by side, without a number each
 
 
@@ -30,7 +31,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     page = here.get_template("report.html.j2").render(
-        project=__name__.partition(".")[0].replace("_", " "),
+        project=Path(__file__).with_name(PROJECT).read_text(encoding="utf-8").strip(),
         run=run.record,
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
