@@ -1,12 +1,16 @@
 #!/bin/sh
-# The commit hooks on every file that git tracks or could; also where this folder is not the top of a git repository.
+# The commit hooks on every file, and the tests: both, whatever the hooks find. Nothing is changed.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
-if [ "$(git rev-parse --show-toplevel 2>/dev/null)" != "$(pwd -P)" ]; then
-    GIT_DIR=$(mktemp -d) GIT_WORK_TREE=$(pwd -P)
-    export GIT_DIR GIT_WORK_TREE
-    trap 'rm -rf "$GIT_DIR"' EXIT
-    git init --quiet
-fi
-git ls-files -z --cached --others --exclude-standard |
-    xargs -0 sh develop/tool.sh pre-commit run ${CI:+--show-diff-on-failure} --files
+# shellcheck source=develop/tracked.sh
+. develop/tracked.sh
+hooks=passed tests=passed
+tracked '*' | xargs -0 sh develop/tool.sh pre-commit run --files || hooks=failed
+(
+    unset GIT_DIR GIT_WORK_TREE
+    exec sh develop/tool.sh pytest
+) || tests=failed
+echo "check: hooks $hooks, tests $tests"
+[ "$hooks $tests" = "passed passed" ]

@@ -3,8 +3,10 @@
 #   container.sh run       the pipeline in production's image, or in the locked environment where that cannot be
 #   container.sh inside    a command, or a shell, in the devcontainer's image on this folder, without an editor
 #   container.sh look …    the command line here, on the database in its container
-#   container.sh clean     removes this branch's containers, images, volumes and results
+#   container.sh clean     removes this branch's containers, images, volumes and results, once somebody says yes
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 stage=develop
 # shellcheck source=develop/image.sh
@@ -34,11 +36,43 @@ obstacle() {
     fi
 }
 
+# The variables that have to name databases of another server, as the settings name that of the container.
+unnamed() {
+    if [ ! -f $compose ] || [ "$venv" = /opt/venv ]; then return; fi
+    ! named url || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] || echo "${prefix}_DATABASE__URL"
+    case $(printenv "${prefix}_ORDERS__SOURCE" || sed -n 's/^source = "//p' develop/settings.toml) in
+    table:*) ! named database_url || [ -n "$(printenv "${prefix}_ORDERS__DATABASE_URL")" ] || echo "${prefix}_ORDERS__DATABASE_URL" ;;
+    esac
+}
+
+named() { grep -q "^$1 = \"postgres[a-z]*://[^\"]*@database[:/]" develop/settings.toml; }
+
+# All that it takes to go on without the container, and no more.
+advise() {
+    say "$1, and so no database in a container; name one of a PostgreSQL server of your own:"
+    {
+        for variable in $(unnamed); do
+            case $variable in
+            *_ORDERS__*) echo "    export $variable=postgresql://USER@localhost/shop" ;;
+            *) echo "    export $variable='postgresql://USER@localhost/develop-{branch}'    # made if it is missing" ;;
+            esac
+        done
+        echo "    export PGPASSWORD=…    # where the server asks for one"
+        case $(unnamed) in *_ORDERS__*)
+            echo "and the orders of the example into it:"
+            echo "    psql postgresql://USER@localhost/postgres --command 'CREATE DATABASE shop'"
+            echo "    psql postgresql://USER@localhost/shop --quiet --file develop/seed.sql"
+            echo "or instead, orders that are made up: export ${prefix}_ORDERS__SOURCE=sample"
+            ;;
+        esac
+    } >&2
+    exit 1
+}
+
 run() {
     if why=$(obstacle) || { [ ! -f Dockerfile ] && why="no Dockerfile here"; }; then
+        [ -z "$(unnamed)" ] || advise "$why"
         say "$why: in the locked environment of $venv"
-        [ ! -f $compose ] || [ "$venv" = /opt/venv ] || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] ||
-            say "the database's container does not run either: ${prefix}_DATABASE__URL can name another"
         [ -x "$command" ] || sh develop/setup.sh
         [ ! -f production/local.sh ] || exec sh production/local.sh "$branch" "$venv/bin/python" "$command"
         exec "$command" run --stage develop
@@ -61,6 +95,7 @@ run() {
         set -- "$@" --env "$variable"
     done
     if [ -f $compose ]; then
+        chmod a+r develop/seed.sql # for the server's own user
         compose up --detach --wait database || {
             docker logs --tail 5 "$database" >&2
             fail "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
@@ -108,23 +143,40 @@ here() {
 
 # The URL is the same as in the containers; libpq takes the rest from the environment.
 look() {
-    if ! why=$(obstacle) && [ -z "$(printenv "${prefix}_DATABASE__URL")" ]; then
-        port=$(docker port "$database" 5432/tcp 2>/dev/null) || {
-            say "no database runs on this branch: make develop starts it"
-            [ "$1" = status ] || exit 1
-            case " $* " in *" --deployed "*) exec "$command" "$@" --deployed-only ;; esac
-            exit
-        }
+    if why=$(obstacle); then
+        ! unnamed | grep -q "_DATABASE__URL$" ||
+            without "$why, and so no database in a container: make develop tells how to name another" "$@"
+    elif [ -z "$(printenv "${prefix}_DATABASE__URL")" ]; then
+        port=$(docker port "$database" 5432/tcp 2>/dev/null) ||
+            without "no database runs on this branch: make develop starts it" "$@"
         PGPASSWORD=$(docker exec "$database" cat /run/secrets/PGPASSWORD)
         export PGHOSTADDR="${port%:*}" PGPORT="${port##*:}" PGPASSWORD
     fi
     exec "$command" "$@"
 }
 
+# Look without a database: logs are files; of other things only what is known of stages that are deployed.
+without() {
+    why=$1
+    shift
+    [ "$1" != logs ] || exec "$command" "$@"
+    say "$why"
+    [ "$1" = status ] || exit 1
+    case " $* " in *" --deployed "*) exec "$command" "$@" --deployed-only ;; esac
+    exit
+}
+
 clean() {
+    runs=$(find "$made" -name run.json 2>/dev/null | wc -l | tr -d ' ')
     if why=$(obstacle); then
         say "$why: no containers to remove"
+        [ -d "$made" ] || {
+            say "no $made: nothing to remove"
+            return
+        }
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs)"
     else
+        sure YES=1 "remove $made, with the reports and rows of its runs ($runs), and the containers, images and volumes of $name"
         for container in $(docker ps --quiet --filter "name=^$name-run-"); do
             docker rm --force "$container" >/dev/null
         done

@@ -2,6 +2,8 @@
 # A first look at the sample, of the kind that is named: marimo, jupyter or none, which is a script that prints.
 # A notebook is opened in the browser, or with CHECK=1 run from its first cell to its last, without one.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 cd "$(dirname "$0")/.."
 kind=$1
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
@@ -27,12 +29,16 @@ fi
 case $found-$kind in
 none-none) exec "$venv/bin/python" $script ;;
 marimo-marimo)
-    [ -n "${CHECK:-}" ] || exec "$venv/bin/marimo" edit --skip-update-check $script
+    [ -n "${CHECK:-}" ] || exec "$venv/bin/marimo" --log-level=ERROR edit --skip-update-check $script
     "$venv/bin/python" $script
     echo "explore: $script runs to its end"
     ;;
 jupyter-jupyter)
-    [ -n "${CHECK:-}" ] || exec "$venv/bin/jupyter" lab --allow-root "--LabApp.default_url=/lab/tree/$notebook"
+    if [ -z "${CHECK:-}" ]; then # of its log, errors and the address are what a person needs
+        set -- --log-level=ERROR --LabApp.log_level=ERROR "--LabApp.default_url=/lab/tree/$notebook"
+        saved=$(sed -n 's/^name = "\(.*\)"$/\1/p' pyproject.toml | head -n 1 | tr - _).ops.notebooks.saved
+        exec "$venv/bin/jupyter" lab --allow-root "$@" "--FileContentsManager.post_save_hook=$saved"
+    fi
     said=$("$venv/bin/jupyter" execute $notebook 2>&1) || {
         printf '%s\n' "$said" | grep '^error: ' >&2 || printf '%s\n' "${said#*CellExecutionError: }" >&2
         exit 1

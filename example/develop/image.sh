@@ -6,7 +6,7 @@ field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" pyproject.toml | head -n 1; }
 
 project=$(field name)
 package=$(echo "$project" | tr - _)
-prefix=$(echo "$package" | tr '[:lower:]' '[:upper:]')
+prefix=$(echo "$package" | LC_ALL=C tr '[:lower:]' '[:upper:]')
 command=$venv/bin/$project
 python=$venv/bin/python
 [ -x "$python" ] || python=python3 # where nothing was set up, as in CI
@@ -17,6 +17,15 @@ say() { printf '%s: %s\n' "$stage" "$*" >&2; }
 fail() {
     say "$*"
     exit 1
+}
+
+# Ends here unless somebody means it, who is asked on a terminal: sure VARIABLE=VALUE QUESTION.
+sure() {
+    [ "$(printenv "${1%%=*}")" != "${1#*=}" ] || return 0
+    { [ -t 0 ] && [ -t 2 ]; } || fail "$2? Nothing was removed; $1 says that you mean it"
+    printf '%s: %s? [y/N] ' "$stage" "$2" >&2
+    read -r answer || true
+    case $answer in [yY]*) ;; *) fail "nothing was removed" ;; esac
 }
 
 # Why there is no container engine to work with, and exit code 0; otherwise what the engine says of itself.
@@ -71,5 +80,5 @@ answer() { sed -n "s/^$1: *['\"]*\([^'\"]*\)['\"]*\$/\1/p" .copier-answers.yml 2
 
 # This package's settings among the environment variables, by name.
 variables() {
-    awk -v "prefix=$prefix" 'BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
+    LC_ALL=C awk -v "prefix=$prefix" 'BEGIN { for (name in ENVIRON) if (toupper(name) ~ "^" prefix "_.*__") print name }'
 }

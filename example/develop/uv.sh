@@ -1,6 +1,8 @@
 #!/bin/sh
 # uv: the one on the PATH, or one of the project's own from PyPI.
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/prelude.sh"
 uv=$(command -v uv || true)
 if [ -z "$uv" ]; then
     uv=$(dirname "$0")/../.venv-uv/bin/uv
@@ -10,7 +12,7 @@ if [ -z "$uv" ]; then
             echo "uv: this Python cannot make environments: install uv, or Debian's python3-venv" >&2
             exit 1
         }
-        "${uv%uv}python" -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+        "${uv%uv}python" -m pip install --no-user --quiet --disable-pip-version-check 'uv>=0.9'
     fi
 fi
 exec "$uv" "$@"

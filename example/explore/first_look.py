@@ -10,15 +10,12 @@ with app.setup:
 
     import marimo as mo
     import polars as pl
-    import pygal
-    from pygal.style import Style
 
     from burger_combos import model, orders
+    from burger_combos.ops import plots
     from burger_combos.ops.problems import told_in_one_line
     from burger_combos.ops.settings import Stage, enter_project, load
     from burger_combos.pipeline import Settings
-
-    plain = Style(background="white", plot_background="white", colors=("#4c78a8",))
 
 
 @app.cell(hide_code=True)
@@ -51,30 +48,15 @@ def _(rejected):
 @app.cell
 def _(found):
     days = found.group_by(pl.col("ordered_at").dt.date().alias("day")).len().sort("day")
-    a_day = pygal.Line(
-        title="Orders a day",
-        style=plain,
-        js=[],
-        height=300,
-        show_legend=False,
-        show_dots=False,
-        show_minor_x_labels=False,
-        truncate_label=-1,
-        x_labels_major_count=6,
-    )
-    a_day.x_labels = map(str, days["day"])
-    a_day.add("orders", days["len"].to_list())
-    mo.Html(a_day.render(is_unicode=True))
+    a_day = plots.lines({"orders": days["len"].to_list()}, days["day"].cast(pl.String).to_list(), "Orders a day")
+    mo.Html(f"<h3>Orders a day</h3>{a_day}")
     return
 
 
 @app.cell
 def _(found):
-    sales = found["item"].value_counts(sort=True).head(10).reverse()
-    sells = pygal.HorizontalBar(title="What sells", style=plain, js=[], height=400, show_legend=False)
-    sells.x_labels = sales["item"].to_list()
-    sells.add("orders", sales["count"].to_list())
-    mo.Html(sells.render(is_unicode=True))
+    sales = dict(found["item"].value_counts(sort=True).head(10).iter_rows())
+    mo.Html(f"<h3>What sells</h3>{plots.bars(sales, 'What sells', across=True)}")
     return
 
 

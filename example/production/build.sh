@@ -3,6 +3,8 @@
 #   build.sh image     built, compared with the lock, pushed where a registry is named; prints what to call it
 #   build.sh scan      its known vulnerabilities for which there is a fix; of IMAGE where that is named
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh

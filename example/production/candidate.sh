@@ -66,7 +66,7 @@ push() {
     registry=${REGISTRY:-$(docker run --rm --network none --env "${prefix}_DEPLOY__REGISTRY" --entrypoint python "$image" \
         -m "$package.ops.settings" "$stage" deploy.registry)}
     [ -n "$registry" ] || return 0
-    remote=$(echo "$registry" | tr '[:upper:]' '[:lower:]')/$project
+    remote=$(echo "$registry" | LC_ALL=C tr '[:upper:]' '[:lower:]')/$project
     docker tag "$image" "$remote:$commit"
     docker push --quiet "$remote:$commit" >/dev/null || fail "$remote cannot be pushed to: nothing was deployed"
     reference=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$remote@" | head -n 1)
@@ -91,7 +91,7 @@ collect_secrets() {
         [ ! -f "$file" ] || cp "$file" "$given/"
     done
     for variable in $(variables); do
-        printenv "$variable" >"$given/$(echo "$variable" | tr '[:lower:]' '[:upper:]')"
+        printenv "$variable" >"$given/$(echo "$variable" | LC_ALL=C tr '[:lower:]' '[:upper:]')"
     done
     printf '%s\n' "${SETTINGS:-}" | while IFS='=' read -r key value; do
         case $key in

@@ -2,8 +2,10 @@
 # Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
 #   deploy.sh deploy      the commit that is checked out, once it has passed the gates
 #   deploy.sh rollback    the version before, or TO=COMMIT
-#   deploy.sh remove      the stage and all its data; production where SURE= says so
+#   deploy.sh remove      the stage and all its data, once somebody says yes
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh
@@ -51,8 +53,8 @@ rollback() {
 }
 
 remove() {
-    [ "$stage" = develop ] || [ "${SURE:-}" = "$name" ] ||
-        fail "SURE=$name would remove the schedule, every run and every row of production on branch $branch, for good"
+    { [ "$stage" = develop ] && [ -n "${CI:-}" ]; } || # a preview is closed by CI
+        sure "SURE=$name" "remove $name: the schedule, every run and every row of $stage on branch $branch, for good"
     docker rm --force "$name" "$name-next" >/dev/null 2>&1 || true
     [ ! -f production/compose.yaml ] || compose down --volumes
     for volume in var secrets; do
@@ -87,6 +89,7 @@ start_database() {
     fi
     if ! docker container inspect "$database" >/dev/null 2>&1; then
         compose create database
+        chmod a+r develop/seed.sql # for the server's own user
         compose cp develop/seed.sql database:/docker-entrypoint-initdb.d/seed.sql
     fi
     compose up --detach --wait database || {

@@ -1,6 +1,9 @@
 #!/bin/sh
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
+# And do a day that was missed, with the version in charge: look.sh run --date DAY
 set -eu
+# shellcheck source=develop/prelude.sh
+. "$(dirname "$0")/../develop/prelude.sh"
 cd "$(dirname "$0")/.."
 # shellcheck source=production/host.sh
 . production/host.sh
@@ -37,11 +40,16 @@ logs() {
 results() {
     shown=$(there results "$@")
     printf '%s\n' "$shown"
-    report=$(printf '%s\n' "$shown" | sed -n 's/^report   //p')
-    if [ -n "$report" ]; then # so that it can be opened here
+    printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p' | while read -r report; do
+        # so that it can be opened here
         mkdir -p "$(dirname "$report")"
         docker cp --quiet "$name:/app/$report" "$report"
-    fi
+    done
+}
+
+run() {
+    docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
+    there run --stage "$stage" "$@"
 }
 
 case $1 in

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from burger_combos import evaluate, model
 
@@ -24,6 +25,16 @@ def test_popularity_fills_the_places_that_histories_leave() -> None:
     (best,) = model.recommend(model.fit(history), history[[0]], 5)
     assert best.items[0, 0] == 1
     assert sorted(best.items[0].tolist()) == [0, 1, 2]
+
+
+def test_pairs_are_counted_exactly_beyond_the_integers_of_float32() -> None:
+    much, others = 4096, 100_000  # 2^24 pairs of one customer's orders, and one of each other customer
+    customers = np.r_[np.zeros(2 * much, np.uint32), np.arange(1, others + 1, dtype=np.uint32).repeat(2)]
+    items = np.r_[np.repeat(codes(0, 1), much), np.tile(codes(0, 1), others)]
+    affinity = model.fit(model.histories(customers, items, (others + 1, 2))).affinity
+    beside = much**2 + others
+    itself = beside - much - others  # an order does not pair with itself
+    assert affinity[0].tolist() == pytest.approx([itself / (itself + beside), beside / (itself + beside)], rel=1e-6)
 
 
 def test_a_model_worse_than_a_baseline_is_refused() -> None:

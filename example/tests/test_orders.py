@@ -30,13 +30,15 @@ def test_orders_are_typed_and_both_date_styles_read() -> None:
 @pytest.mark.parametrize(
     ("column", "bad", "reason"),
     [
-        ("customer", None, "customer is missing or unreadable"),
-        ("item", None, "item is missing or unreadable"),
-        ("ordered_at", "yesterday", "ordered_at is missing or unreadable"),
+        ("customer", None, "customer is missing"),
+        ("item", None, "item is missing"),
+        ("ordered_at", "yesterday", "ordered_at fits none of orders.date_formats"),
         ("ordered_at", "2/5/26 12:00", "ordered_at is in the future"),
+        ("ordered_at", "12/31/1899 12:00", "ordered_at is before 1900"),
         ("quantity", "0", "quantity is not positive"),
         ("quantity", "-2", "quantity is not positive"),
-        ("quantity", "two", "quantity is missing or unreadable"),
+        ("quantity", "two", "quantity is no number"),
+        ("quantity", "1,234", "quantity is no number"),
     ],
 )
 def test_a_bad_row_is_set_aside_with_its_reason(column: str, bad: object, reason: str) -> None:
@@ -47,7 +49,7 @@ def test_a_bad_row_is_set_aside_with_its_reason(column: str, bad: object, reason
     assert rejected.rows(named=True) == [{"row": 2, **raw.row(1, named=True), "reason": reason}]
 
 
-def test_too_many_bad_rows_stop_the_run() -> None:
-    _, rejected = orders.check(rows(quantity=["1", "0"]), SETTINGS, TODAY)
-    with pytest.raises(Problem, match=r"1 of 2 rows rejected .* because quantity is not positive; first in row 2"):
-        orders.refuse_too_many(rejected, 2, SETTINGS)
+def test_dates_that_fit_two_orders_of_day_and_month_are_refused() -> None:
+    either = SETTINGS.model_copy(update={"date_formats": ("%m/%d/%y %H:%M", "%d/%m/%y %H:%M")})
+    with pytest.raises(Problem, match="leave the one that is meant"):
+        orders.check(rows(ordered_at=["1/2/26 12:00", "1/3/26 08:15"]), either, TODAY)

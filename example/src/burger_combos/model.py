@@ -59,8 +59,11 @@ class Best:
 
 
 def histories(customers: Codes, items: Codes, shape: tuple[int, int]) -> sp.csr_array:
-    """How often each customer ordered each item: from one code an order to a matrix (customers, items)."""
-    matrix = sp.csr_array((np.ones(len(items), np.float32), (customers, items)), shape=shape)
+    """How often each customer ordered each item: from one code an order to a matrix (customers, items).
+
+    Counts are float64, which is exact to 2^53.
+    """
+    matrix = sp.csr_array((np.ones(len(items), np.float64), (customers, items)), shape=shape)
     matrix.sum_duplicates()
     return matrix
 
@@ -70,11 +73,17 @@ def fit(history: sp.csr_array) -> Model:
 
     A pair counts once for each two different orders of a customer, so an item pairs with itself where it is repeated.
     """
-    orders = np.asarray(history.sum(axis=0), np.float32)
-    pairs = (history.T @ history).toarray()
-    pairs[np.diag_indices_from(pairs)] -= orders
-    totals = np.maximum(pairs.sum(axis=1, keepdims=True), 1)
-    return Model(pairs / totals, orders / max(orders.sum(), 1))
+    orders = np.asarray(history.sum(axis=0), np.float64)
+    size = len(orders)
+    affinity = np.empty((size, size), np.float32)
+    of_items = history.T.tocsr()
+    chunk = max(1, CHUNK // max(1, size))
+    for start in range(0, size, chunk):  # some rows at a time: all pairs in float64 would take three times the memory
+        pairs = (of_items[start : start + chunk] @ history).toarray()
+        rows = np.arange(len(pairs))
+        pairs[rows, start + rows] -= orders[start : start + chunk]
+        affinity[start : start + chunk] = pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
+    return Model(affinity, (orders / max(orders.sum(), 1)).astype(np.float32))
 
 
 def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Best]:
@@ -85,7 +94,8 @@ def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Best]
     """
     chunk = max(1, CHUNK // max(1, history.shape[1]))
     for start in range(0, max(1, history.shape[0]), chunk):  # of no customers, one chunk of none
-        yield best(history[start : start + chunk] @ model.affinity, model.popularity, top_k)
+        theirs = history[start : start + chunk].astype(np.float32)  # as the affinity is, which is not to be copied
+        yield best(theirs @ model.affinity, model.popularity, top_k)
 
 
 def best(scores: Scores, popularity: Scores, top_k: int) -> Best:

@@ -20,6 +20,7 @@ from . import model as modelling
 from . import orders as ordering
 from .ops.problems import Problem, Refused
 from .ops.progress import track
+from .ops.rejected import set_aside
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
@@ -49,11 +50,7 @@ def check(run: Run, settings: Settings) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
     raw = pl.read_parquet(run.path("raw.parquet"))
     orders, rejected = ordering.check(raw, settings.orders, date.today())
-    rejected.write_csv(run.path("rejected.csv"))
-    run.record.numbers["rows_rejected"] = len(rejected)
-    run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
-    ordering.refuse_too_many(rejected, len(raw), settings.orders)
-
+    set_aside(run, rejected, len(raw), settings.orders)
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
@@ -150,7 +147,8 @@ STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publis
 def _distribution(scores: NDArray[np.float32]) -> dict[str, float]:
     """How many scores lie in each of some intervals, by where it begins; the last takes the few that are greater."""
     counts, edges = np.histogram(np.minimum(scores, np.quantile(scores, 0.99)), bins=24)
-    return {f"{edge:.3g}": int(count) for edge, count in zip(edges, counts, strict=False)}
+    decimals = max(0, int(np.ceil(-np.log10(edges[1] - edges[0]))))  # which tell one interval from the next
+    return {f"{edge:.{decimals}f}": int(count) for edge, count in zip(edges, counts, strict=False)}
 
 
 def _shape(run: Run) -> tuple[int, int]:

@@ -1,3 +1,3 @@
-"""The machinery around the four files that are yours; `copier update` keeps it current."""
+"""The machinery around the four files that are yours; `make update` keeps it current."""
 
 PREFIX = __name__.partition(".")[0].upper() + "_"  # of this package's environment variables

@@ -1,44 +1,53 @@
 """The command line. Each command imports what it needs, so that looking is quick."""
 
+import gc
 import sys
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from pydantic import ValidationError
 
-from .problems import Problem, stoppable, told_in_one_line
-from .settings import Stage, StageSettings, enter_project, load
+from . import faults
+from .complaints import expectation
+from .problems import Problem, meant, stoppable, told_in_one_line
+from .settings import Stage, StageSettings, enter_project, load, no_stage
+from .terminal import print_utf8
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
-StageOption = Annotated[Stage, typer.Option(help="Whose settings, database and runs.")]
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+StageOption = Annotated[Stage, typer.Option(help="The stage to take settings, database and runs from.")]
 DateOption = Annotated[
     datetime | None,
     typer.Option(
         "--date", formats=["%Y-%m-%d"], help="The day to recommend for, from the orders before it. [default: today]"
     ),
 ]
-RunOption = typer.Option("--run", help="A run's id. [default: the last]")
+RunOption = typer.Option("--run", help="The id of a run. [default: the last]")
 
 
 @app.command()
 def run(
     stage: StageOption = Stage.develop,
     day: DateOption = None,
-    run_id: Annotated[str | None, typer.Option(help="What to call the run. [default: the moment]")] = None,
+    run_id: Annotated[str | None, typer.Option(help="The id to give the run. [default: made of the time]")] = None,
     shard: Annotated[
         int | None,
         typer.Option(
-            min=0, help="This process's share of a run that runs.shards processes execute; 0 does the rest, too."
+            min=0, help="Do this share of a run that runs.shards processes execute; 0 does the other steps, too."
         ),
     ] = None,
 ) -> None:
-    """All steps, from the orders to the day's rows in the database."""
+    """Run all steps, from the orders to the day's rows in the database."""
     enter_project(stage)
+    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time
     from ..pipeline import Settings
     from . import execute, show
 
+    gc.enable()
     settings = load(Settings, stage)
     with stoppable():
         if shard is not None:
@@ -48,7 +57,8 @@ def run(
             return
         done = execute.run_all(settings, _day(day, settings), run_id)
     try:
-        show.results(stage, rows=10, day=done.record.date)
+        with show.read_in_part():
+            show.results(stage, rows=10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
 
@@ -59,16 +69,18 @@ def step(
     run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
     stage: StageOption = Stage.develop,
     day: DateOption = None,
-    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard of it.")] = None,
-    catch_up: Annotated[bool, typer.Option("--catch-up", help="Also what is not done of the steps before it.")] = False,
+    shard: Annotated[int | None, typer.Option(min=0, help="Do only this shard of it.")] = None,
+    catch_up: Annotated[
+        bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")
+    ] = False,
 ) -> None:
-    """One step of a run, in a process of its own."""
+    """Run one step of a run, in a process of its own."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import execute
 
     if name not in execute.NAMES:
-        raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}")
+        raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}{meant(name, execute.NAMES)}")
     with stoppable():
         settings = load(Settings, stage)
         execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
@@ -76,14 +88,14 @@ def step(
 
 @app.command()
 def status(
-    stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line a stage, for --deployed.")] = False,
+    stage: Annotated[Stage | None, typer.Option(help="Show only this stage.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each stage.")] = False,
     deployed: Annotated[
-        typer.FileText | None, typer.Option(help="What `status --json` says of stages where those are deployed.")
+        typer.FileText | None, typer.Option(help="A file with what `status --json` prints where stages are deployed.")
     ] = None,
-    here: Annotated[bool, typer.Option("--here/--deployed-only", help="Also what was run here.")] = True,
+    here: Annotated[bool, typer.Option("--here/--deployed-only", help="Show also what was run here.")] = True,
 ) -> None:
-    """Each stage: which version, its last run and what came of it, its next."""
+    """Show each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
     from . import show
     from .status import seen, told
@@ -91,37 +103,41 @@ def status(
     elsewhere = told(deployed.read()) if deployed else {}
     stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
     views = [elsewhere.get(each) or seen(each) for each in stages]
-    if as_json:
-        print("\n".join(view.to_json() for view in views))
-    else:
-        show.status(views, all_deployments=stage is not None)
+    with show.read_in_part():
+        if as_json:
+            print("\n".join(view.to_json() for view in views))
+        else:
+            show.status(views, all_deployments=stage is not None)
 
 
 @app.command()
 def logs(
     stage: StageOption = Stage.develop,
     run_id: Annotated[str, RunOption] = "",
-    follow: Annotated[bool, typer.Option("--follow", help="As it grows, until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as it grows, until the run ends.")] = False,
 ) -> None:
-    """The log of a run."""
+    """Show the log of a run."""
     enter_project(stage)
     from . import show
 
-    show.logs(stage, run_id, follow=follow)
+    with show.read_in_part():
+        show.logs(stage, run_id, follow=follow)
 
 
 @app.command()
 def results(
     stage: StageOption = Stage.develop,
-    customer: Annotated[str, typer.Option(help="Only this customer's row.")] = "",
-    rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
+    customer: Annotated[str, typer.Option(help="Show only this customer's row.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
     run_id: Annotated[str, RunOption] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object of JSON and nothing else.")] = False,
 ) -> None:
-    """The newest rows, and which run and commit wrote them."""
+    """Show the newest rows, and which run and commit wrote them."""
     enter_project(stage)
     from . import show
 
-    show.results(stage, rows, customer, run_id=run_id)
+    with show.read_in_part():
+        show.results(stage, rows, customer, run_id=run_id, as_json=as_json)
 
 
 @app.command()
@@ -135,7 +151,7 @@ def schedule(stage: StageOption = Stage.production) -> None:
 
 @app.command()
 def gates(stage: StageOption = Stage.production) -> None:
-    """What a version has to show before it is deployed; publishes nothing."""
+    """Put this version on trial, as before a deployment; publish nothing."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import gates, show, tracking
@@ -147,7 +163,7 @@ def gates(stage: StageOption = Stage.production) -> None:
 
 @app.command(hidden=True)
 def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.production) -> None:
-    """What `gates` runs at each size."""
+    """Run what `gates` does at each size."""
     enter_project(stage)
     from . import gates
 
@@ -163,9 +179,9 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     from .cron import Cron
 
     settings = load(Settings, stage)
-    Cron(settings)
+    schedule = Cron(settings).name
     tracking.of(settings)
-    deployments.promote(stage, by, action)
+    deployments.promote(stage, by, action, schedule)
     if action == "rollback":
         logs.start()
         tracking.rolled_back(settings)
@@ -182,7 +198,7 @@ def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stag
 
 @app.command(hidden=True)
 def charged(stage: StageOption = Stage.production) -> None:
-    """The image and the commit that are in charge of a stage; nothing where none is."""
+    """Print the image and the commit that are in charge of a stage; nothing where none is."""
     enter_project(stage)
     from . import deployments
 
@@ -192,7 +208,7 @@ def charged(stage: StageOption = Stage.production) -> None:
 
 @app.command(hidden=True)
 def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.production) -> None:
-    """The page of a run's report."""
+    """Print the page of a run's report."""
     enter_project(stage)
     from . import show
 
@@ -201,7 +217,7 @@ def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.pr
 
 @app.command(hidden=True)
 def previous(to: str = "", stage: StageOption = Stage.production) -> None:
-    """The image and the commit that a rollback goes back to."""
+    """Print the image and the commit that a rollback goes back to."""
     enter_project(stage)
     from . import deployments
 
@@ -211,13 +227,28 @@ def previous(to: str = "", stage: StageOption = Stage.production) -> None:
 
 def main() -> None:
     """Run the command line."""
-    with told_in_one_line():
+    print_utf8()
+    with told_in_one_line(), faults.named():
         try:
-            sys.exit(app(standalone_mode=False))
+            code = app(standalone_mode=False)
         except typer.TyperException as error:
-            if message := error.format_message():  # none where the help was shown
+            if message := _usage(error):  # none where the help was shown
                 print(f"error: {message}", file=sys.stderr)
             sys.exit(error.exit_code)
+        if code == INTERRUPTED:
+            print("error: interrupted", file=sys.stderr)
+        sys.exit(code)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the command line, in this project's words."""
+    told = error.format_message()
+    if isinstance(error, typer.BadParameter) and isinstance(error.__cause__, ValidationError):
+        detail = error.__cause__.errors()[0]
+        if error.param and error.param.name == "stage":
+            return no_stage(str(detail["input"]))
+        return told.replace(error.message, expectation(detail))
+    return told
 
 
 def _day(given: datetime | None, settings: StageSettings) -> date:
@@ -229,3 +260,7 @@ def _day(given: datetime | None, settings: StageSettings) -> date:
     if given.date() > today + timedelta(days=1):
         raise Problem(f"--date {given:%Y-%m-%d} is in the future: its orders are not known yet")
     return given.date()
+
+
+if __name__ == "__main__":
+    main()

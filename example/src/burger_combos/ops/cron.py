@@ -1,12 +1,14 @@
 """When the scheduler's work is due."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from .problems import Problem
 from .settings import StageSettings, settings_file
+
+CLOCKS = timedelta(hours=3)  # more than clocks are ever put back
 
 
 class Cron:
@@ -20,6 +22,7 @@ class Cron:
         """
         self.line = settings.schedule.cron
         self.zone = ZoneInfo(settings.schedule.timezone)
+        self.name = f"{self.line} {self.zone}"
         try:
             self.after(datetime.now(self.zone))
         except CronSimError as error:
@@ -28,3 +31,15 @@ class Cron:
     def after(self, moment: datetime) -> datetime | None:
         """The next of the moments."""
         return next(CronSim(self.line, moment.astimezone(self.zone)), None) if self.line else None
+
+    def until(self, moment: datetime) -> datetime | None:
+        """The last of the moments up to this one."""
+        if not self.line:
+            return None
+        moment = moment.astimezone(UTC)
+        later = (moment + CLOCKS).astimezone(self.zone)  # on its way back CronSim skips an hour that clocks show twice
+        return next((each for each in CronSim(self.line, later, reverse=True) if each <= moment), None)
+
+    def day(self, moment: datetime) -> date:
+        """The day in the schedule's time zone, for which a run that is due then recommends."""
+        return moment.astimezone(self.zone).date()

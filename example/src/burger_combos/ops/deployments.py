@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 
 from . import PREFIX, ledger, records
+from .cron import Cron
+from .due import ONGOING, newest
 from .problems import Problem
 from .settings import Stage, StageSettings
 from .version import commit, short, template
@@ -26,6 +28,7 @@ class Deployment:
     commit: str = field(default_factory=commit)
     image: str = field(default_factory=lambda: os.environ.get(PREFIX + "IMAGE", ""))
     template: str = field(default_factory=template)
+    schedule: str = ""  # when it is due; empty where an earlier version of copier-ml noted it
 
 
 def history(stage: Stage) -> list[Deployment]:
@@ -35,13 +38,13 @@ def history(stage: Stage) -> list[Deployment]:
     return [Deployment(**{key: value for key, value in json.loads(line).items() if key in known}) for line in lines]
 
 
-def promote(stage: Stage, by: str, action: str) -> None:
+def promote(stage: Stage, by: str, action: str, schedule: str) -> None:
     """Put this version, from this image, in charge of the stage.
 
     Raises:
         Problem: it cannot be noted.
     """
-    ledger.add(stage, json.dumps(asdict(Deployment(by, action)), ensure_ascii=False))
+    ledger.add(stage, json.dumps(asdict(Deployment(by, action, schedule=schedule)), ensure_ascii=False))
 
 
 def in_charge(stage: Stage) -> bool:
@@ -51,16 +54,17 @@ def in_charge(stage: Stage) -> bool:
 
 
 def awaited(settings: StageSettings, minutes: float) -> None:
-    """Wait until the version in charge has ended a run.
+    """Wait until the version in charge has ended the run that is due.
 
     Raises:
         Problem: the run did not end well, or not in time.
     """
     charged = history(settings.stage)[-1]
+    cron, now = Cron(settings), datetime.now(UTC)
     latest = time.monotonic() + 60 * minutes
     while time.monotonic() < latest:
-        record = records.last(settings)
-        if record and record.image == charged.image and record.status not in ("running", "stopped"):
+        record = newest(records.recent(settings, cron, now), cron, now)
+        if record and record.image == charged.image and record.status not in ONGOING:
             if record.status != "ok":
                 raise Problem(f"run {record.run_id} {record.status}: {record.problem}")
             return

@@ -1,6 +1,5 @@
 """Execute the pipeline: all of it here, one step of it, or a process's share of what several execute together."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +8,9 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, logs, records, report, tracking
-from .problems import Problem, Refused, Stopped
+from . import alerts, faults, logs, provenance, records, report, tracking
+from .fingerprint import RAW, fingerprint
+from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, perform
@@ -127,7 +127,9 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
         make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
-    return Run.create(settings.runs, settings.stage, day, run_id)
+    run = Run.create(settings.runs, settings.stage, day, run_id)
+    provenance.note(run.record, settings)
+    return run
 
 
 def _continued(settings: Settings, run_id: str) -> Run:
@@ -135,6 +137,8 @@ def _continued(settings: Settings, run_id: str) -> Run:
     run = Run.open(settings.runs, run_id)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
+    if changed := provenance.changed(run.record, settings):
+        raise Problem(f"run {run_id} began under other settings: {'; '.join(changed)}: begin another run")
     return run
 
 
@@ -155,21 +159,40 @@ def _join(run: Run, names: list[str]) -> None:
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    perform(step, run, settings)
+    with faults.named(step.__name__, _whole(run)):
+        perform(step, run, settings)
+    if step is STEPS[0]:
+        _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
+
+
+def _note_data(run: Run) -> None:
+    """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
+    if (file := run.path(RAW)).exists():
+        try:
+            run.record.data |= fingerprint(file)
+        except Exception:
+            log.exception("no fingerprint")
 
 
 def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Shard) -> None:
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    step(run, settings, shard)
+    with faults.named(step.__name__, _whole(run)):
+        step(run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, shard=str(shard), seconds=seconds, **_new(run, before))
     run.finish(step.__name__, shard, seconds, _new(run, before))
     run.record.numbers = before
+
+
+def _whole(run: Run) -> str:
+    """Where the whole traceback is, of what goes wrong in a step."""
+    stage = f"STAGE={run.record.stage} " * (run.record.stage is not Stage.develop)
+    return f"the whole traceback: make logs {stage}RUN={run.record.run_id}"
 
 
 def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
@@ -190,6 +213,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         image = {"image": record.image[:19]} if record.image else {}
         begun = {"stage": str(record.stage), "date": str(record.date)}
         log.info("run", id=record.run_id, commit=record.git_commit, **image, **begun)
+        if overridden := provenance.overridden(record):
+            log.info("settings", **overridden)
         try:
             with _judged(run):
                 yield
@@ -202,6 +227,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 records.save(record, settings)
             if record.status != "running":
                 _report(run, settings)
+            if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
+                log.info("report", file=file)
             if record.status in ("refused", "failed"):
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok":
@@ -210,7 +237,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
-            prune(settings.runs)
+            best = records.good(settings)
+            prune(settings.runs, spared=best.run_id if best else "")
 
 
 @contextmanager
@@ -238,13 +266,13 @@ def _judged(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, Stopped):
+        if isinstance(error, Stopped | KeyboardInterrupt):
             record.status = "stopped"
         else:
             record.status = "refused" if isinstance(error, Refused) else "failed"
-            record.problem = str(error) or type(error).__name__
+            record.problem = outside(error) or faults.summary(error)
         if record.problem:
-            unexpected = None if isinstance(error, Problem) else sys.exception()
+            unexpected = error.__cause__ if isinstance(error, Bug) else None if outside(error) else error
             structlog.get_logger(logs.FILE_ONLY).error(record.status, problem=record.problem, exc_info=unexpected)
         raise
 

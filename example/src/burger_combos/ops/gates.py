@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from . import records
+from . import faults, records
+from .fingerprint import RAW
 from .problems import Problem, Refused
 from .runs import Record
 from .settings import Deploy, Stage, StageSettings
@@ -78,7 +79,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         Problem: the stage's database cannot be reached.
     """
     deploy = settings.deploy
-    running = records.last(settings, "ok")  # on whose day both can be compared
+    running = records.good(settings)  # on whose day both can be compared
     day = running.date if running else datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     trial = _try(stage, day, 1)
     if trial.problem:
@@ -149,13 +150,17 @@ def _growth(
 
 
 def _try(stage: Stage, day: date, factor: float) -> Trial:
-    """A trial in another process."""
-    command = [sys.argv[0], "trial", "--stage", stage, "--date", str(day), "--factor", str(factor)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    """A trial in another process; what it says beside its problem is passed on."""
+    options = ["--stage", stage, "--date", str(day), "--factor", str(factor)]
+    done = subprocess.run(
+        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, encoding="utf-8"
+    )
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
     said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]
-    return Trial(factor, problem=said[-1].removeprefix("error: "))
+    problem = next((line for line in reversed(said) if line.startswith("error: ")), said[-1])
+    sys.stderr.writelines(f"{line}\n" for line in said if line != problem)
+    return Trial(factor, problem=problem.removeprefix("error: "))
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
@@ -172,8 +177,9 @@ def trial(stage: Stage, day: date, factor: float) -> None:
     settings = load(Settings, stage)
     run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
     try:
-        perform(STEPS[0], run, settings)
-        raw = run.path("raw.parquet")
+        with faults.named(STEPS[0].__name__):
+            perform(STEPS[0], run, settings)
+        raw = run.path(RAW)
         scale = settings.deploy.scale
         size = 0
         if raw.exists():
@@ -189,7 +195,8 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         before, start = _peak(), datetime.now().timestamp()
         for step in STEPS[1:-1]:
             try:
-                perform(step, run, settings)
+                with faults.named(step.__name__):
+                    perform(step, run, settings)
             except Refused:
                 if "gates" not in run.record.facts:
                     raise

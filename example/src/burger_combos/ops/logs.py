@@ -6,6 +6,8 @@ from pathlib import Path
 
 import structlog
 
+from .terminal import shows_colors
+
 FILE_ONLY = "file-only"  # the logger for what the terminal is told otherwise
 
 _SHARED: list[structlog.typing.Processor] = [
@@ -22,7 +24,7 @@ def start(file: Path | None = None) -> None:
     terminal.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[_for_people, renderer(colors=sys.stderr.isatty())],
+            processors=[_for_people, renderer(colors=shows_colors(sys.stderr))],
         )
     )
     handlers: list[logging.Handler] = [terminal]

@@ -1,62 +1,105 @@
-"""Plots for a page, as SVG that follows its colours: small enough to be read on a phone as they are."""
+"""Plots for a page, the report or a notebook, as SVG in its colours: small enough to be read on a phone as they are."""
 
+import html
 import math
 import re
+from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
+MANY = 31  # points of a line; more have smaller dots
 DIGIT = 7  # the width of a character of a label
+# A page that names no colours, as a notebook, gets those of its text.
+LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"
 Point = tuple[float, float]
 
 
-def bars(values: dict[str, float]) -> str:
-    """A bar for each label, side by side."""
+def bars(values: dict[str, float], title: str, *, across: bool = False) -> str:
+    """A bar for each label, side by side; or across, the first at the top, where labels are long."""
     import pygal
 
-    plot = pygal.Bar(**_look(), show_legend=False, spacing=1)
-    plot.add("", list(values.values()))
-    return _drawn(plot, list(values))
+    values = dict(reversed(values.items())) if across else values
+    look = _look() | _scale("value_formatter", values.values()) | {"show_legend": False}
+    plot = pygal.HorizontalBar(**look, spacing=4) if across else pygal.Bar(**look, spacing=1)
+    told = zip(values, values.values(), numbers(values.values()), strict=True)
+    plot.add("", [{"value": value, "tooltip": f"{label}: {shown}"} for label, value, shown in told])
+    if across:
+        plot.x_labels = list(values)
+        return _drawn(plot, title, [])
+    return _drawn(plot, title, list(values))
 
 
-def lines(series: dict[str, list[float | None]], labels: list[str]) -> str:
+def lines(series: dict[str, list[float | None]], labels: list[str], title: str) -> str:
     """A line for each series, the first of which counts; None, or what is no number, is a gap."""
     import pygal
 
-    series = {
-        name: [None if value is None or not math.isfinite(value) else value for value in values]
-        for name, values in series.items()
-    }
-    most = max((value for values in series.values() for value in values if value is not None), default=0)
+    found = [value for values in series.values() for value in values if value is not None and math.isfinite(value)]
+    most = max(found, default=0) * 1.1 or 1
+    look = _look() | _scale("value_formatter", [most]) | {"show_legend": len(series) > 1}
     legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
-    plot = pygal.Line(**_look(), **legend, range=(0, most * 1.1 or 1), dots_size=3)
+    plot = pygal.Line(**look, **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
+    decimals = places(found)
     for name, values in series.items():
-        plot.add(name, values)
-    return _drawn(plot, labels)
+        plot.add(
+            name,
+            [
+                {"value": value, "tooltip": f"{name}, {label}: {value:,.{decimals}f}"}
+                if value is not None and math.isfinite(value)
+                else None
+                for label, value in zip(labels, values, strict=True)
+            ],
+        )
+    return _drawn(plot, title, labels)
 
 
-def curve(points: list[Point], what: str) -> str:
+def curve(points: list[Point], what: str, title: str) -> str:
     """A line through points (x, y); both axes begin at nothing."""
     import pygal
 
-    most = max(y for _, y in points)
+    most = max(y for _, y in points) * 1.1 or 1
     plot = pygal.XY(
         **_look(),
+        **_scale("value_formatter", [most]),
+        **_scale("x_value_formatter", [points[-1][0]]),
         show_legend=False,
         dots_size=4,
-        range=(0, most * 1.1 or 1),
+        range=(0, most),
         xrange=(0, points[-1][0]),
         x_labels_major_every=1,
     )
-    plot.add(what, points)
-    return _drawn(plot, [])
+    told = zip(points, numbers(x for x, _ in points), numbers(y for _, y in points), strict=True)
+    plot.add(what, [{"value": point, "tooltip": f"{x}: {y} {what}"} for point, x, y in told])
+    return _drawn(plot, title, [])
 
 
 def number(value: float) -> str:
     """A number as people read it: whole ones whole, others to three digits that count."""
-    if value % 1 == 0:
-        return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.{places([value])}f}"
+
+
+def numbers(values: Iterable[float], least: int = 0) -> list[str]:
+    """The numbers of a column: counts whole, all others with as many decimals, at least so many."""
+    values = list(values)
+    decimals = places((value for value in values if not isinstance(value, Integral)), least)
+    return [f"{value:,.{0 if isinstance(value, Integral) or abs(value) >= 1000 else decimals}f}" for value in values]
+
+
+def places(values: Iterable[float], least: int = 0) -> int:
+    """The decimals that three digits of the greatest of these numbers take; none where all are whole."""
+    broken = [abs(value) for value in values if math.isfinite(value) and value % 1]
+    return max(least, 2 - math.floor(math.log10(max(broken)))) if broken else 0
+
+
+def _scale(formatter: str, values: Iterable[float]) -> dict[str, Callable[[float], str]]:
+    """How the steps of an axis from nothing to the greatest of these numbers are written: all with as many decimals."""
+    from pygal.util import compute_scale
+
+    values = [0.0, *(value for value in values if math.isfinite(value))]
+    steps = compute_scale(min(values), max(values), False, None, 4, STEPS)
+    decimals = max(len(f"{step:.9f}".rstrip("0").partition(".")[2]) for step in steps)
+    return {formatter: lambda value: f"{value:,.{decimals}f}"}
 
 
 def _look() -> dict[str, Any]:
@@ -65,12 +108,12 @@ def _look() -> dict[str, Any]:
     style = Style(
         background="transparent",
         plot_background="transparent",
-        foreground="var(--soft)",
-        foreground_strong="var(--ink)",
-        foreground_subtle="var(--line)",
-        guide_stroke_color="var(--line)",
-        major_guide_stroke_color="var(--line)",
-        colors=("var(--accent)", "var(--second)", "var(--third)"),
+        foreground="var(--plot-soft, currentColor)",
+        foreground_strong="var(--plot-ink, currentColor)",
+        foreground_subtle=LINE,
+        guide_stroke_color=LINE,
+        major_guide_stroke_color=LINE,
+        colors=("var(--plot-first, #d9722e)", "var(--plot-second, #4f86ab)", "var(--plot-third, #8f8479)"),
         opacity="1",
         font_family="inherit",
         label_font_size=12,
@@ -89,16 +132,16 @@ def _look() -> dict[str, Any]:
         "y_labels_major_every": 1,
         "truncate_legend": -1,
         "truncate_label": -1,
-        "value_formatter": number,
-        "x_value_formatter": number,
         "disable_xml_declaration": True,
         "classes": (..., "plot"),
     }
 
 
-def _drawn(plot: Any, labels: list[str]) -> str:
+def _drawn(plot: Any, title: str, labels: list[str]) -> str:
     if labels:
         room = WIDTH // (DIGIT * max(map(len, labels)) + 20)
         plot.x_labels = labels
         plot.x_labels_major_every = -(-len(labels) // room)
-    return re.sub("<script.*?</script>", "", plot.render(is_unicode=True), flags=re.DOTALL)  # for what floats, with js
+    drawn = re.sub("<script.*?</script>", "", plot.render(is_unicode=True), flags=re.DOTALL)  # for what floats, with js
+    drawn = drawn.replace("<svg ", '<svg style="display: block; width: 100%; max-width: 40rem; height: auto" ', 1)
+    return drawn.replace("<title>Pygal</title>", f"<title>{html.escape(title)}</title>", 1)

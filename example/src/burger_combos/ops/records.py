@@ -1,15 +1,18 @@
 """The records of the runs in the stage's database, so that SQL answers which commit wrote what."""
 
 import json
-from contextlib import suppress
-from datetime import date
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+from .cron import Cron
+from .due import SHOWN
 from .runs import Record
 from .settings import StageSettings
-from .store import NotThere, Store
+from .store import ROWS, NotThere, Store
 
 
 def save(record: Record, settings: StageSettings) -> None:
@@ -30,20 +33,48 @@ def save(record: Record, settings: StageSettings) -> None:
         store.save_run(row)
 
 
-def last(settings: StageSettings, status: str | None = None) -> Record | None:
-    """The newest run of the stage, or the newest that ended so; None where there is none yet."""
-    such = "AND status = $2" if status else ""
-    values = [str(settings.stage)] + ([status] if status else [])
-    try:
-        database = Store(settings.database.url)
-    except NotThere:
-        return None
-    with database as store:
-        if not store.has("runs"):
-            return None
-        sql = f"SELECT record FROM runs WHERE stage = $1 {such} ORDER BY started_at DESC LIMIT 1"
-        found = store.query(sql, *values)
-    return None if found.is_empty() else Record.from_json(found["record"][0])
+def last(settings: StageSettings) -> Record | None:
+    """The run that began last, whatever day it was for; None where there is none yet."""
+    return next(iter(latest(settings, 1)), None)
+
+
+def latest(settings: StageSettings, count: int) -> list[Record]:
+    """The runs that began last, whatever days they were for, the last of them first."""
+    return _runs(settings, f"ORDER BY started_at DESC LIMIT {count}")
+
+
+def good(settings: StageSettings) -> Record | None:
+    """The last good run for the newest day that has one: what is in production; None where there is none yet."""
+    return next(iter(_runs(settings, "AND status = 'ok' ORDER BY date DESC, started_at DESC LIMIT 1")), None)
+
+
+def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
+    """The runs from which follows what is due: those from the day of the last moment on, and the last before it."""
+    moment = cron.until(now)
+    day = cron.day(moment) if moment else cron.day(now) - timedelta(days=SHOWN)
+    earlier = "AND status NOT IN ('running', 'stopped') ORDER BY date DESC, started_at DESC LIMIT 1"
+    return _runs(settings, f"AND date < '{day}' {earlier}") + _runs(settings, f"AND date >= '{day}'")
+
+
+def good_days(settings: StageSettings) -> set[date]:
+    """The days for which a run ended well."""
+    with _there(settings, "runs") as store:
+        if store is None:
+            return set()
+        found = store.query("SELECT DISTINCT date FROM runs WHERE stage = $1 AND status = 'ok'", str(settings.stage))
+    return {date.fromisoformat(str(day)) for day in found["date"]}
+
+
+def published(settings: StageSettings) -> dict[str, Any]:
+    """Of the newest day's rows, which are of one run: `date`, `rows`, `run_id`, `git_commit`; empty without any."""
+    mine = f"stage = '{settings.stage}'"
+    newest = f"{mine} AND date = (SELECT max(date) FROM {ROWS} WHERE {mine})"
+    columns = "max(date) AS date, count(*) AS rows, max(run_id) AS run_id, max(git_commit) AS git_commit"
+    with _there(settings, ROWS) as store:
+        if store is None:
+            return {}
+        found = store.query(f"SELECT {columns} FROM {ROWS} WHERE {newest}").row(0, named=True)
+    return found if found["rows"] else {}
 
 
 def by_day(settings: StageSettings, days: int = 60) -> list[Record]:
@@ -71,6 +102,32 @@ def trials(settings: StageSettings, git_commit: str) -> list[dict[str, Any]]:
         sql = "SELECT trials FROM trials WHERE stage = $1 AND git_commit = $2"
         found = store.query(sql, str(settings.stage), git_commit)
     return [] if found.is_empty() else list(json.loads(found["trials"][0]))
+
+
+@contextmanager
+def _there(settings: StageSettings, table: str) -> Iterator[Store | None]:
+    """The database, where it is there and has the table."""
+    try:
+        database = Store(settings.database.url)
+    except NotThere:
+        yield None
+        return
+    with database as store:
+        yield store if store.has(table) else None
+
+
+def _runs(settings: StageSettings, such: str) -> list[Record]:
+    with _there(settings, "runs") as store:
+        if store is None:
+            return []
+        found = store.query(f"SELECT record FROM runs WHERE stage = $1 {such}", str(settings.stage))
+    return [Record.from_json(record) for record in found["record"]]
+
+
+def of(settings: StageSettings, run_id: str) -> Record | None:
+    """The run of that id; None where the database knows of none."""
+    with _there(settings, "runs") as store:
+        return find(store, run_id) if store else None
 
 
 def find(store: Store, run_id: str) -> Record | None:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import plots, records
+from . import plots, provenance, records
 from .runs import Record, Run
 from .settings import StageSettings
 from .version import short
 
 FILE = "report.html"
+PROJECT = "project.txt"  # what the project is called, as its answers say
 MANY = 15  # labels; more are drawn side by side, without a number each
 
 
@@ -30,17 +31,19 @@ def write(run: Run, settings: StageSettings) -> Path:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     page = here.get_template("report.html.j2").render(
-        project=__name__.partition(".")[0].replace("_", " "),
+        project=Path(__file__).with_name(PROJECT).read_text(encoding="utf-8").strip(),
         run=run.record,
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
         history=_history(records.by_day(settings), settings.deploy.metric),
-        charts={title: _chart(values) for title, values in run.record.charts.items() if values},
+        charts={title: _chart(title, values) for title, values in run.record.charts.items() if values},
         scale=_scale(records.trials(settings, run.record.git_commit), settings.deploy.metric),
         by=settings.deploy.scale.by,
         rejected=bars(run.record.facts.get("rejected", {})),
         seconds=bars(run.record.steps, "{:.2f} s"),
-        number=plots.number,
+        numbers=dict(zip(run.record.numbers, plots.numbers(run.record.numbers.values(), 3), strict=True)),
+        data=provenance.data(run.record),
+        overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)
     file.write_text(page, encoding="utf-8")
@@ -70,14 +73,12 @@ def bars(values: dict[str, float], form: str = "") -> list[Bar]:
     """Each value beside the greatest."""
     lengths = {label: max(0.0, value) for label, value in values.items()}  # of what is no number, too
     most = max(lengths.values(), default=0) or 1
-    return [
-        Bar(label, form.format(value) if form else plots.number(value), lengths[label] / most)
-        for label, value in values.items()
-    ]
+    told = [form.format(value) for value in values.values()] if form else plots.numbers(values.values())
+    return [Bar(label, value, length / most) for (label, length), value in zip(lengths.items(), told, strict=True)]
 
 
-def _chart(values: dict[str, float]) -> str | list[Bar]:
-    return plots.bars(values) if len(values) > MANY else bars(values)
+def _chart(title: str, values: dict[str, float]) -> str | list[Bar]:
+    return plots.bars(values, title) if len(values) > MANY else bars(values)
 
 
 def _history(days: list[Record], metric: str) -> str:
@@ -90,7 +91,7 @@ def _history(days: list[Record], metric: str) -> str:
         "model" if name == metric else _words(name[len(metric) + 1 :]): [day.numbers.get(name) for day in days]
         for name in names
     }
-    return plots.lines(series, [f"{day.date:%d %b}" for day in days])
+    return plots.lines(series, [f"{day.date:%d %b}" for day in days], "Quality, day by day")
 
 
 def _scale(trials: list[dict[str, Any]], metric: str) -> dict[str, str]:
@@ -102,7 +103,7 @@ def _scale(trials: list[dict[str, Any]], metric: str) -> dict[str, str]:
         "MB": [(trial["size"], trial["memory_mb"]) for trial in trials],
         _words(metric): [(trial["size"], trial["numbers"].get(metric, 0)) for trial in trials],
     }
-    return {what: plots.curve(points, what) for what, points in found.items()}
+    return {what: plots.curve(points, what, f"Scale: {what}") for what, points in found.items()}
 
 
 def _baselines(record: Record, metric: str) -> list[str]:

@@ -48,6 +48,10 @@ class Record:
     headline: str = ""  # how good the result is, in a few words
     charts: dict[str, dict[str, float]] = field(default_factory=dict)  # for the report: a value for each label
     facts: dict[str, Any] = field(default_factory=dict)  # what else the report shows
+    settings: dict[str, Any] = field(default_factory=dict)  # those in force, by full name; secrets are masked
+    overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
+    in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
+    data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
 
     @property
     def seconds(self) -> float:
@@ -91,7 +95,7 @@ class Run:
             Problem: the id is no folder's name, or the folder cannot be written.
         """
         if run_id is None:
-            run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+            run_id = new_id()
         return cls(_folder(runs, run_id), Record(run_id, stage, day, shards=runs.shards), store_of(runs))
 
     @classmethod
@@ -152,6 +156,11 @@ class Run:
     def paths(self, name: str) -> list[Path]:
         """What each shard has of a file, in their order."""
         return [self.path(name, shard) for shard in self.shards]
+
+    def kept(self, name: str) -> str:
+        """Where a file of the run is for whoever looks later; empty where there is none."""
+        place = f"{self._store.url}/{self.record.run_id}" if self._store else str(self.folder)
+        return f"{place}/{name}" if self.path(name).exists() else ""
 
     @property
     def shards(self) -> list[Shard]:
@@ -250,6 +259,11 @@ class Run:
             self._stored[name] = _state(file)
 
 
+def new_id() -> str:
+    """What a run is called that nobody has named: by the moment."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
 def store_of(runs: Runs) -> ArtifactStore | None:
     """The store that machines share, where there is one."""
     return ArtifactStore(runs.store) if runs.store else None
@@ -281,10 +295,10 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs) -> None:
-    """Remove what all but the newest runs left; their records stay in the database."""
+def prune(runs: Runs, spared: str = "") -> None:
+    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
     store = store_of(runs)
-    for name in names(runs)[: -runs.keep]:
+    for name in set(names(runs)[: -runs.keep]) - {spared}:
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():

@@ -1,8 +1,8 @@
 """The scheduler: runs the pipeline when it is due, in a process of its own, as long as this version is in charge.
 
-What is due follows from the record of the last run alone, so that a scheduler which was killed, or whose machine was
-off, does on its return what it missed. The day is due anew where another version did it last: a deployment and a
-rollback show in the day's rows at once.
+What is due follows from the records of the runs alone (`due.py`), so that a scheduler which was killed, or whose
+machine was off, does on its return what it missed. The day is due anew where another version did it last: a deployment
+and a rollback show in the day's rows at once. Of several days that were missed the last is done, the others are told.
 """
 
 import os
@@ -19,33 +19,15 @@ import structlog
 
 from . import PREFIX, alerts, deployments, logs, records
 from .cron import Cron
+from .due import ONGOING, due_since, how_to_catch_up, missed, newest
 from .problems import Problem
-from .runs import Record, Run
+from .runs import Run, new_id
 from .settings import StageSettings
 
 RETRY = timedelta(minutes=1)
 GRACE = 10  # seconds between asking a run to stop and killing it
 
 log = structlog.get_logger()
-
-
-def due_since(last: Record | None, image: str, cron: Cron, now: datetime) -> datetime | None:
-    """Since when a run is due, or None where it is not.
-
-    Args:
-        last: the newest run, whatever came of it.
-        image: what this version runs in.
-        cron: the moments at which a run is due.
-        now: the moment that is asked for.
-    """
-    if last is None or last.image != image:
-        return now
-    if last.status in ("running", "stopped"):  # nobody executes it any longer
-        return last.started_at
-    missed, moment = None, cron.after(last.started_at)
-    while moment is not None and moment <= now:
-        missed, moment = moment, cron.after(moment)
-    return missed
 
 
 class Scheduler:
@@ -105,7 +87,7 @@ class Scheduler:
         try:
             with lock.acquire(timeout=GRACE):  # whoever was in charge before is stopping
                 due = self._due()
-                if due is not None:
+                if due is not None and not self._executed():
                     self._execute(due)
                     due = self._due()
         except filelock.Timeout:
@@ -120,21 +102,41 @@ class Scheduler:
         self._again(moment)
 
     def _due(self) -> datetime | None:
-        last = records.last(self.settings)
-        if last and last.status == "running" and Run.open(self.settings.runs, last.run_id).is_alive():
-            return None
-        return due_since(last, self.image, self.cron, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return due_since(records.recent(self.settings, self.cron, now), self.image, self.cron, now)
+
+    def _executed(self) -> bool:
+        """Whether another process of this machine does at this moment what is due."""
+        now = datetime.now(UTC)
+        runs = records.recent(self.settings, self.cron, now)
+        run = newest((each for each in runs if each.status == "running"), self.cron, now)
+        kept = run and Run.exists(self.settings.runs, run.run_id)
+        return bool(run and kept and Run.open(self.settings.runs, run.run_id).is_alive())
 
     def _execute(self, due: datetime) -> None:
-        late = datetime.now(UTC) - due
-        if late > timedelta(minutes=self.settings.schedule.late_minutes):
-            self._tell_missing(due, f"the run that was due at {due:%Y-%m-%d %H:%M %Z} begins only now")
-        day = due.astimezone(self.cron.zone).date()
-        began = datetime.now(UTC)
-        self.run = subprocess.Popen([sys.argv[0], "run", "--stage", self.stage, "--date", str(day)])
+        day = self.cron.day(due)
+        self._tell_late(due, day)
+        run_id = new_id()
+        run = ["run", "--stage", self.stage, "--date", str(day), "--run-id", run_id]
+        command = [sys.executable, "-Pm", f"{__package__}.cli", *run]
+        self.run = subprocess.Popen(command)
         problem = self._wait(self.run, timedelta(minutes=self.settings.schedule.deadline_minutes))
         if self.run.returncode and not self.ending.is_set():
-            self._account(began, day, problem or _reason(self.run.returncode))
+            self._account(run_id, day, problem or _reason(self.run.returncode))
+
+    def _tell_late(self, due: datetime, day: date) -> None:
+        """Say that a run begins late, and which days since the one before it have none."""
+        said = []
+        if datetime.now(UTC) - due > timedelta(minutes=self.settings.schedule.late_minutes):
+            said.append(f"the run that was due at {due:%Y-%m-%d %H:%M %Z} begins only now")
+        without = missed(records.good_days(self.settings), deployments.history(self.stage), self.cron, due)
+        if earlier := [each for each in without if each < day]:
+            log.warning("scheduler", missed=how_to_catch_up(earlier, self.stage))
+        before = [run for run in records.latest(self.settings, 50) if run.date >= self.cron.day(run.started_at)]
+        if unsaid := [each for each in earlier if before and each > self.cron.day(before[0].started_at)]:
+            said.append(f"no run for {how_to_catch_up(unsaid, self.stage)}")
+        if said:
+            self._tell_missing(due, "; ".join(said))
 
     def _wait(self, run: "subprocess.Popen[bytes]", deadline: timedelta) -> str:
         """Wait for the run's end; at its deadline, or when it is time to stop, bring it about."""
@@ -152,14 +154,14 @@ class Scheduler:
                     run.wait()
         return problem
 
-    def _account(self, began: datetime, day: date, problem: str) -> None:
+    def _account(self, run_id: str, day: date, problem: str) -> None:
         """See to it that a failure is recorded and told, where the run itself could do neither."""
         log.error("scheduler", problem=problem)
-        last = records.last(self.settings)
-        if last is None or last.started_at < began:
-            self._tell_missing(began, f"the run for {day} did not begin: {problem}")
-        elif last.status in ("running", "stopped"):
-            run = Run.open(self.settings.runs, last.run_id)
+        if not Run.exists(self.settings.runs, run_id):
+            self._tell_missing(datetime.now(UTC), f"the run for {day} did not begin: {problem}")
+            return
+        run = Run.open(self.settings.runs, run_id)
+        if run.record.status in ONGOING:
             run.record.status, run.record.problem = "failed", problem
             records.save(run.record, self.settings)
             run.save()

@@ -34,7 +34,8 @@ from pydantic_settings import (
 )
 
 from . import PREFIX as PREFIX
-from .problems import Problem, told_in_one_line
+from .complaints import all_variables, complaint
+from .problems import Problem, meant, told_in_one_line
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -74,7 +75,8 @@ class Runs(Section):
     shards: PositiveInt = 1  # how many parts a step is split into that can be
 
 
-def _known_zone(value: str) -> str:
+def known_zone(value: str) -> str:
+    """The name of a time zone, if it is one."""
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
@@ -86,7 +88,7 @@ class Schedule(Section):
     """When the scheduler runs the pipeline."""
 
     cron: str = Field(default="0 5 * * *", description="minute hour day month weekday; empty for never")
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
 
@@ -140,13 +142,20 @@ class StageSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables come before the file."""
-        stage = init_settings()["stage"]
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file(stage))
+        """Environment variables come before the file, which has to be there."""
+        file = settings_file(init_settings()["stage"])
+        if not file.is_file():
+            raise Problem(f"{file}: no such file in {Path.cwd()}")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
 
 S = TypeVar("S", bound=StageSettings)
 T = TypeVar("T", bound=Section)
+
+
+def no_stage(name: str) -> str:
+    """What is wrong with a stage's name."""
+    return f"stage {name!r} is none of {', '.join(Stage)}{meant(name, Stage)}"
 
 
 def settings_file(stage: Stage) -> Path:
@@ -155,26 +164,29 @@ def settings_file(stage: Stage) -> Path:
 
 
 def enter_project(stage: Stage) -> None:
-    """Make the project's folder the working directory, from anywhere inside it.
+    """Make the project's folder the working directory: the one that holds this one, or else this package's code.
 
     Raises:
-        Problem: no folder from here upwards holds the stage's settings.
+        Problem: neither is in a folder that holds the stage's settings.
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / settings_file(stage)).is_file():
+    here, package = Path.cwd(), Path(__file__).resolve().parents[1]
+    for folder in (here, *here.parents, *package.parents):
+        sources = folder / "src"
+        anothers = sources.is_dir() and not (sources / package.name).is_dir()
+        if (folder / settings_file(stage)).is_file() and not anothers:
             os.chdir(folder)
             return
     raise Problem(f"{settings_file(stage)}: not found in {here} or above it; run this inside the project")
 
 
 def load(kind: type[S], stage: Stage) -> S:
-    """Read and check the settings of a stage.
+    """Read and check the settings of a stage, in the project's folder, to which their paths are relative.
 
     Raises:
-        Problem: the file cannot be read, or a key or value is wrong; all that is wrong, in one line.
+        Problem: there is no such file, it cannot be read, or a key or value is wrong; all that is wrong, in one line.
     """
     file = settings_file(stage)
+    enter_project(stage)
     _adopt_secrets()
     try:
         settings = kind(stage=stage)
@@ -184,10 +196,10 @@ def load(kind: type[S], stage: Stage) -> S:
         raise Problem(f"{file}: not valid TOML: {error}") from None
     except SettingsError as error:
         value = getattr(error.__cause__, "doc", None)  # what JSON could not be read from
-        names = [written for written in _variables().values() if os.environ[written] == value]
+        names = [written for written in variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
-        raise Problem("; ".join(_complaint(file, detail) for detail in error.errors())) from None
+        raise Problem(_complaints(kind, file, (), error)) from None
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
@@ -208,8 +220,7 @@ def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = ({**detail, "loc": (*keys, *detail["loc"])} for detail in error.errors())
-        raise Problem("; ".join(_complaint(settings_file(stage), detail) for detail in wrong)) from None
+        raise Problem(_complaints(kind, settings_file(stage), keys, error)) from None
 
 
 def _adopt_secrets() -> None:
@@ -223,31 +234,44 @@ def _adopt_secrets() -> None:
                 raise Problem(f"{file}: not UTF-8 text") from None
 
 
-def _complaint(file: Path, detail: Any) -> str:
-    keys = [str(key) for key in detail["loc"]]
-    here = _variables()
-    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-    where = next((f"environment variable {here[name]}" for name in names if name in here), file)
-    what = "unknown key" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
-    return f"{where}: {'.'.join(keys)}: {what}"
+def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error: ValidationError) -> str:
+    """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
+    here = variables()
+    told: dict[tuple[int | str, ...], str] = {}
+    for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
+        place = detail["loc"]
+        if any(other[: len(place)] == place for other in told):
+            continue  # a list is not too short for having a wrong value
+        keys = [str(key) for key in (*above, *place)]
+        names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+        where = next((f"environment variable {here[name]}" for name in names if name in here), file)
+        told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
+    return "; ".join(told.values())
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:
+    known = {name for name in all_variables(kind) if name != "STAGE"}
+    alike = {re.sub("_+", "_", name): name for name in known if "__" in name}
     sections = kind.model_fields.keys() - {"stage"}
-    for name, written in _variables().items():
-        section, nested, _ = name[len(PREFIX) :].lower().partition("__")
+    for full, written in variables().items():
+        name = full[len(PREFIX) :]
+        section, nested, _ = name.lower().partition("__")
         others = section.endswith(tuple(f"_{each}" for each in sections))  # of a package whose name goes on
-        if nested and section not in sections and not others:
-            raise Problem(f"environment variable {written}: no such setting")
+        stray = nested and section not in sections and not others
+        if stray or (not nested and name not in known and name in alike):  # as `_` written for `__`
+            like = alike.get(re.sub("_+", "_", name), name)
+            raise Problem(f"environment variable {written}: no such setting{meant(like, alike.values(), PREFIX)}")
 
 
-def _variables() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """This package's environment variables: in capitals, and as they are written."""
     return {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
 
 
 if __name__ == "__main__":  # the values of some keys, a line for each
     with told_in_one_line():
+        if sys.argv[1] not in list(Stage):
+            raise Problem(no_stage(sys.argv[1]))
         for name in sys.argv[2:]:
             value: Any = load(StageSettings, Stage(sys.argv[1]))
             for key in name.split("."):

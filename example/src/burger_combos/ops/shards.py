@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .notes import noting
+
 if TYPE_CHECKING:
     from .runs import Run
     from .settings import StageSettings
@@ -37,8 +39,9 @@ def by_shard(step: Callable[..., None]) -> bool:
 
 def perform(step: Callable[..., None], run: "Run", settings: "StageSettings") -> None:
     """All of a step's work, here."""
-    if by_shard(step):
-        for shard in run.shards:
-            step(run, settings, shard)
-    else:
-        step(run, settings)
+    with noting(run.record):
+        if by_shard(step):
+            for shard in run.shards:
+                step(run, settings, shard)
+        else:
+            step(run, settings)

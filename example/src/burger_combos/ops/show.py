@@ -1,14 +1,19 @@
 """What the terminal shows of runs, logs and results. The model's libraries stay out of here."""
 
+import json
+import math
+import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from . import records, report
+from . import provenance, records, report
 from .logs import renderer
 from .plots import number
 from .problems import Problem, Refused
@@ -16,11 +21,25 @@ from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import Seen, deployments, lines
 from .store import ROWS, NotThere, Store
+from .terminal import shows_colors
 
 if TYPE_CHECKING:
     from .gates import Gate
 
-STATUS = ("commit", "image", "template", "deployed", "last run", "rows", "result", "worst gate", "next run")
+STATUS = (
+    "commit",
+    "image",
+    "template",
+    "deployed",
+    "published",
+    "last run",
+    "result",
+    "report",
+    "worst gate",
+    "settings",
+    "missed",
+    "next run",
+)
 
 
 def status(views: list[Seen], *, all_deployments: bool) -> None:
@@ -45,7 +64,7 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
     """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
     settings = load(StageSettings, stage)
     run = Run.open(settings.runs, _run_id(settings, stage, run_id))
-    render = renderer(colors=Console().is_terminal)
+    render = renderer(colors=shows_colors(sys.stdout))
     shown: dict[str, int] = {}
     going_on = True
     while going_on:
@@ -61,7 +80,9 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
             time.sleep(0.5)
 
 
-def results(stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "") -> None:
+def results(
+    stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "", *, as_json: bool = False
+) -> None:
     """The rows of a day, of a run, or the newest; from which run and commit, the metrics, and where the report is."""
     settings = load(StageSettings, stage)
     try:
@@ -87,6 +108,21 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
             raise Problem(f"{store.name}: no row in {stage}{which}")
         record = records.find(store, found["run_id"][0])
     shown = found.drop("stage", "date", "run_id", "git_commit")
+    file = kept(settings.runs, found["run_id"][0], report.FILE)
+    if as_json:
+        told = {
+            "stage": stage,
+            "date": found["date"][0],
+            "run": found["run_id"][0],
+            "commit": found["git_commit"][0],
+            "database": store.name,
+            "report": file,
+            "numbers": record.numbers if record else {},
+            "customers": total,
+            "rows": shown.to_dicts(),
+        }
+        print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+        return
     table = Table(*shown.columns, box=None, pad_edge=False)
     for row in shown.iter_rows():
         table.add_row(*("-" if value is None else str(value) for value in row))
@@ -94,9 +130,16 @@ def results(stage: Stage, rows: int, customer: str = "", day: date | None = None
     print(f"\n{total:,} customers for {found['date'][0]}" + (f", {len(found)} shown" if len(found) < total else ""))
     if record:
         _summary(record, settings)
+        if record.data:
+            print(f"data     {provenance.data(record)}")
+        for name, value in provenance.overridden(record).items():
+            print(f"setting  {name} {value}")
     print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
-    if file := kept(settings.runs, found["run_id"][0], report.FILE):
+    if file:
         print(f"report   {file}")
+    last = None if run_id or day else records.last(settings)
+    if last and last.status in ("refused", "failed") and not (record and record.started_at > last.started_at):
+        _not_published(last, settings)
 
 
 def report_page(stage: Stage, run_id: str) -> str:
@@ -130,8 +173,36 @@ def gates(found: "Iterable[Gate]") -> None:
 def _print(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    width = None if Console().is_terminal else 10_000
-    Console(width=width, **plain).print(table)
+    if not sys.stdout.isatty():  # where FORCE_COLOR would make a terminal of it, of the width that COLUMNS says
+        plain |= {"width": 10_000, "force_terminal": False}
+    _Console(**plain).print(table)
+
+
+class _Console(Console):
+    """One that leaves it to `read_in_part` what happens where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+@contextmanager
+def read_in_part() -> Iterator[None]:
+    """End quietly where whoever reads the output has seen enough, as `head` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        sys.exit(0)
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null for each number that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _summary(record: Record, settings: StageSettings) -> None:
@@ -151,6 +222,17 @@ def _summary(record: Record, settings: StageSettings) -> None:
     print()
     _print(table)
     print()
+
+
+def _not_published(last: Record, settings: StageSettings) -> None:
+    """Why the newest rows are not those of the last run."""
+    print(f"\nThe last run, {last.run_id} for {last.date}, was not published. It {_ended(last)}: {last.problem}")
+    if file := kept(settings.runs, last.run_id, report.FILE):
+        print(f"report   {file}")
+
+
+def _ended(record: Record) -> str:
+    return "was refused" if record.status == "refused" else record.status
 
 
 def _sparkline(values: list[float]) -> str:

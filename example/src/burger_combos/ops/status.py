@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import records
+from . import provenance, records
 from .cron import Cron
 from .deployments import Deployment, history
+from .due import how_to_catch_up, missed
 from .problems import Problem
-from .runs import Record, Run
+from .runs import Record, Run, kept
 from .settings import Stage, StageSettings, load
 from .version import distance, short
+
+AS_IN_FILE = "as in the file"
+MANY = 3  # settings that differ; more are counted only
 
 
 @dataclass
@@ -21,6 +25,10 @@ class Seen:
     stage: str
     record: str = ""  # of the last run, as JSON
     outcome: str = ""
+    report: str = ""  # of the last run, where it was refused or failed
+    published: str = ""  # the newest day's rows, and where they come from
+    settings: str = ""  # where those of the last run, or of the rows, are not what the file says
+    missed: str = ""  # the days without a good run, and how to do one
     deployments: list[dict[str, str]] = field(default_factory=list)  # the newest, oldest first
     next_run: str = ""
     problem: str = ""
@@ -32,19 +40,21 @@ class Seen:
 
 def seen(stage: Stage) -> Seen:
     """Look at a stage from here."""
-    found = Seen(stage, deployments=[asdict(each) for each in history(stage)[-10:]])
+    made = history(stage)
+    found = Seen(stage, deployments=[_told(each) for each in made[-10:]])
     try:
         settings = load(StageSettings, stage)
-        if found.deployments:
-            following = Cron(settings).after(datetime.now(UTC))
-            found.next_run = f"{following:%Y-%m-%d %H:%M %Z}" if following else "with the next deployment"
         record = records.last(settings)
+        if record:
+            record, found.outcome = _outcome(settings, record)
+            found.record = record.to_json()
+            if record.status in ("refused", "failed"):
+                found.report = str(kept(settings.runs, record.run_id, "report.html") or "")
+        if made:
+            _look_at_schedule(found, settings, made, record)
+        _look_at_rows(found, settings, record)
     except Problem as problem:
         found.problem = str(problem)
-        return found
-    if record:
-        record, found.outcome = _outcome(settings, record)
-        found.record = record.to_json()
     return found
 
 
@@ -73,7 +83,10 @@ def lines(view: Seen) -> dict[str, str]:
         "commit": f"{short(commit)} ({distance(commit)})",
         "image": _image(shown.image),
         "template": shown.template,
+        "published": view.published,
         "last run": "none yet",
+        "settings": view.settings,
+        "missed": view.missed,
     }
     if deployed:
         rows["deployed"] = f"{_ago(datetime.fromisoformat(deployed.at))} by {deployed.by}" + (
@@ -82,10 +95,9 @@ def lines(view: Seen) -> dict[str, str]:
         rows["next run"] = view.next_run
     if record:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
-        rows["last run"] = f"{_ago(record.started_at)}, {view.outcome}, {record.seconds:.1f} s{other}"
-        published = record.numbers.get("rows_published")
-        rows["rows"] = f"none for {record.date}" if published is None else f"{published:,.0f} for {record.date}"
+        rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
         rows["result"] = record.problem or record.headline
+        rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows
 
@@ -99,6 +111,41 @@ def deployments(view: Seen) -> list[tuple[str, ...]]:
     ]
 
 
+def _look_at_schedule(found: Seen, settings: StageSettings, made: list[Deployment], last: Record | None) -> None:
+    """When the next run is due, and which days have none that is good, today's only where it is late."""
+    cron, now = Cron(settings), datetime.now(UTC)
+    following = cron.after(now)
+    found.next_run = f"{following:%Y-%m-%d %H:%M %Z}" if following else "with the next deployment"
+    late = now - timedelta(minutes=settings.schedule.late_minutes)
+    days = missed(records.good_days(settings), made, cron, late)
+    if last and found.outcome == "running" and last.date in days:
+        days.remove(last.date)
+    if days:
+        found.missed = how_to_catch_up(days, settings.stage)
+
+
+def _look_at_rows(found: Seen, settings: StageSettings, last: Record | None) -> None:
+    """What is published, by which run, and whether its settings and those of the last run are the file's."""
+    rows = records.published(settings)
+    found.published = "none yet"
+    of_last = _in_short(provenance.differences(last, settings.stage)) if last else ""
+    found.settings = of_last
+    if not rows:
+        return
+    by = records.of(settings, rows["run_id"])
+    age = f"{_ago(by.started_at)} " if by else ""
+    made_by = f"{age}by {rows['run_id']} of {short(rows['git_commit'])}"
+    found.published = f"{rows['rows']:,} rows for {rows['date']}, {made_by}"
+    if by and last and by.run_id != last.run_id:
+        of_rows = _in_short(provenance.differences(by, settings.stage))
+        if of_rows != of_last:
+            found.settings = f"of what is published: {of_rows or AS_IN_FILE}; of the last run: {of_last or AS_IN_FILE}"
+
+
+def _in_short(found: list[str]) -> str:
+    return "; ".join(found[:MANY]) + f"; and {len(found) - MANY} more" * (len(found) > MANY)
+
+
 def _outcome(settings: StageSettings, record: Record) -> tuple[Record, str]:
     """What the folder of a run that has not ended knows of it, and whether a process executes it."""
     if record.status != "running":
@@ -110,6 +157,11 @@ def _outcome(settings: StageSettings, record: Record) -> tuple[Record, str]:
     if run.is_alive():
         return run.record, "running"
     return run.record, f"stopped after {list(run.record.steps)[-1]}" if run.record.steps else "stopped"
+
+
+def _told(deployment: Deployment) -> dict[str, str]:
+    """A deployment as any version of copier-ml reads it, which may be an earlier one that is checked out."""
+    return {key: value for key, value in asdict(deployment).items() if key != "schedule"}
 
 
 def _worst(gates: list[dict[str, Any]]) -> str:

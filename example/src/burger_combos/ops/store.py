@@ -6,7 +6,7 @@ Both take `$1` for a parameter and Arrow tables for many rows, so that one piece
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ import polars as pl
 from adbc_driver_manager import Error, dbapi
 from pydantic import SecretStr
 
+from . import locks
 from .problems import Problem, one_line
 from .settings import Stage
 
@@ -54,27 +55,28 @@ class Store:
             Problem: the URL is of no kind known here, or the database cannot be reached.
         """
         plain = url.get_secret_value()
-        self.kind, _, path = plain.partition(":///")
+        self.kind = plain.partition(":///")[0]
         self.name = without_password(plain)
+        self._file = sqlite_file(url)
         if plain.startswith(("postgresql://", "postgres://")):
             self.kind = "postgresql"
             import adbc_driver_postgresql.dbapi as driver
 
             target = plain
-        elif self.kind == "sqlite" and path:
+        elif self._file:
             import adbc_driver_sqlite.dbapi as driver
 
-            target = path
+            target = str(self._file)
             if create:
-                self._make_folder(Path(path))
-            elif not Path(path).exists():
+                self._make_folder(self._file)
+            elif not self._file.exists():
                 raise NotThere(f"{self.name}: no such file")
         else:
             raise Problem(f"database.url: {self.name}: neither sqlite:///FILE nor postgresql://USER@HOST/NAME")
         with self._translated():
             self._connection: dbapi.Connection = driver.connect(target)
             if self.kind == "sqlite":
-                self._execute("PRAGMA busy_timeout = 60000")
+                self._execute(f"PRAGMA busy_timeout = {locks.PATIENCE * 1000:.0f}")
                 self._connection.commit()
 
     def __enter__(self) -> Self:
@@ -88,7 +90,8 @@ class Store:
     def query(self, sql: str, *parameters: str) -> pl.DataFrame:
         """The rows of a SELECT."""
         with self._translated(), self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
+            with self._told_of_waiting(slow=True):
+                cursor.execute(sql, parameters or None)
             return cursor.fetch_polars()
 
     def has(self, table: str) -> bool:
@@ -113,8 +116,9 @@ class Store:
         """Make what the records need, and so find out whether this database can be written."""
         with self._translated():
             if self.kind == "sqlite":  # whose lock is a write to that very table
-                self._execute(_RUNS)
-                self._connection.commit()
+                with self._told_of_waiting():
+                    self._execute(_RUNS)
+                    self._connection.commit()
         with self._transaction():
             self._execute(_RUNS)
 
@@ -166,7 +170,8 @@ class Store:
         """Alone in writing until the end; nothing is written if it fails."""
         with self._translated():
             try:
-                self._execute(_LOCK[self.kind])
+                with self._told_of_waiting():
+                    self._execute(_LOCK[self.kind])
                 yield
                 self._connection.commit()
             except BaseException:
@@ -182,8 +187,13 @@ class Store:
         try:
             yield
         except Error as error:
+            if self._file and "database is locked" in str(error):
+                raise Problem(locks.still_locked(self.name, self._file)) from None
             missing = re.search(r'FATAL: +database ".*" does not exist', str(error))
             raise (NotThere if missing else Problem)(f"{self.name}: {one_line(error)}") from None
+
+    def _told_of_waiting(self, *, slow: bool = False) -> AbstractContextManager[None]:
+        return locks.told_of_waiting(self.name, self._file, slow=slow)
 
     def _execute(self, sql: str, *parameters: str) -> None:
         with self._connection.cursor() as cursor:
@@ -234,6 +244,12 @@ def _sql_type(dtype: pl.DataType) -> str:
     return {pl.Boolean: "BOOLEAN", pl.Date: "DATE", pl.Datetime: "TIMESTAMP"}.get(dtype.base_type(), "TEXT")
 
 
+def sqlite_file(url: SecretStr) -> Path | None:
+    """The file of a SQLite URL; `~` at its beginning is the home folder."""
+    kind, _, path = url.get_secret_value().partition(":///")
+    return Path(path).expanduser() if kind == "sqlite" and path else None
+
+
 def without_password(url: str) -> str:
     """The URL for a person's eyes; a password may hold any character, so it ends at the last @."""
-    return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]
+    return re.sub(r"^([\w+.-]+://[^:/@]*):.*@", r"\1@", url).partition("?")[0]

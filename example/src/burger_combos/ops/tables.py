@@ -1,94 +1,108 @@
-"""Read a table from wherever it is: a CSV or Parquet file by path or URL, or a table of a database."""
+"""Read a table from wherever it is: files by path or URL, or a database; what kind a file is, its content says."""
 
 import codecs
+from collections.abc import Sequence
+from datetime import date
 from http.client import HTTPException
-from io import BytesIO
-from pathlib import Path
-from urllib.request import urlopen
 
 import polars as pl
-from pydantic import Field, SecretStr
 
+from .databases import read_database
+from .delimited import read_delimited
+from .encodings import encoding_of, first_bad
+from .files import File, files, is_workbook
+from .json_lines import is_json, read_json_lines
+from .parquet import read_parquet
 from .problems import Problem, one_line
-from .settings import Section
-from .store import Store
+from .rows import joined
+from .table_settings import TableSettings as TableSettings
+from .text import cleaned
+from .workbooks import read_sheet
 
-
-class TableSettings(Section):
-    """Where a table is and how it is written."""
-
-    source: str = Field(description="FILE.csv or FILE.parquet, its URL, or table:NAME", min_length=1)
-    database_url: SecretStr | None = None
-    separator: str = Field(default=",", pattern=r"^[\t -~]$")
-    encoding: str = "utf-8"
-    null_values: tuple[str, ...] = ("",)
+_START = 1 << 20  # bytes, in which a header is found
+_FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
+_A_DAY = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_OTHERS = {
+    b"SQLite format 3\0": 'a SQLite database: database_url = "sqlite:///FILE" and source = "table:NAME" read it',
+    b"%PDF": "a PDF",
+    b"<!doctype html": "a page of HTML",
+    b"<html": "a page of HTML",
+}
 
 
 def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame:
-    """All rows of a table, in their order, under this project's column names; CSV as text.
+    """All rows of a table, in their order, under this project's column names.
+
+    Text files give text; all else gives the types that it has, and text where one column has several.
 
     Args:
         settings: where it is and how it is written.
-        columns: the name in the table for each name used here.
+        columns: the name in the table for each name used here; or its number, from 1, where there is no header.
 
     Raises:
         Problem: there is no such table, it cannot be read, or it lacks a column.
     """
+    source, wanted = settings.source, list(dict.fromkeys(columns.values()))
     try:
-        frame = _read(settings, list(columns.values()))
+        if source.startswith(("table:", "query:")):
+            source = " ".join(source.split())
+            if settings.database_url is None:
+                raise Problem(f"{source}: database_url is not set")
+            frame = read_database(settings.database_url, settings.source, wanted)
+        else:
+            parts = [_read(file, settings, wanted) for file in files(source)]
+            frame = pl.DataFrame([joined([part[name] for part in parts]).alias(name) for name in wanted])
     except FileNotFoundError:
-        raise Problem(f"{settings.source}: no such file") from None
-    except LookupError:
-        raise Problem(f"{settings.source}: unknown encoding {settings.encoding!r}") from None
-    except UnicodeError:
-        raise Problem(f"{settings.source}: not in the encoding {settings.encoding!r}") from None
-    except pl.exceptions.NoDataError:
-        raise Problem(f"{settings.source}: the file is empty") from None
-    except (OSError, HTTPException, pl.exceptions.PolarsError) as error:
-        if "utf-8" in str(error).lower():
-            raise Problem(f"{settings.source}: not in the encoding {settings.encoding!r}") from None
-        raise Problem(f"{settings.source}: cannot be read: {one_line(error)}") from None
-    missing = [name for name in columns.values() if name not in frame.columns]
-    if missing:
-        found = ", ".join(map(repr, frame.columns[:20]))
-        hint = f"; is {settings.separator!r} the separator?" if len(frame.columns) == 1 else ""
-        raise Problem(f"{settings.source}: no column {', '.join(map(repr, missing))}, only {found}{hint}")
-    return pl.DataFrame({ours: _cleaned(frame[theirs], settings.null_values) for ours, theirs in columns.items()})
-
-
-def _cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """Text without blanks around it, null where it stands for nothing; other types as they are."""
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype != pl.String:
-        return column
-    column = column.str.strip_chars()
-    return column.set(column.is_in(null_values), None)
-
-
-def _read(settings: TableSettings, columns: list[str]) -> pl.DataFrame:
-    kind, _, table = settings.source.partition(":")
-    if kind == "table":
-        if settings.database_url is None:
-            raise Problem(f"orders.source is {settings.source}, but orders.database_url is not set")
-        name = ".".join(map(_quoted, table.split(".")))
-        with Store(settings.database_url) as store:
-            return store.query(f"SELECT {', '.join(map(_quoted, columns))} FROM {name}")
-    source: str | BytesIO = settings.source
-    if kind in ("http", "https"):
-        with urlopen(settings.source, timeout=60) as response:
-            source = BytesIO(response.read())
-    if Path(settings.source.partition("?")[0]).suffix.lower() in (".parquet", ".pq"):
-        return pl.read_parquet(source, glob=False)
-    utf8 = codecs.lookup(settings.encoding).name == "utf-8"
-    return pl.read_csv(
-        source,
-        separator=settings.separator,
-        encoding="utf8" if utf8 else settings.encoding,
-        infer_schema=False,
-        glob=False,
+        raise Problem(f"{source}: no such file") from None
+    except (OSError, HTTPException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise Problem(f"{source}: cannot be read: {one_line(error)}") from None
+    frame = frame.cast({pl.Null: pl.String})
+    for name in wanted:
+        _refuse_unplain(frame[name], source)
+    return pl.DataFrame(
+        {ours: cleaned(frame[theirs].alias(ours), settings.null_values) for ours, theirs in columns.items()}
     )
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.DataFrame:
+    """The wanted columns of a file, whatever it is by its content."""
+    start = file.start(_START)
+    for beginning, meaning in _OTHERS.items():
+        if start[: len(beginning)].lower() == beginning.lower():
+            raise Problem(f"{file.name}: cannot be read: it is {meaning}")
+    try:
+        if start.startswith(b"PAR1") or file.suffix in (".parquet", ".pq"):
+            return read_parquet(file, wanted)
+        if is_workbook(file) or file.suffix in (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"):
+            return read_sheet(file, settings, wanted)
+        encoding = encoding_of(file.name, start, settings.encoding)
+        text = codecs.getincrementaldecoder(encoding)().decode(start).removeprefix("\ufeff")
+        if not text.strip():
+            raise Problem(f"{file.name}: the file is empty")
+        if is_json(file, text):
+            return read_json_lines(file, wanted, encoding)
+        return read_delimited(file, settings, wanted, encoding, text)
+    except (UnicodeError, pl.exceptions.ComputeError) as error:
+        if isinstance(error, UnicodeError) or "invalid utf-8" in str(error).lower():
+            raise Problem(
+                f"{file.name}: not in the encoding {settings.encoding!r}{first_bad(file, settings.encoding)}"
+            ) from None
+        raise
+
+
+def _refuse_unplain(column: pl.Series, source: str) -> None:
+    """Nothing nested, no bytes, and no time that a calendar does not have."""
+    kind = column.dtype
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        fields = [field.name for field in kind.fields] if isinstance(kind, pl.Struct) else []
+        hint = f"; name one of its fields, as {column.name}.{fields[0]}" if fields else ""
+        raise Problem(f"{source}: column {column.name}: {kind} is no plain value{hint}")
+    if isinstance(kind, pl.Date | pl.Datetime):
+        ticks = column.to_physical()
+        unit = kind.time_unit if isinstance(kind, pl.Datetime) else "days"
+        rows = ((ticks // _A_DAY[unit] < _FIRST) | (ticks // _A_DAY[unit] > _LAST)).fill_null(False).arg_true()
+        if len(rows):
+            raise Problem(
+                f"{source}: column {column.name}, row {rows[0] + 1}: {ticks[rows[0]]} {unit} since 1970 is before year "
+                f"1 or after 9999; rows of that kind: {len(rows):,}"
+            )

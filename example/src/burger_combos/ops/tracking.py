@@ -4,7 +4,6 @@ Such a module has `Keys`, what its table may hold, and `Tracker`, which is made 
 as its server did not answer, is caught up by the stage's next one: what was kept has a mark in the run's folder.
 """
 
-import json
 import time
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,16 +11,13 @@ from typing import Any, Protocol
 
 import filelock
 import structlog
-from pydantic import BaseModel, SecretStr
 
 from .problems import Problem
 from .runs import Run, lacking
 from .settings import Runs, StageSettings, section, settings_file
-from .store import without_password
 from .version import commit
 
 MARK = "tracked-"
-SETTINGS = "settings.json"  # those of the run, without secrets, for whoever keeps it later
 PATIENCE = 60  # seconds to wait for another process of this machine that keeps the same runs
 
 log = structlog.get_logger()
@@ -55,11 +51,9 @@ def of(settings: StageSettings) -> dict[str, Tracker]:
 
 
 def begun(run: Run, settings: StageSettings) -> None:
-    """Note what a run is made with, and that nobody knows yet how it ends."""
+    """Forget who has kept a run, as nobody knows yet how it ends."""
     if settings.tracking:
         run.remove(f"{MARK}*")
-        plain = json.dumps(_plain(settings), ensure_ascii=False, indent=1)
-        (run.folder / SETTINGS).write_text(plain + "\n", encoding="utf-8")
 
 
 def ended(run: Run, settings: StageSettings) -> None:
@@ -105,17 +99,3 @@ def _missed(runs: Runs, mark: str, run: Run) -> list[Run]:
     return sorted(
         (other for other in others if other.record.status != "running"), key=lambda other: other.record.started_at
     )
-
-
-def _plain(value: Any) -> Any:
-    """Settings as JSON has them, without secrets and without what only tells where a run is kept."""
-    if isinstance(value, BaseModel):
-        told = {key: each for key, each in value if not isinstance(each, SecretStr)}
-        return {key: _plain(each) for key, each in told.items() if key not in ("stage", "tracking")}
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, str):
-        return without_password(value) if "://" in value else value
-    return value if isinstance(value, bool | int | float) or value is None else str(value)

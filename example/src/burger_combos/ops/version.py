@@ -8,9 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from . import PREFIX
+from .problems import Problem, told_in_one_line
 
 # What CI names the branch of a pull request, and of a push.
 CI_BRANCH = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
+
+# By these a git hook tells its children of its own repository, which may be another one.
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 
 
 @cache
@@ -18,6 +22,9 @@ def commit() -> str:
     """The commit of the working directory's repository, with `-dirty` where any file differs from it or is new.
 
     `uncommitted` before the first commit, `unknown` where there is no git repository.
+
+    Raises:
+        Problem: there is one, and git refuses to look at it.
     """
     if told := os.environ.get(PREFIX + "COMMIT"):
         return told
@@ -25,13 +32,17 @@ def commit() -> str:
         status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=normal")
     except FileNotFoundError:
         return "unknown"
-    if status.returncode != 0:
+    if not _in_repository(status):
         return "unknown"
     lines = status.stdout.splitlines()
     head = next(line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid "))
     if head == "(initial)":
         return "uncommitted"
-    return head + ("-dirty" if any(not line.startswith("#") for line in lines) else "")
+    changes = [line for line in lines if not line.startswith("#")]
+    if changes and all(line.startswith("1 .M ") for line in changes):
+        # A notebook with output is listed too, though what a commit would have of it is the same.
+        return head + ("-dirty" if _git("diff", "--quiet").returncode else "")
+    return head + ("-dirty" if changes else "")
 
 
 @cache
@@ -40,11 +51,15 @@ def branch() -> str:
 
     A branch whose name is more than that gets a checksum of it behind. Where none is checked out it is the one that CI
     names, or `no-branch`.
+
+    Raises:
+        Problem: there is a repository, and git refuses to look at it.
     """
     if told := os.environ.get(PREFIX + "BRANCH"):
         return told
     try:
-        name = _git("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+        head = _git("symbolic-ref", "--quiet", "--short", "HEAD")
+        name = head.stdout.strip() if _in_repository(head) else ""
     except FileNotFoundError:
         name = ""
     name = name or next(filter(None, map(os.environ.get, CI_BRANCH)), "")
@@ -93,8 +108,31 @@ def _commits(count: int) -> str:
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True)
+    """What git says, in English, of the repository that the working directory is in."""
+    env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | {"LC_ALL": "C"}
+    return subprocess.run(
+        ["git", *arguments], capture_output=True, env=env, encoding="utf-8", errors="backslashreplace"
+    )
+
+
+def _in_repository(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether the working directory is in a repository, by what git answered.
+
+    Raises:
+        Problem: there is one, and git refuses to look at it.
+    """
+    if done.returncode != 128:
+        return True
+    if "not a git repository (or any" in done.stderr:
+        return False
+    said = [line.strip() for line in done.stderr.splitlines()]
+    why = next((line.removeprefix("fatal: ") for line in said if line.startswith("fatal: ")), "no answer")
+    advice = next(
+        (line for line in said if line.startswith("git config ")), f"{PREFIX}COMMIT= names the commit instead"
+    )
+    raise Problem(f"git: {why}: {advice}")
 
 
 if __name__ == "__main__":
-    print(commit(), branch())
+    with told_in_one_line():
+        print(commit(), branch())

@@ -1,0 +1,92 @@
+"""Columns of any type as names and as numbers; what is none becomes null."""
+
+import re
+
+import polars as pl
+
+from .notes import note_changed
+from .problems import Problem
+from .text import whole
+from .values import ValueSettings
+
+_SPREADSHEET = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
+_SCIENTIFIC = r"^[+-]?\d+(\.\d+)?[eE]\d+$"
+
+
+def names(column: pl.Series) -> pl.Series:
+    """Text that names something, with one blank where there are several.
+
+    A float that has no exact whole part any more (from 2^53 on) names nothing, nor does a spreadsheet's short form of a
+    long number, as 1.23457E+12: several names would become one. Where all others are whole numbers, 17e3 is one, too.
+
+    Raises:
+        Problem: the column's type names nothing.
+    """
+    dtype = column.dtype
+    if dtype.is_nested() or dtype in (pl.Boolean, pl.Duration, pl.Object):
+        raise Problem(f"column {column.name}: {dtype} is no name")
+    if dtype.is_float():
+        exact = column.is_finite() & (column.abs() < (2**24 if dtype == pl.Float32 else 2**53))
+        column = column.set(~exact, None)
+        numbers = column.cast(pl.Int64, strict=False)
+        column = numbers if numbers.cast(dtype).eq_missing(column).all() else column
+    elif dtype == pl.Binary:
+        column = pl.Series(column.name, [_decoded(each) for each in column], pl.String)
+    text = column.cast(pl.String)
+    if dtype.is_decimal():
+        text = whole(text)
+    if dtype != pl.String:
+        return text
+    single = text.str.replace_all(r"\s+", " ")
+    note_changed(column.name, "blanks", int((single != text).sum()))
+    return _without_short_forms(single)
+
+
+def numbers(column: pl.Series, settings: ValueSettings) -> pl.Series:
+    """Finite numbers, Float64.
+
+    Args:
+        column: numbers, or text in which they are written.
+        settings: which signs stand for the decimal point and between thousands.
+
+    Raises:
+        Problem: the column's type is no number.
+    """
+    if column.dtype == pl.String:
+        column = _with_point(column, settings)
+    elif not column.dtype.is_numeric() and column.dtype != pl.Null:
+        raise Problem(f"column {column.name}: {column.dtype} is no number")
+    found = column.cast(pl.Float64, strict=False)
+    return found.set(~found.is_finite(), None)
+
+
+def _with_point(text: pl.Series, settings: ValueSettings) -> pl.Series:
+    """Numbers as programs write them; null where the signs stand elsewhere than in a number."""
+    if settings.decimal == "." and not settings.thousands:
+        return text
+    point = re.escape(settings.decimal)
+    between = {"": "", " ": r"\s", "'": "['’]"}.get(settings.thousands, re.escape(settings.thousands))
+    inner = r"\d{2,3}" if settings.thousands == "," else r"\d{3}"  # 12,34,567 is how India writes it
+    grouped = rf"|\d{{1,3}}(?:{between}{inner})*{between}\d{{3}}" if between else ""
+    number = rf"^[+-]?(?:\d*{grouped})(?:{point}\d*)?(?:[eE][+-]?\d+)?$"
+    text = text.set(~text.str.contains(number), None)
+    if between:
+        text = text.str.replace_all(between, "")
+    return text.str.replace(settings.decimal, ".", literal=True)
+
+
+def _without_short_forms(text: pl.Series) -> pl.Series:
+    short = text.str.contains(_SPREADSHEET).fill_null(False)
+    scientific = text.str.contains(_SCIENTIFIC).fill_null(False)
+    if scientific.any():
+        others = text.filter(~scientific & ~short).drop_nulls()
+        if len(others) and others.str.contains(r"^[+-]?\d+$").all():
+            short |= scientific
+    return text.set(short, None) if short.any() else text
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeError:
+        return None

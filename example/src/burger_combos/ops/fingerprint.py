@@ -1,0 +1,96 @@
+"""What data a run has read, told from other data by a short hash.
+
+The hash is of the values alone: the same on any machine and with any version of the libraries, however the file is
+encoded. The order of rows and columns does not count, as a database promises none. The hash finds changes; it does not
+stand up to a forger.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+RAW = "raw.parquet"  # what the first step fetched
+CHUNK = 2**16  # rows at a time
+
+Words = NDArray[np.uint64]
+
+
+def fingerprint(file: Path) -> dict[str, Any]:
+    """The rows, columns and hash of a Parquet file.
+
+    Returns:
+        `rows`, their number; `columns`, the type of each by its name; `hash`, 16 hexadecimal digits.
+    """
+    frame = pl.read_parquet(file, glob=False)
+    columns = {name: str(dtype) for name, dtype in frame.schema.items()}
+    return {"rows": len(frame), "columns": columns, "hash": hash_of(frame)}
+
+
+def hash_of(frame: pl.DataFrame) -> str:
+    """The hash of a table: of the sum of its rows' hashes, so that a row counts as often as it is there."""
+    names = sorted(frame.columns)
+    sums = np.zeros(2, np.uint64)
+    for start in range(0, len(frame), CHUNK):
+        chunk = frame[start : start + CHUNK]
+        rows = np.zeros(len(chunk), np.uint64)
+        for name in names:
+            rows = _mixed(rows ^ _hashes(chunk[name]))
+        sums += np.array([rows.sum(), _mixed(~rows).sum()], np.uint64)
+    content = json.dumps([len(frame), names, sums.tolist()])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _hashes(column: pl.Series) -> Words:
+    """A hash of each value; equal numbers of different width have the same."""
+    column = column.to_physical() if column.dtype.is_temporal() else column
+    if column.dtype.is_float():
+        numbers = column.fill_null(0).cast(pl.Float64).to_numpy() + 0.0  # which makes one zero of both
+        numbers[np.isnan(numbers)] = np.nan
+        found = _mixed(numbers.view(np.uint64))
+    elif column.dtype == pl.Boolean or (column.dtype.is_integer() and column.dtype not in (pl.Int128, pl.UInt128)):
+        wide = pl.UInt64 if column.dtype == pl.UInt64 else pl.Int64
+        found = _mixed(column.fill_null(0).cast(wide).to_numpy().view(np.uint64))
+    else:
+        found = _of_texts(_as_text(column).fill_null(""))
+    found[column.is_null().to_numpy()] = 1
+    return found
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Binary:
+        return column.bin.encode("hex")
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        return pl.Series([None if value is None else repr(value) for value in column.to_list()], dtype=pl.String)
+    return column.cast(pl.String)
+
+
+def _of_texts(texts: pl.Series) -> Words:
+    """A hash of each text, for all of one length at once, eight bytes at a time."""
+    lengths = texts.str.len_bytes().to_numpy()
+    order = np.argsort(lengths, kind="stable")
+    content = np.frombuffer(texts.gather(order).str.join("").item().encode(), np.uint8)
+    found = np.empty(len(texts), np.uint64)
+    place = row = 0
+    for length, count in zip(*np.unique(lengths, return_counts=True), strict=True):
+        size = int(length) * int(count)
+        padded = np.zeros((count, -(-int(length) // 8) * 8), np.uint8)
+        padded[:, :length] = content[place : place + size].reshape(count, length)
+        hashes = np.full(count, length, np.uint64)
+        for words in padded.view("<u8").T:
+            hashes = _mixed(hashes ^ words)
+        found[order[row : row + count]] = hashes
+        place, row = place + size, row + int(count)
+    return _mixed(found)
+
+
+def _mixed(values: Words) -> Words:
+    """The last step of SplitMix64: each bit of a value changes half of the bits of what comes out."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
