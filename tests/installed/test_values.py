@@ -174,7 +174,7 @@ def test_a_number_as_a_name_has_one_form(shop: Project, tmp_path: Path) -> None:
     done = shop.python("""
 import polars as pl
 from decimal import Decimal
-from burger_combos.ops.columns import names
+from burger_combos.ops.values.columns import names
 from burger_combos.ops.problems import Problem
 for values in ([2**53 + 1, 2**53], [16466.0, None], [float(2**53), 2.0**53 - 1, float("inf")], [2.5, 1.0],
                [Decimal("17000.00"), Decimal("3.00")], [b"Ana", b"\\xff"]):
@@ -334,9 +334,9 @@ def test_numbers_as_dates(shop: Project, tmp_path: Path) -> None:
     done = shop.python(f"""
 import polars as pl
 from decimal import Decimal
-from burger_combos.ops.dates import moments
+from burger_combos.ops.values.dates import moments
 from burger_combos.ops.problems import Problem
-from burger_combos.ops.values import ValueSettings
+from burger_combos.ops.values.value_settings import ValueSettings
 seconds = [{", ".join(seconds)}]
 for values, name in (
     (seconds, "%s"),
@@ -499,3 +499,24 @@ print(json.dumps([found.affinity.tolist(), found.popularity.tolist(), str(best.s
     assert affinity[2] == [0, 0, 0]
     assert popularity == pytest.approx([0.5, 0.5, 0])
     assert kind == "float32"
+
+
+def test_a_key_that_nothing_reads_is_refused(shop: Project, tmp_path: Path) -> None:
+    """As in a project of 0.9.0, whose own orders.py knows nothing of it."""
+    (tmp_path / "orders.csv").write_text(f"customer,item,ordered_at\nA,x,{NOON}\n")
+    done = shop.python(f"""
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.tables import TableSettings, read_table
+for settings in ({{}}, {{"decimal": ","}}, {{"timezone": "Europe/Lisbon"}}):
+    try:
+        print(len(read_table(TableSettings(source="{tmp_path}/orders.csv", **settings), {{"customer": "customer"}})))
+    except Problem as problem:
+        print(problem)
+""")
+    assert done.returncode == 0, done.stderr
+    read, decimal, timezone = done.stdout.splitlines()
+    assert read == "1"
+    assert decimal.startswith(
+        "decimal is set, and no code of this project reads it: orders.py is of an earlier release"
+    )
+    assert "ops/values/dates.py" in timezone

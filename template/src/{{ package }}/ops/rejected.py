@@ -8,8 +8,8 @@ import pandera.polars as pa
 import polars as pl
 import structlog
 
-from .date_formats import possible
-from .hints import hint
+from .values.date_formats import possible
+from .values.hints import hint
 from .problems import Problem
 from .runs import Run
 from .tables import TableSettings

@@ -3,7 +3,7 @@
 import codecs
 
 from .files import File
-from .problems import Problem
+from ..problems import Problem
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",

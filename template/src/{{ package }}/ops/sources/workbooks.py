@@ -7,7 +7,7 @@ import polars as pl
 
 from .files import File
 from .headers import positions
-from .problems import Problem, one_line
+from ..problems import Problem, one_line
 from .rows import frame, written
 from .table_settings import TableSettings
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from .files import File
 from .headers import looks_like_data, positions
-from .problems import Problem, one_line
+from ..problems import Problem, one_line
 from .table_settings import WHITESPACE, TableSettings
 
 if TYPE_CHECKING:

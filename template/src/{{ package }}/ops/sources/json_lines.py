@@ -9,7 +9,7 @@ import polars as pl
 
 from .files import File
 from .headers import no_column
-from .problems import Problem
+from ..problems import Problem
 from .rows import frame
 
 _ABSENT = object()

@@ -3,8 +3,8 @@
 import polars as pl
 
 from .date_formats import DateFormat, in_utc, known, possible
-from .problems import Problem
-from .values import ValueSettings
+from ..problems import Problem
+from .value_settings import ValueSettings
 
 _TIME = pl.Datetime("us")
 
