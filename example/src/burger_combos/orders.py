@@ -6,13 +6,13 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import Field
 
-from .ops.columns import names, numbers
-from .ops.dates import moments
 from .ops.problems import Problem
 from .ops.rejected import part
 from .ops.sample import SampleSettings, make_up
 from .ops.settings import Section
 from .ops.tables import TableSettings, read_table
+from .ops.values.columns import names, numbers
+from .ops.values.dates import moments
 
 
 class Columns(Section):

@@ -125,7 +125,7 @@ def _in_file(stage: Stage) -> dict[str, Any]:
 
 def _sources(section: BaseModel, *keys: str) -> Iterator[tuple[str, str]]:
     """Where each table is that the settings name, by the name of its section."""
-    from .tables import TableSettings  # which looking does without
+    from .sources.table_settings import TableSettings  # which looking does without
 
     for key, each in section:
         if isinstance(each, TableSettings):

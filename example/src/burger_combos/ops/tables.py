@@ -1,23 +1,24 @@
 """Read a table from wherever it is: files by path or URL, or a database; what kind a file is, its content says."""
 
 import codecs
+import sys
 from collections.abc import Sequence
 from datetime import date
 from http.client import HTTPException
 
 import polars as pl
 
-from .databases import read_database
-from .delimited import read_delimited
-from .encodings import encoding_of, first_bad
-from .files import File, files, is_workbook
-from .json_lines import is_json, read_json_lines
-from .parquet import read_parquet
 from .problems import Problem, one_line
-from .rows import joined
-from .table_settings import TableSettings as TableSettings
-from .text import cleaned
-from .workbooks import read_sheet
+from .sources.databases import read_database
+from .sources.delimited import read_delimited
+from .sources.encodings import encoding_of, first_bad
+from .sources.files import File, files, is_workbook
+from .sources.json_lines import is_json, read_json_lines
+from .sources.parquet import read_parquet
+from .sources.rows import joined
+from .sources.table_settings import TableSettings as TableSettings
+from .sources.workbooks import read_sheet
+from .values.text import cleaned
 
 _START = 1 << 20  # bytes, in which a header is found
 _FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
@@ -43,6 +44,7 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
         Problem: there is no such table, it cannot be read, or it lacks a column.
     """
     source, wanted = settings.source, list(dict.fromkeys(columns.values()))
+    _refuse_unread(settings)
     try:
         if source.startswith(("table:", "query:")):
             source = " ".join(source.split())
@@ -62,6 +64,17 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
     return pl.DataFrame(
         {ours: cleaned(frame[theirs].alias(ours), settings.null_values) for ours, theirs in columns.items()}
     )
+
+
+def _refuse_unread(settings: TableSettings) -> None:
+    """No key that changes what values mean, where the project's own code does not look at it."""
+    for key, reader in {"decimal": "columns", "thousands": "columns", "timezone": "dates"}.items():
+        default = TableSettings.model_fields[key].default
+        if getattr(settings, key) != default and f"{__package__}.values.{reader}" not in sys.modules:
+            raise Problem(
+                f"{key} is set, and no code of this project reads it: orders.py is of an earlier release; use "
+                f"ops/values/{reader}.py in it, as a new project does, or leave {key} at {default!r}"
+            )
 
 
 def _read(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.DataFrame:

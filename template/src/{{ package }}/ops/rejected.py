@@ -8,11 +8,11 @@ import pandera.polars as pa
 import polars as pl
 import structlog
 
-from .values.date_formats import possible
-from .values.hints import hint
 from .problems import Problem
 from .runs import Run
 from .tables import TableSettings
+from .values.date_formats import possible
+from .values.hints import hint
 
 log = structlog.get_logger()
 _UNREADABLE = {"is no name": pl.String, "is no number": pl.Float64, "fits none of orders.date_formats": pl.Datetime}

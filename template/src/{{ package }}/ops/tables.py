@@ -8,17 +8,17 @@ from http.client import HTTPException
 
 import polars as pl
 
+from .problems import Problem, one_line
 from .sources.databases import read_database
 from .sources.delimited import read_delimited
 from .sources.encodings import encoding_of, first_bad
 from .sources.files import File, files, is_workbook
 from .sources.json_lines import is_json, read_json_lines
 from .sources.parquet import read_parquet
-from .problems import Problem, one_line
 from .sources.rows import joined
 from .sources.table_settings import TableSettings as TableSettings
-from .values.text import cleaned
 from .sources.workbooks import read_sheet
+from .values.text import cleaned
 
 _START = 1 << 20  # bytes, in which a header is found
 _FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))

@@ -11,10 +11,10 @@ import polars as pl
 from pydantic import SecretStr
 
 from .. import locks
-from .headers import no_column
 from ..problems import Problem, one_line
-from .rows import frame
 from ..store import NotThere, Store, sqlite_file, without_password
+from .headers import no_column
+from .rows import frame
 
 
 def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> pl.DataFrame:

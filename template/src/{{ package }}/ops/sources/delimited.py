@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ..problems import Problem, one_line
 from .files import File
 from .headers import looks_like_data, positions
-from ..problems import Problem, one_line
 from .table_settings import WHITESPACE, TableSettings
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from ..problems import Problem
 from .files import File
 from .headers import no_column
-from ..problems import Problem
 from .rows import frame
 
 _ABSENT = object()

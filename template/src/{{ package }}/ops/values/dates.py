@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from .date_formats import DateFormat, in_utc, known, possible
 from ..problems import Problem
+from .date_formats import DateFormat, in_utc, known, possible
 from .value_settings import ValueSettings
 
 _TIME = pl.Datetime("us")

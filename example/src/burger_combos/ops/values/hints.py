@@ -8,7 +8,7 @@ import polars as pl
 
 from .columns import numbers
 from .date_formats import EXCEL, DateFormat
-from .values import ValueSettings
+from .value_settings import ValueSettings
 
 SAMPLE = 1_000  # values to judge by
 _DAYS = (

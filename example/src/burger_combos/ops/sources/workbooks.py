@@ -5,9 +5,9 @@ from itertools import chain
 
 import polars as pl
 
+from ..problems import Problem, one_line
 from .files import File
 from .headers import positions
-from .problems import Problem, one_line
 from .rows import frame, written
 from .table_settings import TableSettings
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from .problems import Problem
+from ..problems import Problem
 from .table_settings import TableSettings
 
 

@@ -4,10 +4,10 @@ import re
 
 import polars as pl
 
-from .notes import note_changed
-from .problems import Problem
+from ..notes import note_changed
+from ..problems import Problem
 from .text import whole
-from .values import ValueSettings
+from .value_settings import ValueSettings
 
 _SPREADSHEET = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
 _SCIENTIFIC = r"^[+-]?\d+(\.\d+)?[eE]\d+$"

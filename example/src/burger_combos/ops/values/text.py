@@ -3,8 +3,8 @@
 import polars as pl
 import structlog
 
-from .notes import note_changed
-from .values import MISSING
+from ..notes import note_changed
+from .value_settings import MISSING
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from .problems import Problem, one_line
+from ..problems import Problem, one_line
 
 ZIP = b"PK\x03\x04"
 _OFFICE = ("[Content_Types].xml", "mimetype")  # in a zip archive that is a workbook

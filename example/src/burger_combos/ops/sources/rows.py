@@ -6,7 +6,7 @@ from itertools import islice
 
 import polars as pl
 
-from .problems import Problem
+from ..problems import Problem
 
 _TYPES = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
 _CHUNK = 100_000

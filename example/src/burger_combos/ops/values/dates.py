@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from ..problems import Problem
 from .date_formats import DateFormat, in_utc, known, possible
-from .problems import Problem
-from .values import ValueSettings
+from .value_settings import ValueSettings
 
 _TIME = pl.Datetime("us")
 

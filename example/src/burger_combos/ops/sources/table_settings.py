@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
-from .values import ValueSettings
+from ..values.value_settings import ValueSettings
 
 WHITESPACE = "whitespace"  # the separator that is any run of blanks and tabs
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from .problems import Problem, one_line
+from ..problems import Problem, one_line
 
 UNIX = {"%s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}  # numbers since 1970, each of so many microseconds
 EXCEL = "excel"  # days since 1900, where Excel takes that year's February to have 29

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 from pydantic import SecretStr
 
-from . import locks
+from .. import locks
+from ..problems import Problem, one_line
+from ..store import NotThere, Store, sqlite_file, without_password
 from .headers import no_column
-from .problems import Problem, one_line
 from .rows import frame
-from .store import NotThere, Store, sqlite_file, without_password
 
 
 def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> pl.DataFrame:

@@ -2,8 +2,8 @@
 
 import codecs
 
+from ..problems import Problem
 from .files import File
-from .problems import Problem
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",

@@ -1,0 +1,1 @@
+"""What the values of a table mean: what is missing, names, numbers and times."""
