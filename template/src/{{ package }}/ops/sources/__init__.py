@@ -1,1 +1,1 @@
-"""Tables from wherever they are: a module for each kind of file, and for databases; `ops/tables.py` chooses among them."""
+"""Tables from wherever they are: a module for each kind; `ops/tables.py` chooses among them."""
