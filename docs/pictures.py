@@ -37,7 +37,7 @@ def _terminals(project: Path) -> dict[str, Screen]:
     look.run("make status")
     look.run("make results CUSTOMER=C0000003")
     refused = Screen(project, "A model that is not good enough is refused")
-    refused.run("BURGER_COMBOS_GATE__MIN_LIFT=1.5 make develop", fails=True)
+    refused.run("BURGER_COMBOS_GATE__MIN_LIFT=2 make develop", fails=True)
     refused.run("make status STAGE=develop")
     return {"develop": develop, "look": look, "refused": refused}
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from rig import Project, change
 
-FIT = "    orders = np.asarray(history.sum(axis=0), np.float32)\n"
+FIT = "    orders = np.asarray(history.sum(axis=0), np.float64)\n"
 # What stands in `fit` instead, and what is told of it; LINE is where it stands.
 BUGS = {
     "{}['itm']": "train: KeyError: 'itm' (model.py:LINE)",

@@ -96,7 +96,7 @@ def test_what_made_a_result_is_recorded_and_shown(shop: Project, tmp_path: Path)
     found = record(mine)
     settings, top_k = found["settings"], "model.top_k 3 by BURGER_COMBOS_MODEL__TOP_K, 5 in the file"
     assert (settings["model.top_k"], settings["gate.min_lift"], settings["gate.holdout_days"]) == (3, 0.9, 7)
-    assert settings["orders.null_values"] == ["", "NA", "null"]
+    assert settings["orders.null_values"][:3] == ["-", "NA", "N/A"]
     secrets = {name for name, value in settings.items() if value == "**********"}
     assert secrets == {"database.url", "orders.database_url", "alert.webhook"}
     assert {name: variable for name, variable in found["overrides"].items() if not name.startswith("runs.")} == {
