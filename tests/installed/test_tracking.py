@@ -267,7 +267,7 @@ def test_a_password_is_in_no_message(here: Project) -> None:
     ("keys", "problem"),
     [
         ({"TRACKING__MLFLOW__URI": "x"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__URI: "),
-        ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///file nor http(s)://server"),
+        ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///FILE nor http(s)://SERVER"),
         ({"TRACKING__MLFLOW__MODEL": "a/b"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__MODEL: "),
         ({"TRACKING__NOBODY__URL": "x"}, "develop/settings.toml: tracking.nobody: nothing here keeps runs so"),
     ],

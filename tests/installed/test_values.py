@@ -146,6 +146,7 @@ def test_a_name_has_one_form(shop: Project, tmp_path: Path) -> None:
         "STRASSE": ["STRASSE"],
     }
     (found,) = read(shop, tmp_path, [Case([each for group in forms.values() for each in group], column="customer")])
+    assert found["problem"] == ""
     assert found["customer"] == [form for form, group in forms.items() for _ in group]
     assert found["changed"] == {"customer": {"characters": 15, "blanks": 3}}
     assert found["values_changed"] == 18

@@ -12,7 +12,7 @@ from rig import GIT_IDENTITY, Project, environment, path_without, sh
 
 # What the help of a verb begins with: one more verb.
 WORDS = {"add", "answer", "ask", "build", "change", "check", "format", "install", "list", "merge", "open", "put", "run"}
-WORDS |= {"set", "show", "take"}
+WORDS |= {"mend", "remove", "set", "show", "take"}
 
 
 def test_setup_makes_environment_repository_hooks_and_first_commit(project: Project) -> None:
