@@ -21,9 +21,9 @@ else:
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
 PACKAGES = """
-import importlib.metadata
+import importlib.metadata, re
 for each in importlib.metadata.distributions():
-    print(f"{each.name}=={each.version}".lower().replace("_", "-"))
+    print(re.sub("[-_.]+", "-", each.name.lower()) + "==" + each.version)
 """
 SECRET = b"hunter2-never-in-an-image"
 
@@ -97,7 +97,7 @@ def test_a_change_of_code_adds_one_small_layer(copy: Project) -> None:
     sizes = docker("history", "--human=false", "--format={{.Size}} {{.CreatedBy}}", after["Id"])
     size = re.search(r"^(\d+) COPY /opt/app", sizes, re.MULTILINE)
     assert size
-    assert int(size[1]) < 1_000_000
+    assert int(size[1]) < 1_500_000
     command = ["run", "--rm", "--entrypoint=python", after["Id"], "-c"]
     assert docker(*command, "from burger_combos.model import CHANGED; print(CHANGED)") == "True"
 
