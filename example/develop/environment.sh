@@ -10,6 +10,10 @@ set -eu
 cd "$(dirname "$0")/.."
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 what=${1:-all}
+ready=$venv/ready-$what
+if [ "$what" != all ] && [ -e "$ready" ] && [ -z "$(find pyproject.toml uv.lock develop/environment.sh -newer "$ready" 2>&1)" ]; then
+    exit 0 # as make setup has installed it since make looked
+fi
 [ "$venv" = .venv ] || [ "$what" = upgrade ] || what=all # the devcontainer's image has everything
 
 say() { printf 'setup: %s\n' "$*"; }

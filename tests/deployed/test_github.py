@@ -137,8 +137,8 @@ FAULTS = {
     "a bad model": (
         "check image",
         "src/burger_combos/model.py",
-        "Model(pairs",
-        "Model(0 * pairs",
+        "Model(affinity",
+        "Model(0 * affinity",
         "'better than a baseline' refuses",
     ),
     "a vulnerable package": (

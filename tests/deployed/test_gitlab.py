@@ -104,7 +104,7 @@ def test_a_merge_request_has_a_develop_of_its_own_until_it_is_closed(run: Pipeli
 def test_each_fault_turns_the_job_red_that_looks_for_it(run: Pipelines) -> None:
     source = run.project.folder / "src" / run.project.package
     (source / "other.py").write_text('"""Other."""\n\n\ndef other() -> None:\n    pass\n')
-    rig.change(source / "model.py", {"Model(pairs": "Model(0 * pairs"})
+    rig.change(source / "model.py", {"Model(affinity": "Model(0 * affinity"})
     for name in ("test_model.py", "test_pipeline.py"):  # which would find a bad model too
         (run.project.folder / "tests" / name).unlink()
     Production(run.project).commit_all()

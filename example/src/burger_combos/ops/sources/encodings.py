@@ -13,6 +13,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+_HEADER = 64  # bytes
+
 
 def encoding_of(name: str, start: bytes, encoding: str) -> str:
     """The codec to read a text with.
@@ -36,7 +38,8 @@ def encoding_of(name: str, start: bytes, encoding: str) -> str:
                 codec = meant  # which reads the mark, as utf-16-le does not
                 break
             raise Problem(f'{name}: not in the encoding {encoding!r}: encoding = "{meant}", by its byte order mark')
-    if b"\0" in start[:4096] and not codec.startswith(("utf-16", "utf-32")):
+    # A header of two bytes a sign is half zeros; one zero byte is dirt, which `values/text.py` takes out.
+    if start[:_HEADER].count(0) > len(start[:_HEADER]) / 4 and not codec.startswith(("utf-16", "utf-32")):
         raise Problem(
             f'{name}: not in the encoding {encoding!r}: it holds zero bytes; is encoding = "utf-16-le" meant?'
         )

@@ -62,6 +62,7 @@ def files(source: str) -> Iterator[File]:
         yield from _unpacked(File(urlsplit(source)._replace(query="").geturl(), content))
         return
     path = Path(source).expanduser()
+    found: Iterator[Path]
     if path.is_dir():
         found, nothing = path.iterdir(), "the folder has no file with anything in it"
     elif path.exists() or not set("*?[") & set(source):
