@@ -209,7 +209,7 @@ def test_without_changed_dependencies_nothing_is_installed_and_no_library_read_a
     model.write_text(model.read_text() + "\n\n# Changed.\n")
     repository.commit()
     docker("builder", "prune", "--all", "--force")
-    assert read() == {f"./src/{repository.project.package}/model.py"}
+    assert read() == {f"src/{repository.project.package}/model.py"}
     assert installed() == first
 
 
