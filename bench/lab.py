@@ -49,7 +49,7 @@ class Lab:
         self.empty = self._trivial("empty", [Path("file")])
         files = [path.relative_to(self.project.folder) for path in self.project.folder.rglob("*") if path.is_file()]
         self.trivial = self._trivial("trivial", files)
-        self.project.make("develop")
+        self.project.make("setup")
 
     def _new(self, name: str) -> Path:
         (self.folder / name).mkdir()
