@@ -191,7 +191,7 @@ def test_a_fault_turns_the_right_job_red(faults: list[str], repository: Reposito
 def test_without_changed_dependencies_nothing_is_installed_and_no_library_read_again(repository: Repository) -> None:
     """On a new machine, which has only what the cache brings."""
     hooks = repository.project.folder / ".pre-commit-config.yaml"
-    rig.change(hooks, {"--follow-imports=silent\n": "--follow-imports=silent --verbose\n        verbose: true\n"})
+    rig.change(hooks, {"tool.sh mypy\n": "tool.sh mypy --verbose\n        verbose: true\n"})
     repository.commit()
 
     def read() -> set[str]:
