@@ -12,7 +12,7 @@ venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 what=${1:-all}
 ready=$venv/ready-$what
 if [ "$what" != all ] && [ -e "$ready" ] && [ -z "$(find pyproject.toml uv.lock develop/environment.sh -newer "$ready" 2>&1)" ]; then
-    exit 0 # as make setup has installed it since make looked
+    exit 0 # make setup has installed it meanwhile
 fi
 [ "$venv" = .venv ] || [ "$what" = upgrade ] || what=all # the devcontainer's image has everything
 
