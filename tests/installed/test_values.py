@@ -131,7 +131,7 @@ for source in ("{tmp_path}/o.parquet", "table:o"):
 
 def test_a_name_has_one_form(shop: Project, tmp_path: Path) -> None:
     forms = {
-        "é": ["é", "e\u0301"],
+        "é": ["é\x00", "é", "e\u0301"],  # the zero byte stands where UTF-16 would be known by its many
         "Café Crème": [
             "Cafe\u0301 Cre\u0300me",
             "Café  Crème",
@@ -148,8 +148,8 @@ def test_a_name_has_one_form(shop: Project, tmp_path: Path) -> None:
     (found,) = read(shop, tmp_path, [Case([each for group in forms.values() for each in group], column="customer")])
     assert found["problem"] == ""
     assert found["customer"] == [form for form, group in forms.items() for _ in group]
-    assert found["changed"] == {"customer": {"characters": 15, "blanks": 3}}
-    assert found["values_changed"] == 18
+    assert found["changed"] == {"customer": {"characters": 16, "blanks": 3}}
+    assert found["values_changed"] == 19
 
 
 def test_a_number_as_a_name_has_one_form(shop: Project, tmp_path: Path) -> None:
