@@ -66,6 +66,6 @@ def called(answers: Answers) -> str:
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
 # A license is a file and two lines of another one, whatever else is answered; notebooks and trackers are files and
 # sections of their own.
-_PAIRED = {"license", "notebooks", "repository", "tracking", *ODD}
+_PAIRED = {"example", "license", "notebooks", "repository", "tracking", *ODD}
 _PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]
