@@ -176,6 +176,7 @@ records.save(record, settings)
     assert told["commit"] == shop.git("rev-parse", "HEAD")
     assert Path(told["report"]).exists()
     assert told["numbers"] == numbers | {"undefined": None, "endless": None}
+    assert told["metrics"] == json.loads(run["record"])["metrics"]
     assert told["rows"] == [{key: row[key] for key in told["rows"][0]} for row in rows[:12]]
     assert list(told["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
     wrong = shop.run("make", "results", "JSON=1", "CUSTOMER=nobody")
