@@ -96,6 +96,7 @@ def test_what_was_refused_says_so_and_a_first_run_has_no_history(shop: Project) 
     told = html.unescape(file.read_text(encoding="utf-8"))
     assert '<p class="refused badge">refused</p>' in told
     assert "✗ better than a baseline" in told
+    assert re.search(r"develop, for [^<]* · hit rate 0\.\d+, baseline own frequency 0\.\d+</p>", told)
     assert "day by day" not in told
     assert "Scale" not in told
 
