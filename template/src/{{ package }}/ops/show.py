@@ -19,7 +19,7 @@ from .plots import number
 from .problems import Problem, Refused
 from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
-from .status import Seen, deployments, lines
+from .status import StageStatus, deployments, lines
 from .store import ROWS, NotThere, Store
 from .terminal import shows_colors
 
@@ -42,7 +42,7 @@ STATUS = (
 )
 
 
-def status(views: list[Seen], *, all_deployments: bool) -> None:
+def status(views: list[StageStatus], *, all_deployments: bool) -> None:
     """A table with a column a stage, and the deployments of those that have any."""
     columns = {view.stage: lines(view) for view in views}
     table = Table("", *columns, box=None, pad_edge=False)
