@@ -1,4 +1,4 @@
-"""Which version is active: the deployment history has a line of JSON for each deployment and rollback, and the last counts.
+"""Which version is active: that of the last line of the deployment history, a line for each deployment and rollback.
 
 A line is written as a whole or not at all. So a deployment that is stopped half way leaves the old version active.
 """
