@@ -52,6 +52,7 @@ class Record:
     overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
 
     @property
     def seconds(self) -> float:
