@@ -162,7 +162,7 @@ class Store:
                 self._append(table.name, fitting)
 
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
-        """Put rows in place of the stage's of that day in the first of the pipeline's tables, as earlier releases do."""
+        """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
         self.replace(stage, day, [(_first_table(self, rows), rows)])
 
     def _fitted(self, table: "Table", rows: pl.DataFrame) -> pl.DataFrame:
