@@ -30,8 +30,6 @@ from .sample import make_up
 
 log = structlog.get_logger()
 
-TABLES = (Table("recommendations", key=("customer",)),)
-
 
 class Settings(StageSettings):
     """All that `<stage>/settings.toml` may hold."""
@@ -132,6 +130,7 @@ def publish(run: Run, settings: Settings) -> None:
     run.record.charts["Customers, by the score of the first"] = _distribution(scored["score"].to_numpy())
 
 
+TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
 STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
 
