@@ -223,7 +223,7 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
     split.make("develop")
     assert rows(burger) == parts
     shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
-    assert f"{len(parts):,} customers for" in shown
+    assert f"{len(parts):,} rows of recommendations for" in shown
     assert rows(burger) == parts
     assert docker("run", "--rm", "--entrypoint=python", image, "-c", HAS_KFP) == "False"
 

@@ -200,7 +200,7 @@ def test_what_is_published_and_what_the_last_run_did_are_two_things(shop: Projec
     rows = len(shop.written()[0])
     known = told()
     assert "report" not in known
-    assert known["published"].startswith(f"{rows} rows for {TODAY}, just now by good of ")
+    assert known["published"].startswith(f"{rows} rows of recommendations for {TODAY}, just now by good of ")
     assert "The last run" not in shop.call("results").stdout
     for run_id, setting, outcome, code in (
         ("bad", {"GATE__MIN_LIFT": "9"}, "refused", REFUSED),
@@ -257,7 +257,7 @@ assert records.good_days(settings) == {today.date, past.date}
 assert records.recent(settings, Cron(settings), now) == [past, today]
 found = records.published(settings)
 assert (str(found["date"]), found["run_id"]) == (str(now.date()), "today")
-assert found["rows"] == today.numbers["rows_published"]
+assert found["tables"] == {"recommendations": today.numbers["rows_published"]}
 """
 
 

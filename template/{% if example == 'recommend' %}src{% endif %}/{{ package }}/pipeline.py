@@ -18,13 +18,15 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
+from .ops import published
+from .ops.ingest import checked, fetch
 from .ops.problems import Problem, Refused
 from .ops.progress import track
-from .ops.rejected import set_aside
+from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
-from .ops.store import Store
+from .sample import make_up
 
 log = structlog.get_logger()
 
@@ -41,16 +43,12 @@ class Settings(StageSettings):
 
 def load(run: Run, settings: Settings) -> None:
     """Fetch the orders as they are."""
-    raw = ordering.read(settings.orders, run.record.date)
-    raw.write_parquet(run.path("raw.parquet"))
-    run.record.numbers["rows_read"] = len(raw)
+    fetch(run, settings.orders, lambda: make_up(settings.orders.sample, run.record.date))
 
 
 def check(run: Run, settings: Settings) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    raw = pl.read_parquet(run.path("raw.parquet"))
-    orders, rejected = ordering.check(raw, settings.orders, date.today())
-    set_aside(run, rejected, len(raw), settings.orders)
+    orders = checked(run, settings.orders, ordering.schema(date.today()))
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
@@ -125,21 +123,14 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
     scored = pl.read_parquet(run.paths("recommendations.parquet"))
-    rows = scored.select(
-        pl.lit(str(run.record.stage)).alias("stage"),
-        pl.lit(run.record.date).alias("date"),
-        pl.exclude("score"),
-        pl.lit(run.record.run_id).alias("run_id"),
-        pl.lit(run.record.git_commit).alias("git_commit"),
-    )
-    with Store(settings.database.url) as store:
-        store.replace_day(run.record.stage, run.record.date, rows)
-    run.record.numbers["rows_published"] = len(rows)
+    rows = scored.drop("score")
+    published.publish(run, settings, {"recommendations": rows})
     most = rows["item_1"].value_counts(sort=True).head(10)
     run.record.charts["Recommended first, to how many"] = dict(most.iter_rows())
     run.record.charts["Customers, by the score of the first"] = _distribution(scored["score"].to_numpy())
 
 
+TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
 STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
 

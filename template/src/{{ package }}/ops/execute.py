@@ -45,7 +45,7 @@ def run_step(
         settings: those of the stage.
         name: the step's.
         run_id: that of the run.
-        day: to recommend for, where the run begins.
+        day: to work for, where the run begins.
         shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
         catch_up: do what is not done yet of the steps before it, too.
 

@@ -1,6 +1,6 @@
 """A stage's settings: `<stage>/settings.toml`, overridden by environment variables.
 
-The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there. A container may be
+The variable for `[database] url` in package `shop` is `SHOP_DATABASE__URL`; secrets belong there. A container may be
 given them as files: `/run/secrets/NAME` is taken for the variable NAME.
 """
 

@@ -135,7 +135,8 @@ def _look_at_rows(found: StageStatus, settings: StageSettings, last: Record | No
     by = records.of(settings, rows["run_id"])
     age = f"{_ago(by.started_at)} " if by else ""
     made_by = f"{age}by {rows['run_id']} of {short(rows['git_commit'])}"
-    found.published = f"{rows['rows']:,} rows for {rows['date']}, {made_by}"
+    counts = ", ".join(f"{count:,} rows of {table}" for table, count in rows["tables"].items())
+    found.published = f"{counts} for {rows['date']}, {made_by}"
     if by and last and by.run_id != last.run_id:
         of_rows = _in_short(provenance.differences(by, settings.stage))
         if of_rows != of_last:
