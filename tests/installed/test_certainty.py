@@ -294,8 +294,8 @@ def test_settings_are_those_of_the_packages_project_or_none(project: Project, tm
     for folder in (tmp_path, anothers, project.folder / "src"):
         ran = sh(python, "-c", OUTSIDE, cwd=folder)
         assert ran.stdout == f"0.01 {project.folder}\n", ran.stderr
-    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "deploy.metric", "runs.keep", cwd=tmp_path)
-    assert ran.stdout == "hit_rate\n30\n", ran.stderr
+    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "deploy.scale.min_quality", "runs.keep", cwd=tmp_path)
+    assert ran.stdout == "0.95\n30\n", ran.stderr
 
     installed = tmp_path / "installed"
     shutil.copytree(project.folder / "src", installed)

@@ -177,6 +177,7 @@ records.save(record, settings)
     assert told["commit"] == shop.git("rev-parse", "HEAD")
     assert Path(told["report"]).exists()
     assert told["numbers"] == numbers | {"undefined": None, "endless": None}
+    assert told["metrics"] == json.loads(run["record"])["metrics"]
     (shown,) = told["tables"].values()
     assert shown["key"] == ["customer"]
     assert shown["rows"] == [{key: row[key] for key in shown["rows"][0]} for row in rows[:12]]
