@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import rig
 import yaml
-from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called
+from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called, filled
 from rig import ROOT, Project, sh
 
 Rendered = dict[str, str]
@@ -92,7 +92,7 @@ def read(name: str, text: str) -> None:
 @pytest.mark.parametrize("answers", ALL, ids=called)
 def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, write: Write) -> None:
     project, files = write(answers)
-    assert of_what_was_not_chosen(DEFAULTS | answers, files) == []
+    assert of_what_was_not_chosen(filled(answers), files) == []
     for name, text in files.items():
         if "project_name" not in answers and not name.endswith(".j2"):
             assert not re.search(r"(?<!\$)\{\{ |\{%-? ", text), name  # GitHub's have a $, Docker's own formats no blank
@@ -109,7 +109,7 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         assert not path.is_symlink()
         assert path.is_file() or any(path.iterdir()), f"{path}: empty"
     metadata = tomllib.loads(files["pyproject.toml"])["project"]
-    given = DEFAULTS | answers
+    given = filled(answers)
     assert metadata["description"] == given["description"]
     assert metadata["authors"] == [{"name": given["author"]}]
     assert given["project_name"] in files["README.md"]
