@@ -32,6 +32,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
 }
 # Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
 OF_ANSWER = {
+    ("example", "recommend"): [r"[Rr]ecommend(?!ations\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
+    ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", "[Cc]alibration", "[Ll]ight(gbm|GBM)"],
+    ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
     ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
@@ -48,7 +51,7 @@ OF_ANSWER = {
     ("license", "Apache-2.0"): ["Apache"],
     ("license", "Proprietary"): ["Proprietary", "Private"],
 }
-SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers")
+SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers|^docs/own-model\.md$")
 
 
 @pytest.fixture(scope="session")
