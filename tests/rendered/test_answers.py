@@ -33,7 +33,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 # Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
 OF_ANSWER = {
     ("example", "recommend"): [r"[Rr]ecommend(?!ations\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
-    ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", "[Cc]alibration", "[Ll]ight(gbm|GBM)"],
+    ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", r"\borders\b", "[Cc]alibration", "[Ll]ight(gbm|GBM)"],
     ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
