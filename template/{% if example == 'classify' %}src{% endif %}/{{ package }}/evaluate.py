@@ -52,8 +52,8 @@ def backtest(
         settings: the model's.
 
     Returns:
-        The probabilities of the later examples, shape (later examples,): of the model; of a logistic regression; and the
-        prior, which is the share of the earlier examples that left, whoever they are.
+        The probabilities of the later examples, shape (later examples,): by the model; by a logistic regression; and by
+        the prior, which is the share of the earlier examples that left, for each of them.
     """
     logistic = logistic_regression(categorical, features.shape[1])
     return {
@@ -80,9 +80,9 @@ def calibration(left: Labels, predicted: Probabilities, groups: int = 10) -> Poi
 
 
 def precision_recall(left: Labels, predicted: Probabilities, points: int = 50) -> Points:
-    """For lists of the riskiest, the longest first: the share of all who left that is on it, and of it that left."""
+    """For ever longer lists of the riskiest: the share of all who left that is on it, and the share of it that left."""
     precision, recall, _ = precision_recall_curve(left, predicted)
-    shown = np.unique(np.linspace(0, len(recall) - 2, points).astype(int))  # the last point stands for an empty list
+    shown = np.unique(np.linspace(0, len(recall) - 2, points).astype(int))[::-1]  # the last one is of an empty list
     return list(zip(recall[shown].tolist(), precision[shown].tolist(), strict=True))
 
 

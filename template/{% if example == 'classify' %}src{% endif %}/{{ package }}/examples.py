@@ -35,7 +35,10 @@ class ExampleSettings(Section):
 
 
 def last_cut(records: pl.DataFrame, day: date) -> date:
-    """The first day of which nothing is known: the day itself, or the one after the newest record if that is earlier."""
+    """The first day of which nothing is known: the day itself, or the one after the newest record, if that is earlier.
+
+    So old data is judged as of its end: nobody has left who only is not recorded any more.
+    """
     newest: datetime = records["recorded_at"].max()  # type: ignore[assignment]
     return min(day, newest.date() + timedelta(days=1))
 
@@ -49,12 +52,13 @@ def features(records: pl.DataFrame, cut: date, settings: ExampleSettings) -> pl.
     """What is known of each customer at the beginning of a day, of nothing but what was recorded before it.
 
     Args:
-        records: customer, recorded_at, status, joined_on, plan, payment, orders, complaints and, if there are any, rating.
+        records: customer, recorded_at, status, joined_on, plan, payment, orders, complaints and, if there is one,
+            rating.
         cut: the day.
         settings: what counts as recent, and who as a customer.
 
     Returns:
-        A row for each customer who has not left: `customer`, `cut`, `last_record` and FEATURES; null where it is unknown.
+        A row for each customer who has not left: `customer`, `cut`, `last_record` and FEATURES; null is unknown.
     """
     moment = datetime.combine(cut, time())
     known = records.filter(pl.col("recorded_at") < moment).with_columns(left=pl.col("status") == "left")

@@ -71,15 +71,12 @@ class Model:
         return model
 
 
-def learn(
-    examples: pl.DataFrame, features: Sequence[str], categories: Sequence[str], settings: ModelSettings
-) -> Model:
+def learn(examples: pl.DataFrame, features: Sequence[str], categories: Sequence[str], settings: ModelSettings) -> Model:
     """Fit the model to examples: these features, some of them categories, and `left`."""
     known = {name: most_frequent(examples[name]) for name in categories}
     classifier = trees([features.index(name) for name in categories], settings)
-    return Model(
-        tuple(features), known, classifier.fit(matrix(examples, features, known), examples["left"].to_numpy())
-    )
+    classifier.fit(matrix(examples, features, known), examples["left"].to_numpy())
+    return Model(tuple(features), known, classifier)
 
 
 def most_frequent(column: pl.Series) -> list[str]:
@@ -89,7 +86,7 @@ def most_frequent(column: pl.Series) -> list[str]:
 
 
 def matrix(examples: pl.DataFrame, features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> Matrix:
-    """Features as numbers, shape (examples, features): categories by their codes; NaN for what is missing or infinite."""
+    """Features as numbers, shape (examples, features): of categories the codes; NaN for what is missing or infinite."""
     numbers = examples.select(
         pl.col(name).replace_strict(list(categories[name]), range(len(categories[name])), default=None)
         if name in categories

@@ -55,8 +55,8 @@ def check(run: Run, settings: Settings) -> None:
     known.write_parquet(run.path("records.parquet"))
     run.count("records", len(known))
     run.count("customers", known["customer"].n_unique())
-    leavers = known.filter(pl.col("status") == "left")["recorded_at"].dt.truncate("1mo").value_counts().sort("recorded_at")
-    run.bars("Customers who left, by month", {f"{month:%Y-%m}": count for month, count in leavers.tail(24).iter_rows()})
+    left = known.filter(pl.col("status") == "left").group_by(pl.col("recorded_at").dt.strftime("%Y-%m")).len()
+    run.bars("Customers who left, by month", dict(left.sort("recorded_at").tail(24).iter_rows()))
 
 
 def prepare(run: Run, settings: Settings) -> None:
@@ -67,8 +67,9 @@ def prepare(run: Run, settings: Settings) -> None:
     judged = making.features(records, today, settings.examples)
     if examples["left"].n_unique() < 2:
         raise Problem(
-            f"{settings.subscriptions.source}: of {len(examples):,} past customers {examples['left'].sum():,} left within "
-            f"{settings.examples.horizon_days} days: to learn from that takes some who left and some who stayed"
+            f"{settings.subscriptions.source}: of {len(examples):,} past customers {examples['left'].sum():,} left "
+            f"within {settings.examples.horizon_days} days (examples.horizon_days): a model needs some of both: who left, "
+            "and who stayed"
         )
     examples.write_parquet(run.path("examples.parquet"))
     judged.write_parquet(run.path("today.parquet"))

@@ -10,8 +10,8 @@ from .ops.settings import Section
 from .ops.tables import TableSettings
 from .sample import SampleSettings
 
-
-ANY_ZONE = timedelta(hours=14)  # by which a day may end later than in UTC
+ANY_ZONE = timedelta(hours=14)  # by which a day may end later, or begin earlier, than in UTC
+EARLY, LATE = "is before 1900", "is in the future"
 
 
 class Columns(Section):
@@ -43,20 +43,15 @@ def schema(today: date) -> pa.DataFrameSchema:
 
     A row that does not fit is set aside with the reason given here, so checks are to be of rows.
     """
-    earliest = datetime(1900, 1, 1)
     latest = datetime.combine(today + timedelta(days=1), time()) + ANY_ZONE
+    in_time = [pa.Check.ge(datetime(1900, 1, 1), error=EARLY), pa.Check.lt(latest, error=LATE)]
+    on_time = [pa.Check.ge(date(1900, 1, 1), error=EARLY), pa.Check.lt(latest.date(), error=LATE)]
     return pa.DataFrameSchema(
         {
             "customer": pa.Column(pl.String),
-            "recorded_at": pa.Column(
-                pl.Datetime("us"),
-                [pa.Check.ge(earliest, error="is before 1900"), pa.Check.lt(latest, error="is in the future")],
-            ),
+            "recorded_at": pa.Column(pl.Datetime("us"), in_time),
             "status": pa.Column(pl.String, pa.Check.isin(["active", "left"], error="is neither active nor left")),
-            "joined_on": pa.Column(
-                pl.Date,
-                [pa.Check.ge(earliest.date(), error="is before 1900"), pa.Check.lt(latest.date(), error="is in the future")],
-            ),
+            "joined_on": pa.Column(pl.Date, on_time),
             "plan": pa.Column(pl.String, nullable=True),
             "payment": pa.Column(pl.String, nullable=True),
             "orders": pa.Column(pl.Float64, pa.Check.ge(0, error="is negative")),
