@@ -15,11 +15,10 @@ from . import evaluate as evaluation
 from . import examples as making
 from . import model as modelling
 from . import subscriptions
-from .ops import holdout
+from .ops import holdout, published
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.published import Table
-from .ops.published import publish as publish_tables
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
@@ -136,7 +135,7 @@ def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
     scores = pl.read_parquet(run.paths("scores.parquet")).sort("probability", "customer", descending=[True, False])
     rows = scores.select("customer", pl.int_range(1, pl.len() + 1).alias("rank"), "probability", "last_record")
-    publish_tables(run, settings, {"churn_scores": rows})
+    published.publish(run, settings, {"churn_scores": rows})
     counts, edges = np.histogram(rows["probability"], bins=20, range=(0, 1))
     run.bars("Customers, by their probability", {f"{edge:.2f}": int(n) for edge, n in zip(edges, counts, strict=False)})
 
