@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from .model import Labels, Matrix, ModelSettings, Probabilities, logistic_regression, probabilities, trees
+from .model import Labels, Matrix, ModelSettings, Probabilities, fit, logistic_regression, probabilities, trees
 from .ops.metrics import Metric
 from .ops.settings import Section
 from .ops.verdicts import Verdict, better_than_baselines
@@ -55,12 +55,14 @@ def backtest(
         The probabilities of the later examples, shape (later examples,): by the model; by a logistic regression; and by
         the prior, which is the share of the earlier examples that left, for each of them.
     """
-    logistic = logistic_regression(categorical, features.shape[1])
-    return {
-        MODEL: probabilities(trees(categorical, settings).fit(features, left), judged),
-        LOGISTIC: probabilities(logistic.fit(features, left), judged),
-        PRIOR: np.full(len(judged), left.mean()),
+    contenders = {
+        MODEL: trees(categorical, settings),
+        LOGISTIC: logistic_regression(categorical, features.shape[1]),
     }
+    for contender in contenders.values():
+        fit(contender, features, left, settings.threads)
+    predicted = {name: probabilities(each, judged, settings.threads) for name, each in contenders.items()}
+    return predicted | {PRIOR: np.full(len(judged), left.mean())}
 
 
 def score(left: Labels, predicted: Probabilities) -> dict[str, float]:

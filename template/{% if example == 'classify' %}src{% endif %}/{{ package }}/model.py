@@ -22,6 +22,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from .ops.settings import Section
 
@@ -40,6 +41,7 @@ class ModelSettings(Section):
     min_leaf: PositiveInt = 20  # examples in a leaf
     learning_rate: float = Field(default=0.08, gt=0, le=1)
     seed: NonNegativeInt = 1
+    threads: PositiveInt = 1  # of the processor; where fewer are free, many are much slower than one
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class Model:
     categories: Mapping[str, Sequence[str]]
     classifier: Any
 
-    def predict(self, examples: pl.DataFrame) -> Probabilities:
+    def predict(self, examples: pl.DataFrame, threads: int = 1) -> Probabilities:
         """The probability that each of them leaves, shape (examples,)."""
-        return probabilities(self.classifier, matrix(examples, self.features, self.categories))
+        return probabilities(self.classifier, matrix(examples, self.features, self.categories), threads)
 
     def save(self, file: Path) -> None:
         """Write it to a file, which the same version of scikit-learn reads."""
@@ -75,7 +77,7 @@ def learn(examples: pl.DataFrame, features: Sequence[str], categories: Sequence[
     """Fit the model to examples: these features, some of them categories, and `left`."""
     known = {name: most_frequent(examples[name]) for name in categories}
     classifier = trees([features.index(name) for name in categories], settings)
-    classifier.fit(matrix(examples, features, known), examples["left"].to_numpy())
+    fit(classifier, matrix(examples, features, known), examples["left"].to_numpy(), settings.threads)
     return Model(tuple(features), known, classifier)
 
 
@@ -121,9 +123,16 @@ def logistic_regression(categorical: Sequence[int], width: int) -> Any:
     return make_pipeline(prepared, LogisticRegression(max_iter=1000))
 
 
-def probabilities(classifier: Any, features: Matrix) -> Probabilities:
-    """The probability of the second class, shape (examples,)."""
+def fit(classifier: Any, features: Matrix, left: Labels, threads: int) -> Any:
+    """Fit a classifier of scikit-learn's in so many threads, which do not change the result; returns it."""
+    with threadpool_limits(threads):
+        return classifier.fit(features, left)
+
+
+def probabilities(classifier: Any, features: Matrix, threads: int) -> Probabilities:
+    """The probability of having left, shape (examples,)."""
     if not len(features):
         return np.empty(0)
-    result: Probabilities = classifier.predict_proba(features)[:, 1]
+    with threadpool_limits(threads):
+        result: Probabilities = classifier.predict_proba(features)[:, 1]
     return result

@@ -14,7 +14,6 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import examples as making
 from . import model as modelling
-from . import subscriptions
 from .ops import holdout, published
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
@@ -24,6 +23,7 @@ from .ops.settings import StageSettings
 from .ops.shards import Shard
 from .ops.verdicts import enforce
 from .sample import make_up
+from .subscriptions import SubscriptionSettings, schema
 
 # What is published, a row for each customer: how likely they are to leave, and their rank, 1 being the likeliest.
 TABLES = (Table("churn_scores", key=("customer",), order_by=("rank",)),)
@@ -34,7 +34,7 @@ class Settings(StageSettings):
 
     model_config = SettingsConfigDict(extra="forbid")
 
-    subscriptions: subscriptions.SubscriptionSettings = subscriptions.SubscriptionSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
     examples: making.ExampleSettings = making.ExampleSettings()
     model: modelling.ModelSettings = modelling.ModelSettings()
     gate: evaluation.GateSettings = evaluation.GateSettings()
@@ -47,7 +47,7 @@ def load(run: Run, settings: Settings) -> None:
 
 def check(run: Run, settings: Settings) -> None:
     """Set aside what is no record; keep what was recorded before the run's day."""
-    records = checked(run, settings.subscriptions, subscriptions.schema(date.today()))
+    records = checked(run, settings.subscriptions, schema(date.today()))
     known = records.filter(pl.col("recorded_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.subscriptions.source}: no record before {run.record.date}")
@@ -67,8 +67,8 @@ def prepare(run: Run, settings: Settings) -> None:
     if examples["left"].n_unique() < 2:
         raise Problem(
             f"{settings.subscriptions.source}: of {len(examples):,} past customers {examples['left'].sum():,} left "
-            f"within {settings.examples.horizon_days} days (examples.horizon_days): a model needs some of both: who left, "
-            "and who stayed"
+            f"within {settings.examples.horizon_days} days (examples.horizon_days): a model needs some who left, and "
+            "some who stayed"
         )
     examples.write_parquet(run.path("examples.parquet"))
     judged.write_parquet(run.path("today.parquet"))
@@ -127,7 +127,8 @@ def predict(run: Run, settings: Settings, shard: Shard) -> None:
     model = modelling.Model.load(run.path("model.joblib"))
     customers = pl.read_parquet(run.path("today.parquet"))
     mine = customers[shard.of(len(customers))]
-    scored = mine.select("customer", "last_record", probability=pl.Series(model.predict(mine), dtype=pl.Float64))
+    probability = pl.Series("probability", model.predict(mine, settings.model.threads), pl.Float64)
+    scored = mine.select("customer", probability, pl.col("last_record").dt.date())
     scored.write_parquet(run.path("scores.parquet", shard))
 
 
