@@ -112,7 +112,7 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert status["commit"] == f"{first[:11]} (HEAD)"
     assert status["image"].endswith(digest[1].partition("sha256:")[2][:12])
     assert ", ok, " in status["last run"]
-    assert status["published"].startswith(("499 rows for ", "500 rows for "))
+    assert status["published"].startswith(("499 rows of recommendations for ", "500 rows of recommendations for "))
     logs = deployed.make("logs", "STAGE=production")
     assert logs.count(" recommend ") == SHARDS
     assert f"commit={first}" in logs

@@ -83,7 +83,7 @@ def test_compiled_it_is_what_argo_knows(production: Argo) -> None:
     """COMPILED."""
     printed = production.does("""
         settings() { echo; }
-        vault() { echo secrets; }
+        secret_store() { echo secrets; }
         place . --quiet argo-workflows create --only-json
     """)
     template = argo.validated("workflowtemplates", json.loads(printed))
@@ -97,7 +97,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
     """DEPLOYED."""
     commit = production.project.git("rev-parse", "HEAD")
     production.does(
-        "given=$(mktemp -d); echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL; secrets; charge"
+        "given=$(mktemp -d); echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL; secrets; activate"
     )
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert template["metadata"]["annotations"]["metaflow/tags"] == json.dumps([f"git:{commit}"])
@@ -125,7 +125,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
 def test_secrets_stay_until_they_are_given_anew_and_are_there_for_who_looks(production: Argo) -> None:
     url = "echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL"
     production.does(f"given=$(mktemp -d); {url}; echo a >$given/A; echo b >$given/B; secrets")
-    said = production.does("given=$(mktemp -d); echo c >$given/B; secrets; vault run env")
+    said = production.does("given=$(mktemp -d); echo c >$given/B; secrets; secret_store run env")
     assert "A=a\n" in said
     assert "B=c\n" in said
     kept = production.objects[f"secrets/default/{SECRET}"]["data"]
@@ -138,12 +138,12 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
     change(project.folder / "production/settings.toml", {'cron = "0 5 * * *"': 'cron = ""'})
     change(project.folder / "production/flow.py", {"cpu=2": "cpu=4"})
     project.git("commit", "--all", "--no-verify", "--message", "Wait")
-    production.does("charge")
+    production.does("activate")
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["resources"]["requests"]["cpu"] == "4.0"
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is True
 
-    production.does(f"commit={first}; charge", image)
+    production.does(f"commit={first}; activate", image)
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["image"] == image
     assert container(template, "train")["resources"]["requests"]["cpu"] == "2.0"
@@ -152,11 +152,11 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
 
 
 def test_it_is_begun_and_away_with_it_nothing_is_left(production: Argo) -> None:
-    production.does("begin")
+    production.does("run_once")
     (begun,) = [each for key, each in production.objects.items() if key.startswith("workflows/")]
     assert begun["spec"]["workflowTemplateRef"] == {"name": NAME}
     assert production.does("runs").startswith(f"argo-{begun['metadata']['name']} ")
-    production.does("withdraw")
+    production.does("uninstall")
     assert [key for key in production.objects if not key.startswith("workflows/")] == []
 
 

@@ -200,7 +200,7 @@ def test_what_is_published_and_what_the_last_run_did_are_two_things(shop: Projec
     rows = len(shop.written()[0])
     known = told()
     assert "report" not in known
-    assert known["published"].startswith(f"{rows} rows for {TODAY}, just now by good of ")
+    assert known["published"].startswith(f"{rows} rows of recommendations for {TODAY}, just now by good of ")
     assert "The last run" not in shop.call("results").stdout
     for run_id, setting, outcome, code in (
         ("bad", {"GATE__MIN_LIFT": "9"}, "refused", REFUSED),
@@ -257,7 +257,7 @@ assert records.good_days(settings) == {today.date, past.date}
 assert records.recent(settings, Cron(settings), now) == [past, today]
 found = records.published(settings)
 assert (str(found["date"]), found["run_id"]) == (str(now.date()), "today")
-assert found["rows"] == today.numbers["rows_published"]
+assert found["tables"] == {"recommendations": today.numbers["rows_published"]}
 """
 
 
@@ -294,8 +294,8 @@ def test_settings_are_those_of_the_packages_project_or_none(project: Project, tm
     for folder in (tmp_path, anothers, project.folder / "src"):
         ran = sh(python, "-c", OUTSIDE, cwd=folder)
         assert ran.stdout == f"0.01 {project.folder}\n", ran.stderr
-    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "deploy.metric", "runs.keep", cwd=tmp_path)
-    assert ran.stdout == "hit_rate\n30\n", ran.stderr
+    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "deploy.scale.min_quality", "runs.keep", cwd=tmp_path)
+    assert ran.stdout == "0.95\n30\n", ran.stderr
 
     installed = tmp_path / "installed"
     shutil.copytree(project.folder / "src", installed)

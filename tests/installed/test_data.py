@@ -251,7 +251,7 @@ def test_made_up_orders_stay_as_they_were_from_day_to_day(shop: Project) -> None
     done = shop.python("""
 from datetime import date, datetime
 import polars as pl
-from burger_combos.ops.sample import SampleSettings, make_up
+from burger_combos.sample import SampleSettings, make_up
 
 before, after = (make_up(SampleSettings(customers=300, days=7), date(2026, 1, day)) for day in (10, 11))
 kept = before.filter(pl.col("ordered_at") >= datetime(2026, 1, 4))
