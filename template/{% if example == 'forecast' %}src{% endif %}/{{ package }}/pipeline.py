@@ -100,29 +100,23 @@ def evaluate(run: Run, settings: Settings) -> None:
     if not sales:
         return
 
-    names = (evaluation.MODEL, *evaluation.BASELINES)
-    wape, mase, bias = ({name: each(name) for name in names} for each in (found.wape, found.mase, found.bias))
-    baselines = {name: wape[name] for name in evaluation.BASELINES}
-    run.measure("wape", wape[evaluation.MODEL], better="lower", baselines=baselines)
-    if np.isfinite(mase[evaluation.MODEL]):
-        theirs = {name: mase[name] for name in evaluation.BASELINES}
-        run.measure("mase", mase[evaluation.MODEL], better="lower", baselines=theirs)
-    theirs = {name: abs(bias[name]) for name in evaluation.BASELINES}
-    run.measure("absolute_bias", abs(bias[evaluation.MODEL]), better="lower", baselines=theirs)
-    best = min(baselines, key=lambda name: baselines[name])
-    much = f"{abs(bias[evaluation.MODEL]):.1%} too {'much' if bias[evaluation.MODEL] > 0 else 'little'}"
-    run.record.headline = f"WAPE {wape[evaluation.MODEL]:.3f}, {best} {baselines[best]:.3f}; in all {much}"
-
+    for name, error in {"wape": found.wape, "mase": found.mase}.items():
+        value = error(evaluation.MODEL)
+        if np.isfinite(value):
+            baselines = {baseline: error(baseline) for baseline in evaluation.BASELINES}
+            run.measure(name, value, better="lower", baselines=baselines)
+    run.record.numbers["bias"] = found.bias(evaluation.MODEL)
     _draw(
         run,
-        "Sold, and forecast without the last days",
+        f"The last {ahead} days: sold, and forecast without them",
         _by_day(np.nansum(whole[found.judged], axis=0)[-SHOWN:], last),
         _by_day(found.forecasts[evaluation.MODEL].sum(axis=0), last),
     )
-    horizon = range(settings.model.horizon)
-    if all(found.sold[:, day].any() for day in horizon):
-        by_day = {name: [found.wape(name, slice(day, day + 1)) for day in horizon] for name in names}
-        run.lines("WAPE by day ahead", [str(ahead - horizon.stop + day + 1) for day in horizon], by_day)
+    days = range(settings.model.horizon)
+    if all(found.sold[:, day].any() for day in days):
+        names = (evaluation.MODEL, *evaluation.BASELINES)
+        by_day = {name: [found.wape(name, slice(day, day + 1)) for day in days] for name in names}
+        run.lines("WAPE by day ahead", [ahead - len(days) + day + 1 for day in days], by_day)
 
 
 def gate(run: Run, settings: Settings) -> None:
@@ -164,7 +158,7 @@ def publish_rows(run: Run, settings: Settings) -> None:
     ahead = rows.group_by("forecast_date").agg(pl.col("quantity").sum()).sort("forecast_date")
     _draw(
         run,
-        "Sold, and forecast for the next days",
+        f"Sold, and forecast for the next {settings.model.horizon} days",
         _by_day(np.nansum(history, axis=0)[-SHOWN:], _last(daily)),
         dict(ahead.iter_rows()),
     )
@@ -196,5 +190,5 @@ def _draw(run: Run, title: str, sold: dict[date, float], forecast: dict[date, fl
     """What was sold by day, of all series together, beside what was forecast."""
     first, last = min(sold), max(*sold, *forecast)
     days = [first + timedelta(days=at) for at in range((last - first).days + 1)]
-    series = {"sold": [sold.get(day) for day in days], "forecast": [forecast.get(day) for day in days]}
+    series = {"forecast": [forecast.get(day) for day in days], "sold": [sold.get(day) for day in days]}
     run.lines(title, [f"{day:%d %b}" for day in days], series)
