@@ -11,7 +11,7 @@ from .model import WEEK, Flags, ModelSettings, Values, ended, fit, forecast, too
 from .ops.settings import Section
 from .ops.verdicts import Verdict
 
-MODEL, BASELINES = "forecast", ("seasonal naive", "4-week mean")
+MODEL, BASELINES = "forecast", ("seasonal naive", "4-week mean", "zero")
 
 
 class GateSettings(Section):
@@ -42,7 +42,7 @@ class Backtest:
         """The weighted absolute percentage error: all absolute errors together, as a share of all that was sold.
 
         A mean over series of percentages would be infinite where a series sold nothing, and would count a product that
-        sells one piece like one that sells a thousand.
+        sells one piece like one that sells a thousand. Above 1, it would be better to forecast zero everywhere.
         """
         sold = self.sold[:, days]
         return float(np.abs(self.forecasts[name][:, days] - sold).sum() / sold.sum())
@@ -80,6 +80,7 @@ def backtest(history: NDArray[np.floating], later: NDArray[np.floating], setting
         MODEL: forecast(fit(known), ahead),
         "seasonal naive": known[:, np.arange(ahead) % WEEK - WEEK],
         "4-week mean": np.repeat(np.nanmean(known[:, -4 * WEEK :], axis=1, keepdims=True), ahead, axis=1),
+        "zero": np.zeros((len(known), ahead)),
     }
     changes = np.abs(known[:, WEEK:] - known[:, :-WEEK])
     return Backtest(

@@ -2,8 +2,8 @@
 
 The Theta method on seasonally adjusted series (Assimakopoulos and Nikolopoulos, "The theta model: a decomposition
 approach to forecasting", International Journal of Forecasting 16, 2000). It won the M3 competition and was among the
-benchmarks that few methods of M4 could beat (Makridakis, Spiliotis and Assimakopoulos, the same journal 36, 2020). It is
-the same as simple exponential smoothing with half the slope of a straight line as its drift (Hyndman and Billah,
+benchmarks that few methods of M4 could beat (Makridakis, Spiliotis and Assimakopoulos, the same journal 36, 2020). It
+is the same as simple exponential smoothing with half the slope of a straight line as its drift (Hyndman and Billah,
 "Unmasking the Theta method", the same journal 19, 2003), and that is how it is computed here, for all series at once.
 
 The season is the usual one of that method: by the ratio to a moving average, and only where a test of the
@@ -78,7 +78,9 @@ def forecast(model: Model, days: int) -> Values:
 
 def too_short(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
     """Which series, shape (series,), began so late that there is too little to learn from."""
-    return np.less((~np.isnan(history)).sum(axis=1), settings.min_days)
+    known: Flags = ~np.isnan(history)
+    days: NDArray[np.intp] = known.sum(axis=1)
+    return days < settings.min_days
 
 
 def ended(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
@@ -110,7 +112,9 @@ def _season(history: Values, period: int) -> Values:
     for day in range(period):  # that comes `day` days after the last
         on_it = slice((day + days) % period, None, period)
         factors[:, day] = sold[:, on_it].sum(axis=1) / np.maximum(trend[:, on_it].sum(axis=1), 1e-9)
-    return np.where(_is_seasonal(history, period)[:, None], factors / factors.mean(axis=1, keepdims=True), 1)
+    mean = factors.mean(axis=1, keepdims=True)
+    seasonal = _is_seasonal(history, period)[:, None] & (mean > 0)
+    return np.divide(factors, mean, out=np.ones_like(factors), where=seasonal)
 
 
 def _moving_average(history: Values, period: int) -> Values:

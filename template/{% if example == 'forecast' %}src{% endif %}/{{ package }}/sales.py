@@ -88,7 +88,7 @@ def by_day(rows: pl.DataFrame, day: date, settings: SalesSettings) -> pl.DataFra
             f"{settings.source}: the newest sale before {day} is of {newest}, and sales.max_age_days is "
             f"{settings.max_age_days}: forecast from --date {after}, or bring newer sales"
         )
-    return known.group_by(*SERIES, "sold_on").agg(pl.col("quantity").sum()).sort(*SERIES, "sold_on")
+    return known.group_by(*SERIES, "sold_on").agg(pl.sum("quantity")).sort(*SERIES, "sold_on")
 
 
 def numbered(sold: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
