@@ -85,7 +85,8 @@ def too_short(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
 
 def ended(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
     """Which series, shape (series,), have sold nothing for so long that nobody sells them any more."""
-    return ~(history[:, -settings.ended_days :] > 0).any(axis=1)
+    sells: Flags = (history[:, -settings.ended_days :] > 0).any(axis=1)
+    return ~sells
 
 
 def _fit(history: Values, period: int) -> Model:
