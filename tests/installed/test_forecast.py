@@ -96,7 +96,7 @@ def test_a_real_shop_is_forecast_by_settings_alone(retail: Project) -> None:
     shop = retail.with_env(SALES__COLUMNS__STORE="", SALES__COLUMNS__PRODUCT="Country")
     done = shop.call("run", "--date", "2011-02-24")
     assert done.returncode == 0, done.stderr
-    found = json.loads(shop.make("results", "DATE=2011-02-24", "KEY=store=all product=United Kingdom", "JSON=1"))
+    found = json.loads(shop.make("results", "DATE=2011-02-24", 'KEY=store=all product="United Kingdom"', "JSON=1"))
     rows = found["tables"]["forecasts"]["rows"]
     saturdays = [row["quantity"] for row in rows if date.fromisoformat(row["forecast_date"]).weekday() == 5]
     assert saturdays == [0, 0]  # on which it is closed, as the model has learnt
