@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -19,8 +19,11 @@ import polars as pl
 from . import faults, records
 from .fingerprint import RAW
 from .problems import Problem, Refused
-from .runs import Record
-from .settings import Deploy, Stage, StageSettings
+from .runs import Record, Run
+from .settings import Deploy, Runs, Stage, StageSettings, load
+from .shards import perform
+from .store import NotThere, without_password
+from .trials import WouldPublish, no_writing
 from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
@@ -38,7 +41,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a run of all steps but the last, which would publish."""
+    """What came of a run of the steps up to the one that would publish."""
 
     factor: float
     size: int = 0  # how many values `deploy.scale.by` has
@@ -47,6 +50,7 @@ class Trial:
     problem: str = ""
     seconds: float = 0
     memory_mb: float = 0  # above what the libraries take
+    not_tried: list[str] = field(default_factory=list)  # the steps after the one that would publish
 
 
 def resized(rows: pl.DataFrame, by: str, factor: float) -> pl.DataFrame:
@@ -86,7 +90,8 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         yield Gate("pipeline", False, trial.problem)
         return
     read, rejected = trial.numbers.get("rows_read", 0), trial.numbers.get("rows_rejected", 0)
-    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}")
+    after = f"; nothing is published, so not tried: {', '.join(trial.not_tried)}" if trial.not_tried else ""
+    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}{after}")
     yield from (Gate(str(each["gate"]), bool(each["passed"]), str(each["finding"])) for each in trial.gates)
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
@@ -164,21 +169,18 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
-    """All steps but the last, in this process; what came of it goes to standard output as a line of JSON.
+    """The steps up to the one that would publish, in this process; print what came of it as a line of JSON.
 
     Raises:
         Problem: a step cannot do its work.
     """
     from ..pipeline import STEPS, Settings
-    from .runs import Run
-    from .settings import Runs, load
-    from .shards import perform
 
     settings = load(Settings, stage)
     run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
+    first, *others = STEPS
     try:
-        with faults.named(STEPS[0].__name__):
-            perform(STEPS[0], run, settings)
+        goes_on = _tried(first, run, settings)
         raw = run.path(RAW)
         scale = settings.deploy.scale
         size = 0
@@ -190,22 +192,41 @@ def trial(stage: Stage, day: date, factor: float) -> None:
             del rows
         elif factor != 1:
             raise Problem(
-                f"step {STEPS[0].__name__} leaves no raw.parquet to resize: deploy.scale.factors = [] goes without"
+                f"step {first.__name__} leaves no raw.parquet to resize: deploy.scale.factors = [] goes without"
             )
         before, start = _peak(), datetime.now().timestamp()
-        for step in STEPS[1:-1]:
-            try:
-                with faults.named(step.__name__):
-                    perform(step, run, settings)
-            except Refused:
-                if "gates" not in run.record.facts:
-                    raise
+        while others and goes_on:
+            goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
-        gates = run.record.facts.get("gates", [])
-        result = Trial(factor, size, run.record.numbers, gates, "", seconds, max(0.0, _peak() - before))
+        result = Trial(
+            factor=factor,
+            size=size,
+            numbers=run.record.numbers,
+            gates=run.record.facts.get("gates", []),
+            seconds=seconds,
+            memory_mb=max(0.0, _peak() - before),
+            not_tried=[step.__name__ for step in others],
+        )
         print(json.dumps(asdict(result), default=float))
     finally:
         shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
+    """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
+    try:
+        with no_writing(), faults.named(step.__name__):
+            perform(step, run, settings)
+    except WouldPublish:
+        return False
+    except NotThere as problem:  # a run makes the stage's database before its first step, a trial does not
+        if str(problem).startswith(without_password(settings.database.url.get_secret_value())):
+            return False
+        raise
+    except Refused:
+        if "gates" not in run.record.facts:
+            raise
+    return True
 
 
 def _peak() -> float:
