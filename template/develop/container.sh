@@ -45,7 +45,7 @@ unnamed() {
     esac
 }
 
-named() { grep -q "^$1 = \"postgres[a-z]*://[^\"]*@database[:/]" develop/settings.toml; }
+named() { grep -q "^$1 = \"postgres[a-z]*://[^\"]*@database[:/]" develop/*.toml; }
 
 # All that it takes to go on without the container, and no more.
 advise() {

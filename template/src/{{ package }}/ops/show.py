@@ -88,7 +88,7 @@ def results(
     try:
         database = Store(settings.database.url)
     except NotThere:
-        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+        raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:
         if not store.has(ROWS):
             raise Problem(f"{store.name}: no results yet in {stage}")
