@@ -92,8 +92,9 @@ def merge(mine: list[Table], base: list[Table], theirs: list[Table]) -> list[Tab
     merged = []
     for name, new, own, old in _aligned(theirs, mine, base, lambda table: table.name):
         if own is None or new is None:
-            kept = (own if old is None or own.text() != old.text() else None) if own else (new if old is None else None)
-            merged += [kept] if kept else []
+            only, unseen = own or new, old is None
+            if only and (unseen or (own and old and own.text() != old.text())):
+                merged.append(only)  # new, or the owner's
             continue
         old = old or Table(name)
         entries = [
