@@ -191,9 +191,9 @@ def test_the_cron_line_is_the_servers(burger: Project) -> None:
         "0 5 * * 5-7": "0 0 5 * * 0,5,6",
         "0 5 * * */2": "0 0 5 * * */2",
         "": "",
-        "0 5 L * *": "production/settings.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
-        "0 5 * * 1#2": "production/settings.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
-        "61 5 * * *": "production/settings.toml: schedule.cron: '61 5 * * *': Bad minute",
+        "0 5 L * *": "production/platform.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
+        "0 5 * * 1#2": "production/platform.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
+        "61 5 * * *": "production/platform.toml: schedule.cron: '61 5 * * *': Bad minute",
     }
     under = replace(burger, env=burger.env | {"PYTHONPATH": "."})
     told = under.python(CRON.format(lines=[*lines], zone="'UTC'"))

@@ -89,7 +89,7 @@ def deployed(containers: None, tmp_path_factory: pytest.TempPathFactory, templat
     if program() is None:
         rig.missing("DOCKER", "no kubectl here, and only root on Debian can unpack one")
     with on_kubernetes(template, tmp_path_factory.mktemp("kubernetes"), backoff=0.5) as (project, kube):
-        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.configure(project, "production", SETTINGS)
         steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
         yield Deployed(project, kube)

@@ -64,7 +64,7 @@ def production(generate: Callable[..., Project], tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("argo")
     made = generate(folder / "burger", target="metaflow-argo", ci="none")
     change(made.folder / "production/profiles/config_production.json", {'S3": ""': 'S3": "s3://shop/metaflow"'})
-    change(made.folder / "production/settings.toml", {'store = ""': 'store = "s3://shop/runs"'})
+    change(made.folder / "production/platform.toml", {'store = ""': 'store = "s3://shop/runs"'})
     steps.rework(made.folder / "src/burger_combos/pipeline.py")
     made.make("setup")
     (folder / "docker").write_text(DOCKER)
@@ -139,7 +139,7 @@ def test_secrets_stay_until_they_are_given_anew_and_are_there_for_who_looks(prod
 def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(production: Argo) -> None:
     project = production.project
     first, image = project.git("rev-parse", "HEAD"), production.image()
-    change(project.folder / "production/settings.toml", {'cron = "0 5 * * *"': 'cron = ""'})
+    change(project.folder / "production/platform.toml", {'cron = "0 5 * * *"': 'cron = ""'})
     change(project.folder / "production/flow.py", {"] = {}": '] = {"train": {"cpu": 4, "memory": 8192}}'})
     only_in_image = {"import polars as pl\n": "import only_in_image\nimport polars as pl\n", "audit_it": "audit_all"}
     change(project.folder / "src/burger_combos/pipeline.py", only_in_image)
@@ -174,7 +174,7 @@ def test_what_is_missing_is_said_in_one_line(production: Argo) -> None:
     commands = ". production/host.sh; given=$(mktemp -d); secrets"
     done = production.project.run("sh", "-euc", commands)
     assert done.returncode == 1
-    assert "error: production/settings.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
+    assert "error: production/platform.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
     profile = production.project.folder / "production/profiles/config_production.json"
     text = profile.read_text()
     change(profile, {"s3://shop/metaflow": ""})

@@ -63,7 +63,7 @@ class Production:
 @pytest.fixture(scope="module")
 def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     with on_aws(template, tmp_path_factory.mktemp("aws"), postgresql) as (project, account):
-        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.configure(project, "production", SETTINGS)
         rig.change(project.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
         steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
