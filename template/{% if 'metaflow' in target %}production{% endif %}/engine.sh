@@ -13,17 +13,17 @@ ready() {
     sed -n 's/^ *"\(.*\)": "",*$/\1/p' "$profile" | while read -r key; do
         [ -n "$(printenv "$key")" ] || fail "$profile: $key is empty; production/README.md says what belongs there"
     done
-    said=$(vault names 2>&1) || fail "no scheduler to deploy to: ${said#error: }"
+    said=$(secret_store names 2>&1) || fail "no scheduler to deploy to: ${said#error: }"
 }
 
-deployed() { vault where >/dev/null 2>&1; }
+deployed() { secret_store where >/dev/null 2>&1; }
 
-charged() { ! deployed || there charged --stage "$stage" 2>/dev/null || true; }
+active_version() { ! deployed || on_stage active --stage "$stage" 2>/dev/null || true; }
 
-vault() {
+secret_store() {
     verb=$1
     shift
-    "$python" production/vault.py "$verb" "$name" "$@"
+    "$python" production/secret_store.py "$verb" "$name" "$@"
 }
 
 # Metaflow's command line for the flow in a folder, as of this stage and branch.
@@ -36,31 +36,31 @@ flow() {
 }
 
 # The command line here, with the stage's secrets.
-there() {
+on_stage() {
     set -- "$command" "$@"
     [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
-    vault run env "${prefix}_BRANCH=$branch" "$@"
+    secret_store run env "${prefix}_BRANCH=$branch" "$@"
 }
 
 # The command line in the candidate's image, with the stage's secrets and, as tasks have, with the rights to the store.
-try() {
+on_candidate() {
     set -- "$image" "$@"
-    for variable in $(vault names) $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p') "${prefix}_BRANCH"; do
+    for variable in $(secret_store names) $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p') "${prefix}_BRANCH"; do
         set -- --env "$variable" "$@"
     done
-    vault run env "${prefix}_BRANCH=$branch" docker run --rm --init --network host --read-only --tmpfs /tmp \
+    secret_store run env "${prefix}_BRANCH=$branch" docker run --rm --init --network host --read-only --tmpfs /tmp \
         --mount type=tmpfs,target=/app/var,tmpfs-mode=1777 --cap-drop ALL --security-opt no-new-privileges "$@"
 }
 
 secrets() {
-    vault keep "$given" || fail "the secrets cannot be kept: nothing was deployed"
-    say "secrets, as $name: $(vault names | tr '\n' ' ')"
-    vault run "$python" production/shared.py "$stage" || fail "nothing was deployed"
+    secret_store keep "$given" || fail "the secrets cannot be kept: nothing was deployed"
+    say "secrets, as $name: $(secret_store names | tr '\n' ' ')"
+    secret_store run "$python" production/preflight.py "$stage" || fail "nothing was deployed"
 }
 
 # The flow, its settings and the package come out of the image: what a rollback brings back is all of it. So do the steps,
 # as pipeline.py may need libraries there that this machine lacks.
-charge() {
+activate() {
     taken=$(mktemp -d)
     container=$(docker create "$image")
     docker cp --quiet "$container:/app/." "$taken"
@@ -77,11 +77,11 @@ charge() {
         export PYTHONPATH="$taken"
         place "$taken" --quiet --with "environment:vars=$variables" "$scheduler" create --tag "git:$commit" \
             --workflow-timeout "$seconds"
-    ) || fail "the scheduler refuses $commit: the old version stays in charge"
+    ) || fail "the scheduler refuses $commit: the old version stays active"
     rm -r "$taken"
 }
 
-begin() { flow . --quiet "$scheduler" trigger; }
+run_once() { flow . --quiet "$scheduler" trigger; }
 
 # The runs, the newest first, and what that one's last step printed, which Metaflow keeps in its bucket.
 engine_logs() {
@@ -94,8 +94,8 @@ engine_logs() {
     printf '%s\n' "$step:" "$printed"
 }
 
-withdraw() {
+uninstall() {
     flow . --quiet "$scheduler" delete || true
-    vault remove
+    secret_store remove
     say "removed $name with its secrets; what is in a database or a store stays"
 }

@@ -191,9 +191,9 @@ def test_the_cron_line_is_the_servers(burger: Project) -> None:
         "0 5 * * 5-7": "0 0 5 * * 0,5,6",
         "0 5 * * */2": "0 0 5 * * */2",
         "": "",
-        "0 5 L * *": "production/settings.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
-        "0 5 * * 1#2": "production/settings.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
-        "61 5 * * *": "production/settings.toml: schedule.cron: '61 5 * * *': Bad minute",
+        "0 5 L * *": "production/platform.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
+        "0 5 * * 1#2": "production/platform.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
+        "61 5 * * *": "production/platform.toml: schedule.cron: '61 5 * * *': Bad minute",
     }
     under = replace(burger, env=burger.env | {"PYTHONPATH": "."})
     told = under.python(CRON.format(lines=[*lines], zone="'UTC'"))
@@ -243,7 +243,7 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
     split.make("develop")
     assert rows(burger) == parts
     shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
-    assert f"{len(parts):,} customers for" in shown
+    assert f"{len(parts):,} rows of recommendations for" in shown
     assert rows(burger) == parts
     assert docker("run", "--rm", "--entrypoint=python", image, "-c", HAS_KFP) == "False"
 
@@ -258,7 +258,7 @@ class Stage:
         self.server = server
         self.written = project.with_env(**given).written
 
-    def in_charge(self) -> Thing:
+    def active(self) -> Thing:
         """The recurring run that is enabled, of which there has to be one."""
         (found,) = (each for each in self.server.recurring_runs.values() if each["status"] == "ENABLED")
         return found
@@ -308,7 +308,7 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     (version,) = server.versions.values()
     deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
     called = f"{first}-{deployed.partition('@sha256:')[2][:12]}"
-    scheduled = stage.in_charge()
+    scheduled = stage.active()
     assert version["display_name"] == server.named(scheduled) == called
     assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
     assert (scheduled["max_concurrency"], scheduled["no_catchup"]) == (1, True)
@@ -333,13 +333,13 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     second = burger.git("rev-parse", "HEAD")
     server.asked.clear()
     verbs.make("deploy", "STAGE=develop", "WAIT=15")
-    assert server.named(stage.in_charge()).startswith(f"{second}-")
+    assert server.named(stage.active()).startswith(f"{second}-")
     old, new = (server.asked.index(f"POST /apis/v2beta1/recurringruns{what}") for what in ("/ID:disable", ""))
     assert new < old
 
     server.asked.clear()
     verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=15")
-    scheduled = stage.in_charge()
+    scheduled = stage.active()
     assert server.named(scheduled) == called
     assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here
     assert not [each for each in server.asked if "upload" in each]
@@ -348,8 +348,8 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
 
 
 def test_a_run_that_fails_says_so(stage: Stage) -> None:
-    assert stage.call(DIGEST, "charge").returncode == 0
-    run_id = stage.call(DIGEST, "begin").stdout.strip()
+    assert stage.call(DIGEST, "activate").returncode == 0
+    run_id = stage.call(DIGEST, "run_once").stdout.strip()
     followed = stage.call(DIGEST, "engine_logs", FOLLOW="1")
     assert f"error: run {run_id} FAILED" in followed.stderr  # no registry has it
     assert f"FAILED     run {run_id}" in followed.stdout
@@ -358,15 +358,15 @@ def test_a_run_that_fails_says_so(stage: Stage) -> None:
 def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
     server = stage.server
     before = [dict(each) for each in server.recurring_runs.values()]
-    assert "no version 0000-" in stage.refused(image, "charge", commit="0" * 40).replace("0" * 36, "")
-    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "charge")
-    assert stage.refused(image, "charge", KFP_HOST="").startswith("develop: KFP_HOST is not set")
-    assert "Connection refused" in stage.refused(image, "charge", KFP_HOST="http://127.0.0.1:1")
-    assert "401" in stage.refused(image, "charge", KFP_TOKEN="another")
+    assert "no version 0000-" in stage.refused(image, "activate", commit="0" * 40).replace("0" * 36, "")
+    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "activate")
+    assert stage.refused(image, "activate", KFP_HOST="").startswith("develop: KFP_HOST is not set")
+    assert "Connection refused" in stage.refused(image, "activate", KFP_HOST="http://127.0.0.1:1")
+    assert "401" in stage.refused(image, "activate", KFP_TOKEN="another")
     assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
-    assert "schedule.cron" in stage.refused(image, "charge", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
-    assert "runs.store" in stage.refused(image, "charge", BURGER_COMBOS_RUNS__STORE="")
-    assert "SQLite" in stage.refused(image, "charge", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
+    assert "schedule.cron" in stage.refused(image, "activate", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
+    assert "runs.store" in stage.refused(image, "activate", BURGER_COMBOS_RUNS__STORE="")
+    assert "SQLite" in stage.refused(image, "activate", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
     assert [*server.recurring_runs.values()] == before
 
 

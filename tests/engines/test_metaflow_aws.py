@@ -63,7 +63,7 @@ class Production:
 @pytest.fixture(scope="module")
 def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     with on_aws(template, tmp_path_factory.mktemp("aws"), postgresql) as (project, account):
-        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.configure(project, "production", SETTINGS)
         rig.change(project.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
         steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
@@ -101,7 +101,7 @@ def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
     engine = project.make("logs", "STAGE=production", "RUN=scheduler")
     assert engine.startswith(f"{run['run_id']} ")
     assert "rows_published=300" in engine
-    assert project.status()["production"]["published"].startswith(f"300 rows for {run['date']}, ")
+    assert project.status()["production"]["published"].startswith(f"300 rows of recommendations for {run['date']}, ")
 
 
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:
@@ -125,11 +125,11 @@ def test_the_schedule_is_told_as_eventbridge_has_it_or_refused(production: Produ
     script = """
 import sys
 sys.path.insert(0, "production")
-from clock import due
+from flow_schedule import schedule_arguments
 from burger_combos.ops.problems import Problem, told_in_one_line
 from burger_combos.ops.settings import Schedule
 with told_in_one_line():
-    print(due(Schedule(cron="{cron}", timezone="{zone}")).get("cron"))
+    print(schedule_arguments(Schedule(cron="{cron}", timezone="{zone}")).get("cron"))
 """
     for cron, told in {
         "0 5 * * *": "0 5 * * ? *",
@@ -157,7 +157,7 @@ def test_develop_runs_the_flow_in_the_image_that_production_runs(production: Pro
     project.make("clean", "YES=1")
 
 
-def test_a_rollback_puts_the_image_before_and_its_flow_in_charge(production: Production) -> None:
+def test_a_rollback_puts_the_image_before_and_its_flow_back(production: Production) -> None:
     project = production.project
     before = production.start()
     first = project.git("rev-parse", "HEAD")
