@@ -19,7 +19,7 @@ def weigh_each_part(run: Run, settings: Settings, shard: Shard) -> None:
     """Count a shard's part of all rows."""
     rows = pl.read_parquet(run.paths("recommendations.parquet"))
     part = shard.of(len(rows))
-    run.record.numbers["weighed"] = part.stop - part.start
+    run.count("weighed", part.stop - part.start)
 '''
 
 # Only steps of a few lines: the first, the last, and two after one another are split.
@@ -39,7 +39,7 @@ def double(run: Run, settings: Settings, shard: Shard) -> None:
 
 
 def add_up(run: Run, settings: Settings, shard: Shard) -> None:
-    run.record.numbers["sum"] = sum(int(file.read_text()) for file in run.paths("doubled.txt"))
+    run.count("sum", int(run.path("doubled.txt", shard).read_text()))
 """
 
 

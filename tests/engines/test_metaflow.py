@@ -79,6 +79,7 @@ def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:
     record = json.loads(runs[-1]["record"])
     assert (record["status"], list(record["steps"])) == ("ok", steps.SPLIT)
     assert record["facts"]["parts"] == ["0", "1"]
+    assert record["numbers"]["sum"] == 2
     tasks = ["start", "fetch_parts", "look", "fork_double", "double", "join_double", "fork_add_up", "add_up"]
     assert list(dict.fromkeys(re.findall(r"/(\w+)/\d+ \(", done.stdout))) == [*tasks, "join_add_up", "end"]
     pipeline.write_text(before)

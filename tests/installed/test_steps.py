@@ -54,7 +54,7 @@ def test_a_step_is_renamed_added_and_split(with_steps: Callable[..., Project]) -
     assert list(record["steps"]) == steps.REWORKED
     assert record["facts"]["audited"]
     assert run["status"] == "ok"
-    assert len(rows) == record["numbers"]["rows_published"]
+    assert len(rows) == record["numbers"]["rows_published"] == record["numbers"]["weighed"]
 
     told = reworked.call("step", "recommend", "--run-id", "r").stderr
     assert told == f"error: no step 'recommend': the steps are {', '.join(steps.REWORKED)}\n"
@@ -84,6 +84,7 @@ def test_shards_of_the_first_and_of_the_last_step_are_done_one_by_one(with_steps
     record = json.loads(run["record"])
     assert (record["status"], list(record["steps"])) == ("ok", steps.SPLIT)
     assert record["facts"]["parts"] == ["0", "1"]
+    assert record["numbers"]["sum"] == 2
 
 
 @pytest.mark.parametrize(
