@@ -115,3 +115,19 @@ def test_a_trial_publishes_nothing_wherever_the_pipeline_does(
             for trace in traces:
                 trace.unlink()
     assert {row["date"] for row in mine.written("production")[0]} == {"2026-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("code", "names", "why"),
+    [
+        ("check = lambda run, settings: None", ["load", "check"], "step 2 of STEPS is <function <lambda> at 0x"),
+        ("", ["load", "check", "load"], "two of STEPS are called 'load': give each a name of its own"),
+        ("", [], "STEPS is empty: "),
+    ],
+)
+def test_steps_that_cannot_be_told_apart_are_refused(
+    code: str, names: list[str], why: str, with_steps: Callable[..., Project]
+) -> None:
+    done = with_steps(lambda file: steps.put(file, f"\n\n{code}\n", names)).call("run")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: pipeline.py: {why}")

@@ -359,9 +359,7 @@ for values, name in (
     assert read_ == [", ".join(str(moment.replace(tzinfo=None)) for moment in moments)] * 4, done.stderr
     assert days_ == "2026-01-01 00:00:00, 2026-01-17 00:00:00, 2026-01-31 00:00:00"
     assert excel_ == "2026-01-01 12:00:00, 2026-01-17 00:00:00, 2026-01-31 06:00:00"
-    assert unknown.startswith(
-        'column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in date_formats, "%s"'
-    )
+    assert unknown.startswith('column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in date_formats, "%s"')
     assert boolean.startswith("column ordered_at: Boolean is no date")
 
 
