@@ -104,16 +104,16 @@ def evaluate(run: Run, settings: Settings) -> None:
     calibration = evaluation.calibration(left, predicted[evaluation.MODEL])
     most = max(max(point) for point in calibration)
     run.points(
-        "Calibration: whether as many left as the model says",
+        "Calibration: who left, by probability",
         {evaluation.MODEL: calibration, "ideal": [(0, 0), (most, most)]},
         x="probability",
         y="share that left",
     )
     run.points(
-        "Precision and recall, down the list of the riskiest",
+        "Precision and recall, from the riskiest on",
         {name: evaluation.precision_recall(left, predicted[name]) for name in (evaluation.MODEL, evaluation.LOGISTIC)},
-        x="recall: of all who left, the share listed",
-        y="precision: of those listed, the share that left",
+        x="recall: share of those who left",
+        y="precision",
     )
 
 
