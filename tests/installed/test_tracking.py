@@ -273,7 +273,7 @@ def test_a_password_is_in_no_message(here: Project) -> None:
         ({"TRACKING__MLFLOW__URI": "x"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__URI: "),
         ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///FILE nor http(s)://SERVER"),
         ({"TRACKING__MLFLOW__MODEL": "a/b"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__MODEL: "),
-        ({"TRACKING__NOBODY__URL": "x"}, "develop/settings.toml: tracking.nobody: nothing here keeps runs so"),
+        ({"TRACKING__NOBODY__URL": "x"}, "develop/platform.toml: tracking.nobody: nothing here keeps runs so"),
     ],
 )
 def test_a_wrong_key_is_told_in_one_line_before_anything_runs(

@@ -39,7 +39,7 @@ def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
 def run_step(
     settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
 ) -> Run:
-    """Execute one step of a run; the first step begins it.
+    """Execute one step of a run; the first step begins it, unless it is done by shards: then `begin` has to.
 
     Args:
         settings: those of the stage.
@@ -53,7 +53,7 @@ def run_step(
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
-    if place == 0 or (catch_up and not Run.exists(settings.runs, run_id)):
+    if (place == 0 and shard is None) or (catch_up and not Run.exists(settings.runs, run_id)):
         run = _begin(settings, day, run_id)
     else:
         run = _continued(settings, run_id)
@@ -69,6 +69,38 @@ def run_step(
     with _executing(run, settings, f"log-{name}.jsonl"):
         for step in (*missing, STEPS[place]):
             _do(step, run, settings)
+    return run
+
+
+def begin(settings: Settings, run_id: str, day: date) -> Run:
+    """Begin a run whose steps are executed one by one.
+
+    Raises:
+        Problem: the database, or the place of the runs, cannot be written.
+    """
+    run = _begin(settings, day, run_id)
+    run.save()
+    return run
+
+
+def join_shards(settings: Settings, name: str, run_id: str) -> Run:
+    """Take over what all shards of a step have done; after the last step, this ends the run.
+
+    Args:
+        settings: those of the stage.
+        name: the step's.
+        run_id: that of the run.
+
+    Raises:
+        Problem: a shard, or an earlier step, is not done.
+    """
+    steps = NAMES[: NAMES.index(name) + 1]
+    run = _continued(settings, run_id)
+    _join(run, steps)
+    if missing := [step for step in steps if step not in run.record.steps]:
+        raise Problem(f"run {run_id}: not all of {', '.join(missing)} is done")
+    with _executing(run, settings, f"log-{name}.jsonl"):
+        log.info("joined", step=name, shards=run.record.shards)
     return run
 
 

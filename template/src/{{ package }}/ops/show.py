@@ -97,7 +97,7 @@ def results(
     try:
         database = Store(settings.database.url)
     except NotThere:
-        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+        raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:
         found = find(store, stage, rows, table=table, key=key, day=day, run_id=run_id)
     record, file = found.record, kept(settings.runs, found.run_id, report.FILE)
