@@ -64,7 +64,7 @@ def test_a_good_version_passes_and_nothing_is_published(place: Project) -> None:
     sizes = [int(size) for size in re.findall(r"× +(\d+) ", said)]
     assert sizes[2] <= 300
     assert sizes[3] == 2 * sizes[2]
-    assert re.search(rf"✓ scale: quality +hit_rate [\d.]+ at {sizes[3]}, [\d.]+ at {sizes[2]};", said)
+    assert re.search(rf"✓ scale: quality +hit rate [\d.]+ at {sizes[3]}, [\d.]+ at {sizes[2]};", said)
     assert "nothing to compare with yet" in said
     assert place.written("production") == ([], [])
     assert not list(place.folder.glob("var/production/*/*"))
@@ -76,7 +76,7 @@ def test_a_good_version_passes_and_nothing_is_published(place: Project) -> None:
         ({"ORDERS__MAX_REJECTED_SHARE": "0"}, "pipeline", "rows rejected"),
         ({"ORDERS__SOURCE": "data/none.csv"}, "pipeline", "data/none.csv: no such file"),
         ({"GATE__MIN_HITS": "100000"}, "enough to judge by", "too few to compare"),
-        ({"GATE__MIN_LIFT": "9"}, "better than a baseline", "gate.min_lift is 9"),
+        ({"GATE__MIN_LIFT": "9"}, "better than a baseline", "min_lift is 9"),
         ({"DEPLOY__SCALE__MAX_SECONDS": "0.001"}, "scale: time", "at most 0.001"),
         ({"DEPLOY__SCALE__MAX_MEMORY_MB": "0.001"}, "scale: memory", "at most 0.001"),
         ({"DEPLOY__SCALE__BY": "nobody"}, "pipeline", "deploy.scale.by: no column 'nobody' in raw.parquet"),
@@ -93,7 +93,7 @@ def test_a_threshold_refuses(setting: dict[str, str], gate: str, finding: str, p
     [
         (SLOW, "scale: time", r"to the power of (1\.[6-9]|2\.)"),
         (HOARDING, "scale: memory", r"to the power of (1\.[6-9]|2\.)"),
-        (CONFUSED_BY_MANY, "scale: quality", r"hit_rate 0\.\d+ at 6\d\d|hit_rate 0\.\d+ at 5\d\d"),
+        (CONFUSED_BY_MANY, "scale: quality", r"hit rate 0\.\d+ at 6\d\d|hit rate 0\.\d+ at 5\d\d"),
         (POOR, "better than a baseline", "hit rate"),
         ("raise MemoryError('all of it')", "pipeline", "MemoryError: all of it"),
     ],
@@ -112,7 +112,7 @@ def test_a_version_worse_than_productions_is_refused(place: Project, project: Pr
     found, said = judged(easy)
     assert found == dict.fromkeys(GATES, True)
     (rate,) = re.findall(r"production 0\.(\d+) by ccccccccccc ", said)
-    assert f"hit_rate 0.{rate}, " in said  # on the same day's data the same version is as good as itself
+    assert f"hit rate 0.{rate}, " in said  # on the same day's data the same version is as good as itself
     found, _ = judged(planted(easy, project, POOR))
     assert [name for name, passed in found.items() if not passed] == ["as good as production"]
 

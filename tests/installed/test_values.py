@@ -20,6 +20,7 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from burger_combos import orders
+from burger_combos.ops.ingest import parted, read
 from burger_combos.ops.notes import noting
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.rejected import refuse_too_many
@@ -34,8 +35,8 @@ def tell(source, **settings):
     try:
         with noting(record):
             mine = orders.OrderSettings(source=source, **settings)
-            raw = orders.read(mine, DAY)
-            found, rejected = orders.check(raw, mine, DAY)
+            raw = read(mine)
+            found, rejected = parted(raw, mine, orders.schema(DAY))
         told |= found.to_dict(as_series=False)
         told |= {"rejected": dict(rejected.select("row", "reason").rows()), "changed": record.facts.get("changed", {})}
         told["values_changed"] = record.numbers.get("values_changed", 0)
@@ -359,7 +360,7 @@ for values, name in (
     assert days_ == "2026-01-01 00:00:00, 2026-01-17 00:00:00, 2026-01-31 00:00:00"
     assert excel_ == "2026-01-01 12:00:00, 2026-01-17 00:00:00, 2026-01-31 06:00:00"
     assert unknown.startswith(
-        'column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in orders.date_formats, "%s"'
+        'column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in date_formats, "%s"'
     )
     assert boolean.startswith("column ordered_at: Boolean is no date")
 
@@ -518,6 +519,6 @@ for settings in ({{}}, {{"decimal": ","}}, {{"timezone": "Europe/Lisbon"}}):
     read, decimal, timezone = done.stdout.splitlines()
     assert read == "1"
     assert decimal.startswith(
-        "decimal is set, and no code of this project reads it: orders.py is of an earlier release"
+        "decimal is set, and no code of this project reads it, as in an earlier release: use ops/ingest.py"
     )
     assert "ops/values/dates.py" in timezone

@@ -78,7 +78,7 @@ def test_a_script_shows_orders_and_recommendations_and_writes_nothing(
 def test_develop_then_status_logs_and_results(shop: Project) -> None:
     head = shop.git("rev-parse", "HEAD")
     shown = shop.make("develop")
-    assert "299 customers" in shown or "300 customers" in shown
+    assert "299 rows of recommendations" in shown or "300 rows of recommendations" in shown
     assert head in shown
     rows, runs = shop.written()
     assert {row["git_commit"] for row in rows} == {head} == {run["git_commit"] for run in runs}
@@ -94,8 +94,9 @@ def test_develop_then_status_logs_and_results(shop: Project) -> None:
     logs = shop.make("logs").splitlines()
     assert f"commit={head}" in logs[0]
     assert any("publish" in line for line in logs)
-    assert rows[0]["item_1"] in shop.make("results", "CUSTOMER=" + rows[0]["customer"])
-    assert """no row in develop for customer 'a"b `c`'""" in shop.run("make", "results", 'CUSTOMER=a"b `c`').stderr
+    assert rows[0]["item_1"] in shop.make("results", "KEY=" + rows[0]["customer"])
+    assert """no row with a"b `c` in develop""" in shop.run("make", "results", 'KEY=a"b `c`').stderr
+    assert "CUSTOMER= is nothing that results knows; KEY= " in shop.run("make", "results", "CUSTOMER=C0000003").stderr
     report = next(Path(shop.env["BURGER_COMBOS_RUNS__FOLDER"]).glob("*/report.html")).read_text()
     assert head[:11] in report
     assert not re.search(r"(src|href|url|import)[^ ]{1,3}https?:", report)
@@ -171,14 +172,17 @@ records.save(record, settings)
     told = json.loads(shop.make("results", "JSON=1", "ROWS=12"), parse_constant=no_number)
     rows, (run,) = shop.written()
     numbers = json.loads(run["record"])["numbers"]
-    assert numbers["rows_published"] == len(rows) == told["customers"]
+    assert numbers["rows_published"] == len(rows) == told["tables"]["recommendations"]["total"]
     assert (told["stage"], told["date"], told["run"]) == ("develop", str(date.today()), run["run_id"])
     assert told["commit"] == shop.git("rev-parse", "HEAD")
     assert Path(told["report"]).exists()
     assert told["numbers"] == numbers | {"undefined": None, "endless": None}
-    assert told["rows"] == [{key: row[key] for key in told["rows"][0]} for row in rows[:12]]
-    assert list(told["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
-    wrong = shop.run("make", "results", "JSON=1", "CUSTOMER=nobody")
+    assert told["metrics"] == json.loads(run["record"])["metrics"]
+    (shown,) = told["tables"].values()
+    assert shown["key"] == ["customer"]
+    assert shown["rows"] == [{key: row[key] for key in shown["rows"][0]} for row in rows[:12]]
+    assert list(shown["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
+    wrong = shop.run("make", "results", "JSON=1", "KEY=nobody")
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
@@ -427,7 +431,7 @@ def test_a_moved_project_is_set_up_anew(generate: Callable[..., Project], tmp_pa
     generate(tmp_path / "mine").make("setup")
     (tmp_path / "mine").rename(tmp_path / "moved")
     moved = Project(tmp_path / "moved", "burger_combos")
-    assert "customers for" in moved.make("develop")
+    assert "rows of recommendations for" in moved.make("develop")
     assert "mine" not in (moved.folder / ".venv/bin/burger-combos").read_text()
 
 

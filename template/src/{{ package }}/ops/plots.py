@@ -4,6 +4,7 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
@@ -36,10 +37,10 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
     import pygal
 
     found = [value for values in series.values() for value in values if value is not None and math.isfinite(value)]
-    most = max(found, default=0) * 1.1 or 1
-    look = _look() | _scale("value_formatter", [most]) | {"show_legend": len(series) > 1}
-    legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
-    plot = pygal.Line(**look, **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
+    least, most = min(0, min(found, default=0) * 1.1), max(found, default=0) * 1.1
+    most = most if most > least else 1
+    look = _look() | _scale("value_formatter", [least, most]) | _legend(len(series))
+    plot = pygal.Line(**look, range=(least, most), dots_size=3 if len(labels) <= MANY else 2, allow_interruptions=True)
     decimals = places(found)
     for name, values in series.items():
         plot.add(
@@ -52,6 +53,36 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
             ],
         )
     return _drawn(plot, title, labels)
+
+
+def points(series: dict[str, list[list[float]]], title: str, *, x: str, y: str) -> str:
+    """Points (x, y) on two axes with titles; a series whose x never falls is a line, any other is points alone."""
+    import pygal
+
+    across = [each[0] for points in series.values() for each in points]
+    upward = [each[1] for points in series.values() for each in points]
+    crowded = max(map(len, series.values())) > MANY
+    plot = pygal.XY(
+        **_look(),
+        **_scale("value_formatter", _bounds(upward)),
+        **_scale("x_value_formatter", _bounds(across)),
+        **_legend(len(series)),
+        dots_size=2 if crowded else 3,
+        range=_bounds(upward),
+        xrange=_bounds(across),
+        x_labels_major_every=1,
+        x_title=x,
+        y_title=y,
+    )
+    digits = places(across), places(upward)
+    for name, found in series.items():
+        values = [
+            {"value": tuple(each), "tooltip": f"{name}: {each[0]:,.{digits[0]}f}, {each[1]:,.{digits[1]}f}"}
+            for each in found
+        ]
+        is_line = all(one[0] <= other[0] for one, other in pairwise(found))
+        plot.add(name, values, stroke=is_line, show_dots=not (is_line and crowded))
+    return _drawn(plot, title, [])
 
 
 def curve(points: list[Point], what: str, title: str) -> str:
@@ -86,6 +117,16 @@ def numbers(values: Iterable[float], least: int = 0) -> list[str]:
     return [f"{value:,.{0 if isinstance(value, Integral) or abs(value) >= 1000 else decimals}f}" for value in values]
 
 
+def told_apart(values: Iterable[float]) -> list[str]:
+    """Numbers as `numbers` writes them, with more decimals where different ones would look the same."""
+    values = list(values)
+    for least in range(10):
+        found = numbers(values, least)
+        if len({*found}) == len({*values}):
+            break
+    return found
+
+
 def places(values: Iterable[float], least: int = 0) -> int:
     """The decimals that three digits of the greatest of these numbers take; none where all are whole."""
     broken = [abs(value) for value in values if math.isfinite(value) and value % 1]
@@ -100,6 +141,20 @@ def _scale(formatter: str, values: Iterable[float]) -> dict[str, Callable[[float
     steps = compute_scale(min(values), max(values), False, None, 4, STEPS)
     decimals = max(len(f"{step:.9f}".rstrip("0").partition(".")[2]) for step in steps)
     return {formatter: lambda value: f"{value:,.{decimals}f}"}
+
+
+def _bounds(values: list[float]) -> tuple[float, float]:
+    """Where an axis begins and ends: at nothing, unless all values are far from it."""
+    least, most = min(values), max(values)
+    room = (most - least or abs(most) or 1) * 0.05
+    if 0 <= least < most / 2 or least == most == 0:
+        return 0, most + room
+    return least - room, most + room
+
+
+def _legend(count: int) -> dict[str, Any]:
+    at_bottom = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
+    return {"show_legend": count > 1} | at_bottom
 
 
 def _look() -> dict[str, Any]:

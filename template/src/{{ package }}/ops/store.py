@@ -17,7 +17,7 @@ import polars as pl
 from adbc_driver_manager import Error, dbapi
 from pydantic import SecretStr
 
-from . import catalogue, locks
+from . import catalogue, locks, trials
 from .problems import Problem, one_line
 from .settings import Stage
 
@@ -162,7 +162,7 @@ class Store:
                 self._append(table.name, fitting)
 
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
-        """Put rows in place of the stage's of that day in the first of the pipeline's tables, as earlier releases do."""
+        """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
         self.replace(stage, day, [(_first_table(self, rows), rows)])
 
     def _fitted(self, table: "Table", rows: pl.DataFrame) -> pl.DataFrame:
@@ -196,7 +196,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Alone in writing until the end; nothing is written if it fails."""
+        """Alone in writing until the end; nothing is written if it fails, or in a trial."""
+        trials.refuse_to_write()
         with self._translated():
             try:
                 with self._told_of_waiting():

@@ -20,8 +20,8 @@ def moments(column: pl.Series, settings: ValueSettings) -> pl.Series:
         settings: these, and the zone of the times that name none; empty for UTC.
 
     Raises:
-        Problem: the column's type is no date, a format is none, all values fit in two orders of year, month and day, or
-            some need one and some another, or only some times name their zone.
+        Problem: the column's type is no date, a format is none, all values fit both month before day and day before
+            month, or some need the one and some the other, or only some times name their zone.
     """
     dtype = column.dtype
     if isinstance(dtype, pl.Datetime):

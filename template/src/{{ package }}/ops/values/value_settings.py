@@ -32,7 +32,7 @@ class ValueSettings(Section):
 
 
 def full_name(settings: ValueSettings, key: str = "") -> str:
-    """A key's name with that of its section, as `orders.source`; without a key, the section's own.
+    """A key's name with that of its section, as `data.source`; without a key, the section's own.
 
     The section is the field of the stage's settings that has this class; where none has, the class's module is taken to
     be called like it.

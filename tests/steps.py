@@ -1,0 +1,59 @@
+"""Other steps than the template's, in a project's pipeline.py: what its owners may do without touching another file."""
+
+import re
+from pathlib import Path
+
+from rig import change
+
+# `recommend` has another name, `audit_it` is new, and so is `weigh_each_part`, which comes split after a split one. It
+# needs what all shards of that one left.
+REWORKED = ["load", "check", "train", "evaluate", "gate", "audit_it", "choose", "weigh_each_part", "publish"]
+ADDED = '''
+
+def audit_it(run: Run, settings: Settings) -> None:
+    """Note that this step was here."""
+    run.record.facts["audited"] = True
+
+
+def weigh_each_part(run: Run, settings: Settings, shard: Shard) -> None:
+    """Count a shard's part of all rows."""
+    rows = pl.read_parquet(run.paths("recommendations.parquet"))
+    part = shard.of(len(rows))
+    run.record.numbers["weighed"] = part.stop - part.start
+'''
+
+# Only steps of a few lines: the first, the last, and two after one another are split.
+SPLIT = ["fetch_parts", "look", "double", "add_up"]
+ALL_SPLIT = """
+
+def fetch_parts(run: Run, settings: Settings, shard: Shard) -> None:
+    run.path("part.txt", shard).write_text(f"{shard.number}")
+
+
+def look(run: Run, settings: Settings) -> None:
+    run.record.facts["parts"] = [file.read_text() for file in run.paths("part.txt")]
+
+
+def double(run: Run, settings: Settings, shard: Shard) -> None:
+    run.path("doubled.txt", shard).write_text(str(2 * int(run.path("part.txt", shard).read_text())))
+
+
+def add_up(run: Run, settings: Settings, shard: Shard) -> None:
+    run.record.numbers["sum"] = sum(int(file.read_text()) for file in run.paths("doubled.txt"))
+"""
+
+
+def rework(pipeline: Path) -> None:
+    """Rename a step, add one, and add one that is split."""
+    change(pipeline, {"def recommend(": "def choose("})
+    put(pipeline, ADDED, REWORKED)
+
+
+def put(pipeline: Path, code: str, steps: list[str]) -> None:
+    """Add code to a pipeline.py, and let it have these steps."""
+    text = pipeline.read_text(encoding="utf-8")
+    begin = text.index("Step = Callable")
+    listed = f"STEPS: tuple[Step, ...] = ({', '.join(steps)})\n"
+    rest = re.sub(r"STEPS: tuple\[Step, \.\.\.\] = \([^)]*\)\n", listed, text[begin:])
+    assert listed in rest
+    pipeline.write_text(f"{text[:begin].rstrip()}\n{code}\n\n{rest}", encoding="utf-8")
