@@ -96,7 +96,7 @@ def join_shards(settings: Settings, name: str, run_id: str) -> Run:
     """
     steps = NAMES[: NAMES.index(name) + 1]
     run = _continued(settings, run_id)
-    _join(run, steps)
+    _join(run, settings, steps)
     if missing := [step for step in steps if step not in run.record.steps]:
         raise Problem(f"run {run_id}: not all of {', '.join(missing)} is done")
     with _executing(run, settings, f"log-{name}.jsonl"):
