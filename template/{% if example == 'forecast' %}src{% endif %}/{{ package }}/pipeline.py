@@ -51,12 +51,12 @@ def load(run: Run, settings: Settings) -> None:
 def check(run: Run, settings: Settings) -> None:
     """Reject what is no sale; add up the rest by series and day."""
     rows = checked(run, settings.sales, selling.schema(date.today()))
-    series, daily = selling.numbered(selling.by_day(rows, run.record.date, settings.sales))
+    series, daily = selling.by_day(rows, run.record.date, settings.sales)
     series.write_parquet(run.path("series.parquet"))
     daily.write_parquet(run.path("daily.parquet"))
     run.count("sales", len(rows))
     run.count("series", len(series))
-    run.count("days", (_last(daily) - daily.select(pl.col("sold_on").min()).item()).days + 1)
+    run.count("days", (_last(daily) - daily.select(pl.min("sold_on")).item()).days + 1)
 
 
 def train(run: Run, settings: Settings) -> None:
@@ -172,7 +172,7 @@ STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, predict, publish_
 
 def _last(daily: pl.DataFrame | pl.LazyFrame) -> date:
     """The last day of which sales are known."""
-    found: date = daily.lazy().select(pl.col("sold_on").max()).collect().item()
+    found: date = daily.lazy().select(pl.max("sold_on")).collect().item()
     return found
 
 
