@@ -25,6 +25,7 @@ from rig import Project
 pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
 BRANCH = f"test-{secrets.token_hex(3)}"
+LONG = steps.LONG.replace("_", "-")  # as Kubeflow calls it
 DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
 HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
 COMPILE = """
@@ -123,7 +124,7 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 
     executors = spec["deploymentSpec"]["executors"]
     named = [step.replace("_", "-") for step in steps.REWORKED]
-    more = [f"{step}-{copy}" for step in ("choose", "weigh-each-part") for copy in (2, 3)]
+    more = [f"{step}-{copy}" for step in ("choose", LONG) for copy in (2, 3)]
     assert sorted(executors) == sorted(f"exec-{name}" for name in named + more)
     for executor in executors.values():
         container = executor["container"]
@@ -140,7 +141,7 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
     spec, _, _ = compiled(burger, shards=3)
     tasks = spec["root"]["dag"]["tasks"]
-    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in ("choose", "weigh-each-part")}
+    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in ("choose", LONG)}
     order = [parts.get(name, [name]) for name in (step.replace("_", "-") for step in steps.REWORKED)]
     assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
 
@@ -149,7 +150,7 @@ def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burg
         assert task["inputs"]["parameters"]["option"] == {"runtimeValue": {"constant": f"--shard={shard}"}}
         assert task["retryPolicy"]["maxRetryCount"] == 2
         assert task["taskInfo"] == {"name": f"choose {shard + 1} of 3"}
-    for name in parts["weigh-each-part"]:
+    for name in parts[LONG]:
         assert tasks.pop(name)["retryPolicy"]["maxRetryCount"] == 2
     for task in tasks.values():
         assert "retryPolicy" not in task
@@ -171,14 +172,14 @@ def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Proje
     tasks = spec["root"]["dag"]["tasks"]
     order = [["fetch"], ["fetch-2", "fetch-3"], ["check"], ["tidy-up", "tidy-up-2"], ["tidy-up-3"]]
     assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
-    options = {name: task["inputs"]["parameters"]["option"]["runtimeValue"] for name, task in tasks.items()}
-    said = ["--begin", "--shard=0", "--shard=1", "", "--shard=0", "--shard=1", "--join"]
-    assert options == {name: {"constant": option} for name, option in zip(sum(order, []), said, strict=True)}
+    options = [["--begin"], ["--shard=0", "--shard=1"], [""], ["--shard=0", "--shard=1"], ["--join"]]
+    given = [[tasks[name]["inputs"]["parameters"]["option"]["runtimeValue"] for name in names] for names in order]
+    assert given == [[{"constant": option} for option in each] for each in options]
 
 
 def after(order: list[list[str]]) -> dict[str, list[str]]:
     """What each task comes after, where those of a list come after all of the list before."""
-    return dict.fromkeys(order[0], []) | {name: before for before, names in pairwise(order) for name in names}
+    return {name: before for before, names in pairwise([[], *order]) for name in names}
 
 
 def test_the_cron_line_is_the_servers(burger: Project) -> None:

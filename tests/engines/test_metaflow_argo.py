@@ -107,7 +107,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
     given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
     assert given == {"commit": f'"{commit}"', "date": '""'}
     assert template["spec"]["activeDeadlineSeconds"] == 240 * 60
-    joined = ["choose", "join_choose", "fork_weigh_each_part"]
+    joined = ["choose", "join_choose", f"fork_{steps.LONG}"]
     for step in ["start", *steps.REWORKED, *joined, "end"]:
         pod = container(template, step)
         told = {each["name"]: each.get("value") for each in pod["env"]}
@@ -117,7 +117,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
         assert pod["envFrom"] == [{"secretRef": {"name": SECRET}}]
     assert "postgresql://" not in json.dumps(template)
     retried = {each["name"]: each.get("retryStrategy", {}).get("limit") for each in template["spec"]["templates"]}
-    assert {name: limit for name, limit in retried.items() if limit} == {"choose": 2, "weigh-each-part": 2}
+    assert {name: limit for name, limit in retried.items() if limit} == {"choose": 2, steps.LONG.replace("_", "-"): 2}
 
     cron = production.objects[f"cronworkflows/default/{NAME}"]["spec"]
     assert (cron["suspend"], cron["timezone"]) == (False, "UTC")

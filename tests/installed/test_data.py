@@ -159,10 +159,11 @@ import json
 from datetime import date
 import polars as pl
 from burger_combos import orders
+from burger_combos.ops.ingest import parted
 from burger_combos.ops.settings import Stage, load
 from burger_combos.pipeline import Settings
 settings = load(Settings, Stage.develop).orders
-found, _ = orders.check(pl.read_parquet("{folder}/raw.parquet"), settings, date.today())
+found, _ = parted(pl.read_parquet("{folder}/raw.parquet"), settings, orders.schema(date.today()))
 assert found["ordered_at"].equals(pl.read_parquet("{folder}/orders.parquet")["ordered_at"])
 print(json.dumps(found.to_dict(as_series=False), default=str))
 """)

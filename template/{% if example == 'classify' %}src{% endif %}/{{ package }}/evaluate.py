@@ -26,7 +26,7 @@ METRICS: dict[str, Better] = {
     "average_precision": "higher",  # the one that counts: whether those who leave are at the top of the list
     "roc_auc": "higher",
     "log_loss": "lower",
-    "brier": "lower",
+    "brier_score": "lower",
 }
 MODEL, LOGISTIC, PRIOR = "model", "logistic regression", "prior"
 
@@ -71,7 +71,7 @@ def score(left: Labels, predicted: Probabilities) -> dict[str, float]:
         "average_precision": float(average_precision_score(left, predicted)),
         "roc_auc": float(roc_auc_score(left, predicted)),
         "log_loss": float(log_loss(left, predicted)),
-        "brier": float(brier_score_loss(left, predicted)),
+        "brier_score": float(brier_score_loss(left, predicted)),
     }
 
 

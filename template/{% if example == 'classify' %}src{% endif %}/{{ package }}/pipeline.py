@@ -101,17 +101,19 @@ def evaluate(run: Run, settings: Settings) -> None:
     for metric, better in evaluation.METRICS.items():
         values = {name: score[metric] for name, score in scores.items()}
         run.measure(metric, values.pop(evaluation.MODEL), better=better, baselines=values)
+    calibration = evaluation.calibration(left, predicted[evaluation.MODEL])
+    most = max(max(point) for point in calibration)
     run.points(
-        "Of those with a probability of x, the share that left",
-        {"model": evaluation.calibration(left, predicted["model"]), "ideal": [(0, 0), (1, 1)]},
+        "Calibration: who left, by probability",
+        {evaluation.MODEL: calibration, "ideal": [(0, 0), (most, most)]},
         x="probability",
         y="share that left",
     )
     run.points(
-        "Of the riskiest customers, the share that left",
+        "Precision and recall, from the riskiest on",
         {name: evaluation.precision_recall(left, predicted[name]) for name in (evaluation.MODEL, evaluation.LOGISTIC)},
-        x="share of all who left that is among them",
-        y="share of them that left",
+        x="recall: share of those who left",
+        y="precision",
     )
 
 

@@ -14,10 +14,11 @@ from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
+from .steps import names
 from .store import Store, make_database
 from .version import commit
 
-NAMES = [step.__name__ for step in STEPS]
+NAMES = names(STEPS)
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
