@@ -58,13 +58,18 @@ secrets() {
     secret_store run "$python" production/preflight.py "$stage" || fail "nothing was deployed"
 }
 
-# The flow, its settings and the package come out of the image: what a rollback brings back is all of it.
+# The flow, its settings and the package come out of the image: what a rollback brings back is all of it. So do the steps,
+# as pipeline.py may need libraries there that this machine lacks.
 activate() {
     taken=$(mktemp -d)
     container=$(docker create "$image")
     docker cp --quiet "$container:/app/." "$taken"
     docker cp --quiet "$container:/opt/app/$package" "$taken"
     docker rm "$container" >/dev/null
+    if [ -f "$taken/production/steps.py" ]; then
+        in_image production/steps.py >"$taken/steps.py" || fail "no steps in $image: the old version stays in charge"
+        mv "$taken/steps.py" "$taken/production/steps.py"
+    fi
     minutes=$(settings schedule.deadline_minutes)
     variables="{\"${prefix}_STAGE\": \"$stage\", \"${prefix}_BRANCH\": \"$branch\", \"${prefix}_IMAGE\": \"$reference\"}"
     seconds=$(awk -v minutes="$minutes" 'BEGIN { printf "%d", 60 * minutes }')
@@ -83,7 +88,7 @@ engine_logs() {
     begun=$(runs)
     [ -n "$begun" ] || fail "no run yet"
     printf '%s\n' "$begun" | head -n 10
-    for step in publish recommend gate evaluate train check start; do
+    for step in $("$python" production/steps.py newest) start; do
         ! printed=$(flow . --quiet logs --both "${begun%% *}/$step" 2>/dev/null) || break
     done
     printf '%s\n' "$step:" "$printed"

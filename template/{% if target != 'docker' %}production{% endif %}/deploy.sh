@@ -19,7 +19,7 @@ deploy() {
     push
     case $reference in
     *@sha256:*) ;;
-    *) fail "[deploy] registry in $stage/settings.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
+    *) fail "[deploy] registry in $stage/platform.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
     esac
     collect_secrets
     secrets

@@ -207,7 +207,7 @@ def test_a_number_that_is_not_finite_is_shown_as_it_is(week: Project, tmp_path: 
     )
     file = week.folder / "src" / week.package / "pipeline.py"
     text = file.read_text(encoding="utf-8")
-    first = "    orders = pl.read_parquet(run.path(\"orders.parquet\"))\n    held_out"
+    first = '    orders = pl.read_parquet(run.path("orders.parquet"))\n    held_out'
     assert first in text
     for day, number in ((1, "0.25"), (0, "float('nan')")):
         file.write_text(text.replace(first, f'    run.record.numbers["odds"] = {number}\n{first}'), encoding="utf-8")

@@ -234,8 +234,8 @@ def test_days_of_the_week_count_from_sunday(place: Project) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"SCHEDULE__CRON": "0 5 * *"}, "production/settings.toml: schedule.cron: '0 5 * *'"),
-        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/settings.toml: schedule.cron: '61 5 * * *'"),
+        ({"SCHEDULE__CRON": "0 5 * *"}, "production/platform.toml: schedule.cron: '0 5 * *'"),
+        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/platform.toml: schedule.cron: '61 5 * * *'"),
         ({"SCHEDULE__TIMEZONE": "Mars/Olympus"}, "BURGER_COMBOS_SCHEDULE__TIMEZONE: schedule.timezone"),
     ],
 )

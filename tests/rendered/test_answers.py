@@ -144,8 +144,12 @@ def test_each_answer_changes_a_file(question: str, write: Write) -> None:
 def test_every_stage_has_the_same_settings(database: str, write: Write) -> None:
     _, files = write({"database": database})
 
-    def keys(stage: str) -> dict[str, list[str]]:
-        settings = tomllib.loads(files[f"{stage}/settings.toml"])
+    def keys(stage: str, name: str) -> dict[str, list[str]]:
+        settings = tomllib.loads(files[f"{stage}/{name}.toml"])
         return {section: sorted(values) for section, values in settings.items()}
 
-    assert keys("explore") == keys("develop") == keys("production")
+    for name in ("settings", "platform"):
+        assert keys("explore", name) == keys("develop", name) == keys("production", name)
+    both = {name: keys("develop", name).keys() for name in ("settings", "platform")}
+    assert both["platform"] == {"database", "runs", "schedule", "alert", "deploy"}
+    assert not both["platform"] & both["settings"]

@@ -59,8 +59,9 @@ def check(run: Run, settings: Settings) -> None:
     ).write_parquet(run.path("orders.parquet"))
     customers.to_frame().write_parquet(run.path("customers.parquet"))
     items.to_frame().write_parquet(run.path("items.parquet"))
-    for name, found in {"orders": known, "customers": customers, "items": items}.items():
-        run.count(name, len(found))
+    run.count("orders", len(known))
+    run.count("customers", len(customers))
+    run.count("items", len(items))
     by_day = known.group_by(pl.col("ordered_at").dt.date()).len().sort("ordered_at").tail(60)
     run.bars("Orders a day", {str(day): count for day, count in by_day.iter_rows()})
 

@@ -71,6 +71,12 @@ def step(
     catch_up: Annotated[
         bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")
     ] = False,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Only begin the run: for a first step whose shards are done one by one.")
+    ] = False,
+    join: Annotated[
+        bool, typer.Option("--join", help="Only count the step as done, once all its shards are: for a last step.")
+    ] = False,
 ) -> None:
     """Run one step of a run, in a process of its own."""
     enter_project(stage)
@@ -81,7 +87,12 @@ def step(
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}{meant(name, execute.NAMES)}")
     with stoppable():
         settings = load(Settings, stage)
-        execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
+        if begin:
+            execute.begin(settings, run_id, _day(day, settings))
+        elif join:
+            execute.join_shards(settings, name, run_id)
+        else:
+            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
 
 
 @app.command()
