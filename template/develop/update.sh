@@ -76,6 +76,7 @@ given() {
 option() {
     case $1 in
     package=*) fail "the package keeps its name" ;;
+    example=*) fail "a project keeps the example it began with, as its files are yours now: generate another project to see another example" ;;
     *=*) printf " --data '%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
     *) fail "$1 is no answer, which is NAME=VALUE" ;;
     esac

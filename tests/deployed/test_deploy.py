@@ -139,7 +139,7 @@ def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production
         until(shown)
         replaced = production.project.run("make", "results", "STAGE=production", f"RUN={one}")
         assert f"no row in production of run '{one}' (or a later one replaced it)" in replaced.stderr
-        assert "in_charge=True" in production.project.make("logs", "STAGE=production", "RUN=scheduler")
+        assert "active=True" in production.project.make("logs", "STAGE=production", "RUN=scheduler")
 
         second = production.commit()
         production.deploy()
@@ -228,7 +228,7 @@ def test_what_the_gates_refuse_changes_nothing(production: Production) -> None:
     production.project.git("reset", "--quiet", "--hard", first)
     rig.configure(production.project, "production", {"0 5 * * *": "0 25 * * *"})
     production.commit_all()
-    assert "the old one stays in charge" in production.refused()
+    assert "the old one stays active" in production.refused()
     assert inspected(production.name)["Id"] == before
     assert production.containers() == [production.name]
     assert production.history() == [("deploy", first)]
@@ -288,9 +288,7 @@ def test_a_killed_scheduler_comes_back_and_does_nothing_twice(production: Produc
     started = inspected(production.name)["State"]["StartedAt"]
     production.inside(KILL)
     until(lambda: inspected(production.name)["State"]["StartedAt"] != started)
-    until(
-        lambda: "in_charge=True" in said(production.name, "--since=" + inspected(production.name)["State"]["StartedAt"])
-    )
+    until(lambda: "active=True" in said(production.name, "--since=" + inspected(production.name)["State"]["StartedAt"]))
     time.sleep(2)
     assert production.inside("ls var/production/runs") == runs
     assert production.project.status()["production"]["next run"].endswith("05:00 UTC")
@@ -302,7 +300,7 @@ def test_a_killed_scheduler_comes_back_and_does_nothing_twice(production: Produc
     assert docker("inspect", "--format={{.State.Running}}", production.name) == "true"
 
 
-def test_an_interrupted_deployment_leaves_the_old_version_in_charge(production: Production) -> None:
+def test_an_interrupted_deployment_leaves_the_old_version_active(production: Production) -> None:
     first = production.project.git("rev-parse", "HEAD")
     production.deploy()
     until(production.done_by(first))
@@ -325,9 +323,9 @@ def test_an_interrupted_deployment_leaves_the_old_version_in_charge(production: 
             assert any(moment in line for line in lines)
         os.killpg(deploying.pid, signal.SIGKILL)
         deploying.wait()
-        in_charge = production.history()[-1][1]
-        assert in_charge in (first, second)
-        if in_charge == first:
+        active = production.history()[-1][1]
+        assert active in (first, second)
+        if active == first:
             assert production.done_by(first)()
     production.deploy()
     until(production.done_by(second))

@@ -76,7 +76,7 @@ def test_nothing_is_in_it_that_does_not_run(burger: Project) -> None:
 def test_it_needs_no_rights(user: str, burger: Project) -> None:
     confined = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--user={user}"]
     shown = docker("run", "--rm", *confined, "--tmpfs=/app/var:mode=1777", build(burger), "run", "--stage=production")
-    assert "customers for" in shown
+    assert "rows of recommendations for" in shown
 
 
 def test_a_read_only_place_is_one_clear_line(burger: Project) -> None:

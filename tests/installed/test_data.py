@@ -159,10 +159,11 @@ import json
 from datetime import date
 import polars as pl
 from burger_combos import orders
+from burger_combos.ops.ingest import parted
 from burger_combos.ops.settings import Stage, load
 from burger_combos.pipeline import Settings
 settings = load(Settings, Stage.develop).orders
-found, _ = orders.check(pl.read_parquet("{folder}/raw.parquet"), settings, date.today())
+found, _ = parted(pl.read_parquet("{folder}/raw.parquet"), settings, orders.schema(date.today()))
 assert found["ordered_at"].equals(pl.read_parquet("{folder}/orders.parquet")["ordered_at"])
 print(json.dumps(found.to_dict(as_series=False), default=str))
 """)
@@ -251,7 +252,7 @@ def test_made_up_orders_stay_as_they_were_from_day_to_day(shop: Project) -> None
     done = shop.python("""
 from datetime import date, datetime
 import polars as pl
-from burger_combos.ops.sample import SampleSettings, make_up
+from burger_combos.sample import SampleSettings, make_up
 
 before, after = (make_up(SampleSettings(customers=300, days=7), date(2026, 1, day)) for day in (10, 11))
 kept = before.filter(pl.col("ordered_at") >= datetime(2026, 1, 4))

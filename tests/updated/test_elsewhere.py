@@ -217,6 +217,7 @@ def test_another_answer_is_one_command_and_brings_no_release(
         "license=GPL": "'GPL' is not in ['Proprietary', 'MIT', 'Apache-2.0']",
         "licence=MIT": "There is no question licence: license is meant.",
         "package=other": "the package keeps its name",
+        "example=classify": "a project keeps the example it began with",
     }.items():
         refused = mine.run("make", "answer", given)
         assert refused.returncode != 0

@@ -42,5 +42,5 @@ class Cron:
         return next((each for each in CronSim(self.line, later, reverse=True) if each <= moment), None)
 
     def day(self, moment: datetime) -> date:
-        """The day in the schedule's time zone, for which a run that is due then recommends."""
+        """The day in the schedule's time zone, for which a run that is due then works."""
         return moment.astimezone(self.zone).date()

@@ -2,7 +2,7 @@
 
 The first is the project's own: data, model, gate. The second is kept by the template: database, schedule, deployment.
 
-The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there. A container may be
+The variable for `[database] url` in package `shop` is `SHOP_DATABASE__URL`; secrets belong there. A container may be
 given them as files: `/run/secrets/NAME` is taken for the variable NAME.
 """
 
@@ -105,9 +105,9 @@ class Alert(Section):
 class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
-    by: str = "customer"  # the column of the first step's raw.parquet whose values are more or fewer
+    by: str = ""  # the column of raw.parquet whose values are more or fewer; empty: the first key column that it has
     factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
-    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times today's
+    min_quality: NonNegativeFloat = 0.95  # the share of today's quality that is enough at the largest size
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
     max_seconds: PositiveFloat = 3600  # at the largest
     max_memory_mb: PositiveFloat = 8000
@@ -117,8 +117,8 @@ class Deploy(Section):
     """What a version has to show before it goes to production, and where its image is kept."""
 
     registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
-    metric: str = "hit_rate"  # the number of a run that says how good it is, more being better
-    min_of_production: NonNegativeFloat = 0.95  # at least this many times that of the version now in production
+    metric: str = ""  # the one that counts; empty: the first that a run measures
+    min_of_production: NonNegativeFloat = 0.95  # this share of production's quality is enough; 0: no comparison
     scale: Scale = Scale()
 
 
