@@ -39,13 +39,24 @@ obstacle() {
 # The variables that have to name databases of another server, as the settings name that of the container.
 unnamed() {
     if [ ! -f $compose ] || [ "$venv" = /opt/venv ]; then return; fi
-    ! named url || [ -n "$(printenv "${prefix}_DATABASE__URL")" ] || echo "${prefix}_DATABASE__URL"
-    case $(printenv "${prefix}_ORDERS__SOURCE" || sed -n 's/^source = "//p' develop/settings.toml) in
-    table:*) ! named database_url || [ -n "$(printenv "${prefix}_ORDERS__DATABASE_URL")" ] || echo "${prefix}_ORDERS__DATABASE_URL" ;;
-    esac
+    for section in $(contained); do
+        variable=${prefix}_$(echo "${section%%=*}" | LC_ALL=C tr '[:lower:]' '[:upper:]' | sed 's/[.]/__/g')
+        [ -z "$(printenv "$variable")" ] || continue
+        case $section in
+        *=) echo "$variable" ;;
+        *) case $(printenv "${variable%DATABASE_URL}SOURCE" || echo "${section#*=}") in table:* | query:*) echo "$variable" ;; esac ;;
+        esac
+    done
 }
 
-named() { grep -q "^$1 = \"postgres[a-z]*://[^\"]*@database[:/]" develop/settings.toml; }
+# The keys by which the develop settings name the container's database: SECTION.url=, or SECTION.database_url=SOURCE.
+contained() {
+    cat develop/*.toml | awk -F '"' '
+        /^\[/ { name = $0; gsub(/^\[+|\].*/, "", name) }
+        /^source = / { source[name] = substr($0, 11); sub(/[ "\047].*/, "", source[name]) }
+        /^(database_)?url = "postgres[a-z]*:\/\/[^"]*@database[:\/]/ { key = $1; sub(/ .*/, "", key); found[name "." key] = name }
+        END { for (key in found) print key "=" (key ~ /[.]database_url$/ ? source[found[key]] : "") }' | sort
+}
 
 # All that it takes to go on without the container, and no more.
 advise() {
@@ -53,18 +64,17 @@ advise() {
     {
         for variable in $(unnamed); do
             case $variable in
-            *_ORDERS__*) echo "    export $variable=postgresql://USER@localhost/shop" ;;
+            *__DATABASE_URL) echo "    export $variable=postgresql://USER@localhost/source" ;;
             *) echo "    export $variable='postgresql://USER@localhost/develop-{branch}'    # made if it is missing" ;;
             esac
         done
         echo "    export PGPASSWORD=…    # where the server asks for one"
-        case $(unnamed) in *_ORDERS__*)
-            echo "and the orders of the example into it:"
-            echo "    psql postgresql://USER@localhost/postgres --command 'CREATE DATABASE shop'"
-            echo "    psql postgresql://USER@localhost/shop --quiet --file develop/seed.sql"
-            echo "or instead, orders that are made up: export ${prefix}_ORDERS__SOURCE=sample"
-            ;;
-        esac
+        for variable in $(unnamed | grep "__DATABASE_URL$" | head -n 1); do
+            echo "and the example's data into it:"
+            echo "    psql postgresql://USER@localhost/postgres --command 'CREATE DATABASE source'"
+            echo "    psql postgresql://USER@localhost/source --quiet --file develop/seed.sql"
+            echo "or instead, data that is made up: export ${variable%DATABASE_URL}SOURCE=sample"
+        done
     } >&2
     exit 1
 }

@@ -55,11 +55,11 @@ cli.main()
 COMMITTED = """
 import os, signal, sys
 from {package}.ops import cli, store
-replace = store.Store.replace_day
+replace = store.Store.replace
 def fatal(self, *arguments):
     replace(self, *arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-store.Store.replace_day = fatal
+store.Store.replace = fatal
 sys.argv = ["x", "run"]
 cli.main()
 """

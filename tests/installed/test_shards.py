@@ -315,3 +315,95 @@ def test_one_function_joins_what_shards_say(shop: Project, tmp_path: Path) -> No
     (whole, _), (split, _) = found[-1]
     assert whole[0]["share"] == 1
     assert split == "step recommend: the shards measure metric share in other directions or beside other baselines"
+
+
+# The model is a folder, in which a file goes and another comes when it is trained again.
+SAVES = """    folder = run.path("model")
+    (folder / "of it").mkdir(parents=True)
+    np.savez(folder / "of it" / "100 %.npz", affinity=model.affinity, popularity=model.popularity)"""
+IS_WHOLE = """
+import sys
+from burger_combos.ops.artifacts import ArtifactStore
+from burger_combos.ops.runs import Run, names, prune
+from burger_combos.ops.settings import Runs, Stage, StageSettings, load
+
+runs = load(StageSettings, Stage.develop).runs
+store = ArtifactStore(runs.store)
+run = Run.open(runs, "together")
+folder = run.path("model")
+assert [each.name for each in sorted(folder.rglob("*"))] == ["of it", "100 %.npz"], list(folder.rglob("*"))
+assert run.kept("model") == f"{runs.store}/together/model"
+assert run.found("model", "model.*") == ["model"]
+
+before = store.names("together")
+run.share()
+assert store.names("together") == before  # nothing is put there twice
+(folder / "of it" / "100 %.npz").rename(folder / "new.npz")
+run.share()
+assert "together/model/new.npz" in store.names("together")
+assert "together/model/of it/100 %.npz" not in store.names("together")
+again = Run.open(runs, "together").path("model")
+assert [each.name for each in sorted(again.rglob("*"))] == ["new.npz", "of it"]
+
+put = store.put
+def lost(name, file):
+    if name.endswith("second"):
+        raise ConnectionError
+    put(name, file)
+for name in ("first", "second"):
+    (folder / name).write_text("x")
+store.put = lost
+try:
+    store.put_folder("together/model", folder)
+except ConnectionError:
+    assert not Run.open(runs, "together").path("model").exists()  # half of it is none of it
+else:
+    raise AssertionError
+store.put = put
+store.put_folder("together/model", folder)
+assert Run.open(runs, "together").path("model/second").read_text() == "x"
+store.remove(["together/model/second"])
+assert not Run.open(runs, "together").path("model").exists()
+run.remove("mod*")
+assert [name for name in store.names("together") if "model" in name] == []
+prune(runs.model_copy(update={"keep": 1}), spared=names(runs)[-1])
+"""
+
+
+@pytest.fixture(params=["s3", "a folder"])
+def stored(request: pytest.FixtureRequest, shop: Project, tmp_path: Path) -> Project:
+    """The shop with two shards, whose machines share a bucket or a folder."""
+    mine = shop.with_env(RUNS__SHARDS="2")
+    if request.param == "a folder":
+        return mine.with_env(RUNS__STORE=str(tmp_path / "store"))
+    reach: dict[str, str] = request.getfixturevalue("bucket")
+    return replace(mine, env=mine.env | reach).with_env(RUNS__STORE=f"s3://shop/{tmp_path.name}")
+
+
+def test_an_artifact_may_be_a_folder(stored: Project, tmp_path: Path) -> None:
+    saves = '    np.savez(run.path("model.npz"), affinity=model.affinity, popularity=model.popularity)'
+    mine = in_pipeline(stored, tmp_path, saves, SAVES)
+    file = tmp_path / "changed" / mine.package / "pipeline.py"
+    file.write_text(file.read_text().replace('run.path("model.npz")', 'run.path("model/of it/100 %.npz")'))
+    first, second = part(mine, 0), part(mine, 1)
+    assert [ended(first)[0], ended(second)[0]] == [0, 0]
+    assert len({row["customer"] for row in rows(mine)}) > 250
+    looked = machine(mine, 5).python(IS_WHOLE)
+    assert looked.returncode == 0, looked.stderr
+
+
+def test_a_shard_of_any_name_has_its_own_path(shop: Project) -> None:
+    done = shop.python("""
+from pathlib import Path
+from burger_combos.ops.runs import Run
+from burger_combos.ops.shards import Shard
+run = Run(Path("."), None)
+for name in ("rows.parquet", "parts", "parts/a.bin", "rows.tar.gz"):
+    print(run.path(name, Shard(1, 3)), run.path(name, Shard(0, 1)))
+""")
+    assert done.stdout.splitlines() == [
+        "rows-1-of-3.parquet rows.parquet",
+        "parts-1-of-3 parts",
+        "parts/a-1-of-3.bin parts/a.bin",
+        "rows.tar-1-of-3.gz rows.tar.gz",
+    ], done.stderr

@@ -16,16 +16,16 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
-from .ops import holdout
+from .ops import holdout, published
+from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.progress import track
 from .ops.published import Table
-from .ops.rejected import set_aside
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
-from .ops.store import Store
 from .ops.verdicts import enforce
+from .sample import make_up
 
 
 class Settings(StageSettings):
@@ -40,16 +40,12 @@ class Settings(StageSettings):
 
 def load(run: Run, settings: Settings) -> None:
     """Fetch the orders as they are."""
-    raw = ordering.read(settings.orders, run.record.date)
-    raw.write_parquet(run.path("raw.parquet"))
-    run.record.numbers["rows_read"] = len(raw)
+    fetch(run, settings.orders, lambda: make_up(settings.orders.sample, run.record.date))
 
 
 def check(run: Run, settings: Settings) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    raw = pl.read_parquet(run.path("raw.parquet"))
-    orders, rejected = ordering.check(raw, settings.orders, date.today())
-    set_aside(run, rejected, len(raw), settings.orders)
+    orders = checked(run, settings.orders, ordering.schema(date.today()))
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
@@ -63,9 +59,11 @@ def check(run: Run, settings: Settings) -> None:
     ).write_parquet(run.path("orders.parquet"))
     customers.to_frame().write_parquet(run.path("customers.parquet"))
     items.to_frame().write_parquet(run.path("items.parquet"))
-    run.record.numbers |= {"orders": len(known), "customers": len(customers), "items": len(items)}
+    run.count("orders", len(known))
+    run.count("customers", len(customers))
+    run.count("items", len(items))
     by_day = known.group_by(pl.col("ordered_at").dt.date()).len().sort("ordered_at").tail(60)
-    run.record.charts["Orders a day"] = {str(day): count for day, count in by_day.iter_rows()}
+    run.bars("Orders a day", {str(day): count for day, count in by_day.iter_rows()})
 
 
 def train(run: Run, settings: Settings) -> None:
@@ -118,19 +116,11 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
     scored = pl.read_parquet(run.paths("recommendations.parquet"))
-    rows = scored.select(
-        pl.lit(str(run.record.stage)).alias("stage"),
-        pl.lit(run.record.date).alias("date"),
-        pl.exclude("score"),
-        pl.lit(run.record.run_id).alias("run_id"),
-        pl.lit(run.record.git_commit).alias("git_commit"),
-    )
-    with Store(settings.database.url) as store:
-        store.replace_day(run.record.stage, run.record.date, rows)
-    run.record.numbers["rows_published"] = len(rows)
+    rows = scored.drop("score")
+    published.publish(run, settings, {"recommendations": rows})
     most = rows["item_1"].value_counts(sort=True).head(10)
-    run.record.charts["Recommended first, to how many"] = dict(most.iter_rows())
-    run.record.charts["Customers, by the score of the first"] = _distribution(scored["score"].to_numpy())
+    run.bars("Recommended first, to how many", dict(most.iter_rows()))
+    run.bars("Customers, by the score of the first", _distribution(scored["score"].to_numpy()))
 
 
 TABLES = (Table("recommendations", key=("customer",)),)

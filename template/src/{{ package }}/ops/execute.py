@@ -14,10 +14,11 @@ from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
+from .steps import names
 from .store import Store, make_database
 from .version import commit
 
-NAMES = [step.__name__ for step in STEPS]
+NAMES = names(STEPS)
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
@@ -39,13 +40,13 @@ def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
 def run_step(
     settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
 ) -> Run:
-    """Execute one step of a run; the first step begins it.
+    """Execute one step of a run; the first step begins it, unless it is done by shards: then `begin` has to.
 
     Args:
         settings: those of the stage.
         name: the step's.
         run_id: that of the run.
-        day: to recommend for, where the run begins.
+        day: to work for, where the run begins.
         shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
         catch_up: do what is not done yet of the steps before it, too.
 
@@ -53,7 +54,7 @@ def run_step(
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
-    if place == 0 or (catch_up and not Run.exists(settings.runs, run_id)):
+    if (place == 0 and shard is None) or (catch_up and not Run.exists(settings.runs, run_id)):
         run = _begin(settings, day, run_id)
     else:
         run = _continued(settings, run_id)
@@ -69,6 +70,38 @@ def run_step(
     with _executing(run, settings, f"log-{name}.jsonl"):
         for step in (*missing, STEPS[place]):
             _do(step, run, settings)
+    return run
+
+
+def begin(settings: Settings, run_id: str, day: date) -> Run:
+    """Begin a run whose steps are executed one by one.
+
+    Raises:
+        Problem: the database, or the place of the runs, cannot be written.
+    """
+    run = _begin(settings, day, run_id)
+    run.save()
+    return run
+
+
+def join_shards(settings: Settings, name: str, run_id: str) -> Run:
+    """Take over what all shards of a step have done; after the last step, this ends the run.
+
+    Args:
+        settings: those of the stage.
+        name: the step's.
+        run_id: that of the run.
+
+    Raises:
+        Problem: a shard, or an earlier step, is not done.
+    """
+    steps = NAMES[: NAMES.index(name) + 1]
+    run = _continued(settings, run_id)
+    _join(run, settings, steps)
+    if missing := [step for step in steps if step not in run.record.steps]:
+        raise Problem(f"run {run_id}: not all of {', '.join(missing)} is done")
+    with _executing(run, settings, f"log-{name}.jsonl"):
+        log.info("joined", step=name, shards=run.record.shards)
     return run
 
 

@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -22,9 +22,12 @@ from .holdout import noted
 from .metrics import Metric, measured, value_of
 from .plots import told_apart
 from .problems import Problem, Refused
-from .runs import Record
+from .runs import Record, Run
 from .scaling import resize
-from .settings import Deploy, Stage, StageSettings
+from .settings import Deploy, Runs, Stage, StageSettings, load
+from .shards import perform
+from .store import NotThere, without_password
+from .trials import WouldPublish, no_writing
 from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
@@ -43,7 +46,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a run of all steps but the last, which would publish."""
+    """What came of a run of the steps up to the one that would publish."""
 
     factor: float
     size: int = 0
@@ -56,6 +59,7 @@ class Trial:
     problem: str = ""
     seconds: float = 0
     memory_mb: float = 0  # above what the libraries take
+    not_tried: list[str] = field(default_factory=list)  # the steps after the one that would publish
 
 
 def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
@@ -72,7 +76,8 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         yield Gate("pipeline", False, trial.problem)
         return
     read, rejected = trial.numbers.get("rows_read", 0), trial.numbers.get("rows_rejected", 0)
-    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}")
+    after = f"; nothing is published, so not tried: {', '.join(trial.not_tried)}" if trial.not_tried else ""
+    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}{after}")
     yield from (Gate(str(each["gate"]), bool(each["passed"]), str(each["finding"])) for each in trial.gates)
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
@@ -213,24 +218,20 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
-    """All steps but the last, in this process; what came of it goes to standard output as a line of JSON.
+    """The steps up to the one that would publish, in this process; print what came of it as a line of JSON.
 
     Raises:
         Problem: a step cannot do its work.
     """
     from .. import pipeline
-    from .runs import Run
-    from .settings import Runs, load
-    from .shards import perform
 
-    first, *others = pipeline.STEPS[:-1]
+    first, *others = pipeline.STEPS
     own = getattr(pipeline, "resize", None)
     settings = load(pipeline.Settings, stage)
     run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
     record = run.record
     try:
-        with faults.named(first.__name__):
-            perform(first, run, settings)
+        goes_on = _tried(first, run, settings)
         size, by = 0, ""
         if run.path(RAW).exists():
             tables = getattr(pipeline, "TABLES", ())
@@ -240,13 +241,8 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         elif factor != 1:
             raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
         before, start = _peak(), datetime.now().timestamp()
-        for step in others:
-            try:
-                with faults.named(step.__name__):
-                    perform(step, run, settings)
-            except Refused:
-                if "gates" not in record.facts:
-                    raise
+        while others and goes_on:
+            goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
         result = Trial(
             factor,
@@ -259,10 +255,28 @@ def trial(stage: Stage, day: date, factor: float) -> None:
             own is not None,
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),
+            not_tried=[step.__name__ for step in others],
         )
         print(json.dumps(asdict(result), default=float))
     finally:
         shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
+    """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
+    try:
+        with no_writing(), faults.named(step.__name__):
+            perform(step, run, settings)
+    except WouldPublish:
+        return False
+    except NotThere as problem:  # a run makes the stage's database before its first step, a trial does not
+        if str(problem).startswith(without_password(settings.database.url.get_secret_value())):
+            return False
+        raise
+    except Refused:
+        if "gates" not in run.record.facts:
+            raise
+    return True
 
 
 def _peak() -> float:

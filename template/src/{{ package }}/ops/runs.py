@@ -29,6 +29,8 @@ from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
+State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
+
 
 @dataclass
 class Record:
@@ -55,6 +57,7 @@ class Record:
     overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
 
     @property
     def seconds(self) -> float:
@@ -88,7 +91,7 @@ class Run(Measuring):
         self.folder = folder
         self.record = record
         self._store = store
-        self._stored: dict[str, tuple[int, int]] = {}  # how each file was when it was last the same as in the store
+        self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 
     @classmethod
     def create(cls, runs: Runs, stage: Stage, day: date, run_id: str | None = None) -> Self:
@@ -147,21 +150,31 @@ class Run(Measuring):
             for file in sorted(self.folder.iterdir(), key=lambda file: file.name == "run.json"):
                 if self._stored.get(file.name) != _state(file) and not file.name.endswith(("lock", ".partial")):
                     self._stored[file.name] = _state(file)
-                    self._store.put(f"{self.record.run_id}/{file.name}", file)
+                    put = self._store.put_folder if file.is_dir() else self._store.put
+                    put(f"{self.record.run_id}/{file.name}", file)
 
     def path(self, name: str, shard: Shard | None = None) -> Path:
-        """A file in the run's folder, or what a shard has of it."""
-        file = self.folder / (name if shard is None or shard.count == 1 else f"-{shard}.".join(name.rsplit(".", 1)))
-        if not file.exists():
-            self._fetch(file.name)
+        """A file or a folder in the run's folder, or what a shard has of it."""
+        file = self.folder / name
+        if shard is not None and shard.count > 1:
+            file = file.with_stem(f"{file.stem}-{shard}")
+        outermost = file.relative_to(self.folder).parts[0]
+        if not (self.folder / outermost).exists():
+            self._fetch(outermost)
         return file
+
+    def found(self, *patterns: str) -> list[str]:
+        """The names of the run's files and folders that are such, as `model.*`, here and where machines share them."""
+        there = self._store.names(self.record.run_id) if self._store else []
+        known = {name.split("/")[1] for name in there} | {file.name for file in self.folder.iterdir()}
+        return sorted(name for name in known if any(fnmatch(name, pattern) for pattern in patterns))
 
     def paths(self, name: str) -> list[Path]:
         """What each shard has of a file, in their order."""
         return [self.path(name, shard) for shard in self.shards]
 
     def kept(self, name: str) -> str:
-        """Where a file of the run is for whoever looks later; empty where there is none."""
+        """Where a file or a folder of the run is for whoever looks later; empty where there is none."""
         place = f"{self._store.url}/{self.record.run_id}" if self._store else str(self.folder)
         return f"{place}/{name}" if self.path(name).exists() else ""
 
@@ -206,13 +219,16 @@ class Run(Measuring):
         self.remove(*(f"{step}-{shard}.json" for step in steps for shard in self.shards))
 
     def remove(self, *patterns: str) -> None:
-        """Remove the files whose names are such, as `log*.jsonl`, here and where machines share them."""
+        """Remove the files and folders whose names are such, as `log*.jsonl`, here and where machines share them."""
         there = self._store.names(self.record.run_id) if self._store and patterns else []
         for pattern in patterns:
             for file in self.folder.glob(pattern):
-                file.unlink(missing_ok=True)
+                if file.is_dir():
+                    shutil.rmtree(file)
+                else:
+                    file.unlink(missing_ok=True)
             if self._store:
-                self._store.remove([name for name in there if fnmatch(name.rpartition("/")[2], pattern)])
+                self._store.remove([name for name in there if fnmatch(name.split("/")[1], pattern)])
 
     def log(self, read: dict[str, int]) -> list[dict[str, Any]]:
         """What its processes have logged since the last look, in the order of time.
@@ -221,9 +237,8 @@ class Run(Measuring):
             read: how much of each file was read so far; it is brought up to date.
         """
         if self._store:
-            for name in self._store.names(self.record.run_id):
-                if "/log" in name:
-                    self._fetch(name.rpartition("/")[2])
+            for name in self.found("log*.jsonl"):
+                self._fetch(name)
         events: list[dict[str, Any]] = []
         for file in sorted(self.folder.glob("log*.jsonl")):
             with file.open(encoding="utf-8") as lines:
@@ -267,8 +282,13 @@ class Run(Measuring):
         return filelock.FileLock(self.folder / f"{part}lock")
 
     def _fetch(self, name: str) -> None:
-        file = self.folder / name
-        if self._store and self._store.fetch(f"{self.record.run_id}/{name}", file):
+        if self._store is None:
+            return
+        file, stored = self.folder / name, f"{self.record.run_id}/{name}"
+        found = self._store.fetch(stored, file)
+        if not found and not name.endswith(".json"):  # a note of a shard, which is looked for often, is no folder
+            found = self._store.fetch_folder(stored, file)
+        if found:
             self._stored[name] = _state(file)
 
 
@@ -337,9 +357,11 @@ def _folder(runs: Runs, run_id: str) -> Path:
     return folder
 
 
-def _state(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_size
+def _state(file: Path) -> State:
+    """What tells whether a file, or one of a folder's, was changed."""
+    files = [file, *(each for each in file.rglob("*") if each.is_file())] if file.is_dir() else [file]
+    found = [(str(each.relative_to(file)), each.stat()) for each in files]
+    return sorted((name, known.st_mtime_ns, known.st_size) for name, known in found)
 
 
 def _plain(value: Any) -> Any:
