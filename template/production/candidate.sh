@@ -13,7 +13,7 @@ committed() {
     esac
 }
 
-# Whether CI comes with a commit that the one in charge was made from: then others were quicker.
+# Whether CI deploys a commit that the active version already contains: then a newer commit was quicker.
 overtaken() {
     [ -n "${CI:-}" ] || return 1
     running=$(running) || return 1

@@ -13,17 +13,17 @@ ready() {
     sed -n 's/^ *"\(.*\)": "",*$/\1/p' "$profile" | while read -r key; do
         [ -n "$(printenv "$key")" ] || fail "$profile: $key is empty; production/README.md says what belongs there"
     done
-    said=$(vault names 2>&1) || fail "no scheduler to deploy to: ${said#error: }"
+    said=$(secret_store names 2>&1) || fail "no scheduler to deploy to: ${said#error: }"
 }
 
-deployed() { vault where >/dev/null 2>&1; }
+deployed() { secret_store where >/dev/null 2>&1; }
 
-charged() { ! deployed || there charged --stage "$stage" 2>/dev/null || true; }
+active_version() { ! deployed || on_stage active --stage "$stage" 2>/dev/null || true; }
 
-vault() {
+secret_store() {
     verb=$1
     shift
-    "$python" production/vault.py "$verb" "$name" "$@"
+    "$python" production/secret_store.py "$verb" "$name" "$@"
 }
 
 # Metaflow's command line for the flow in a folder, as of this stage and branch.
@@ -36,35 +36,40 @@ flow() {
 }
 
 # The command line here, with the stage's secrets.
-there() {
+on_stage() {
     set -- "$command" "$@"
     [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
-    vault run env "${prefix}_BRANCH=$branch" "$@"
+    secret_store run env "${prefix}_BRANCH=$branch" "$@"
 }
 
 # The command line in the candidate's image, with the stage's secrets and, as tasks have, with the rights to the store.
-try() {
+on_candidate() {
     set -- "$image" "$@"
-    for variable in $(vault names) $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p') "${prefix}_BRANCH"; do
+    for variable in $(secret_store names) $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p') "${prefix}_BRANCH"; do
         set -- --env "$variable" "$@"
     done
-    vault run env "${prefix}_BRANCH=$branch" docker run --rm --init --network host --read-only --tmpfs /tmp \
+    secret_store run env "${prefix}_BRANCH=$branch" docker run --rm --init --network host --read-only --tmpfs /tmp \
         --mount type=tmpfs,target=/app/var,tmpfs-mode=1777 --cap-drop ALL --security-opt no-new-privileges "$@"
 }
 
 secrets() {
-    vault keep "$given" || fail "the secrets cannot be kept: nothing was deployed"
-    say "secrets, as $name: $(vault names | tr '\n' ' ')"
-    vault run "$python" production/shared.py "$stage" || fail "nothing was deployed"
+    secret_store keep "$given" || fail "the secrets cannot be kept: nothing was deployed"
+    say "secrets, as $name: $(secret_store names | tr '\n' ' ')"
+    secret_store run "$python" production/preflight.py "$stage" || fail "nothing was deployed"
 }
 
-# The flow, its settings and the package come out of the image: what a rollback brings back is all of it.
-charge() {
+# The flow, its settings and the package come out of the image: what a rollback brings back is all of it. So do the steps,
+# as pipeline.py may need libraries there that this machine lacks.
+activate() {
     taken=$(mktemp -d)
     container=$(docker create "$image")
     docker cp --quiet "$container:/app/." "$taken"
     docker cp --quiet "$container:/opt/app/$package" "$taken"
     docker rm "$container" >/dev/null
+    if [ -f "$taken/production/steps.py" ]; then
+        in_image production/steps.py >"$taken/steps.py" || fail "no steps in $image: the old version stays in charge"
+        mv "$taken/steps.py" "$taken/production/steps.py"
+    fi
     minutes=$(settings schedule.deadline_minutes)
     variables="{\"${prefix}_STAGE\": \"$stage\", \"${prefix}_BRANCH\": \"$branch\", \"${prefix}_IMAGE\": \"$reference\"}"
     seconds=$(awk -v minutes="$minutes" 'BEGIN { printf "%d", 60 * minutes }')
@@ -72,25 +77,25 @@ charge() {
         export PYTHONPATH="$taken"
         place "$taken" --quiet --with "environment:vars=$variables" "$scheduler" create --tag "git:$commit" \
             --workflow-timeout "$seconds"
-    ) || fail "the scheduler refuses $commit: the old version stays in charge"
+    ) || fail "the scheduler refuses $commit: the old version stays active"
     rm -r "$taken"
 }
 
-begin() { flow . --quiet "$scheduler" trigger; }
+run_once() { flow . --quiet "$scheduler" trigger; }
 
 # The runs, the newest first, and what that one's last step printed, which Metaflow keeps in its bucket.
 engine_logs() {
     begun=$(runs)
     [ -n "$begun" ] || fail "no run yet"
     printf '%s\n' "$begun" | head -n 10
-    for step in publish recommend gate evaluate train check start; do
+    for step in $("$python" production/steps.py newest) start; do
         ! printed=$(flow . --quiet logs --both "${begun%% *}/$step" 2>/dev/null) || break
     done
     printf '%s\n' "$step:" "$printed"
 }
 
-withdraw() {
+uninstall() {
     flow . --quiet "$scheduler" delete || true
-    vault remove
+    secret_store remove
     say "removed $name with its secrets; what is in a database or a store stays"
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
+# Activate a version in production, or in the stage that STAGE names, by the digest of its image.
 #   deploy.sh deploy      the commit that is checked out, once it has passed the gates
 #   deploy.sh rollback    the version before, or TO=COMMIT
 #   deploy.sh remove      what was deployed, once somebody says yes
@@ -19,20 +19,20 @@ deploy() {
     push
     case $reference in
     *@sha256:*) ;;
-    *) fail "[deploy] registry in $stage/settings.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
+    *) fail "[deploy] registry in $stage/platform.toml, or REGISTRY=: the name of one that the cluster takes images from" ;;
     esac
     collect_secrets
     secrets
     rm -r "$given" # whatever comes of the rest
-    if [ "$(charged)" = "$reference $commit" ]; then
+    if [ "$(active_version)" = "$reference $commit" ]; then
         say "$commit is deployed already, as $reference: nothing to do"
     else
         unit_tests
         say "the gates, in $reference"
-        try gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
-        charge
-        there promote --by "$by" --action deploy --stage "$stage" >/dev/null || fail "$commit is in charge, but not noted"
-        begin
+        on_candidate gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
+        activate
+        on_stage promote --by "$by" --action deploy --stage "$stage" >/dev/null || fail "$commit is active, but the deployment history does not have it"
+        run_once
         say "deployed $commit as $reference"
     fi
     first_run
@@ -40,25 +40,25 @@ deploy() {
 }
 
 running() {
-    now=$(charged)
+    now=$(active_version)
     [ -n "$now" ] || return 1
     echo "${now#* }"
 }
 
-# With WAIT, a number of minutes: until the version in charge has done the day's work.
+# With WAIT, a number of minutes: wait until the active version has finished the run that is due.
 first_run() {
-    [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
+    [ -z "${WAIT:-}" ] || on_stage wait --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
 }
 
 rollback() {
-    found=$(there previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
+    found=$(on_stage previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
     reference=${found% *} commit=${found#* }
     image=$reference
     docker image inspect "$reference" >/dev/null 2>&1 || docker pull --quiet "$reference" >/dev/null ||
         fail "the image $reference is not to be had: nothing was rolled back"
-    charge
-    there promote --by "$by" --action rollback --stage "$stage" >/dev/null || fail "$commit is in charge, but not noted"
-    begin
+    activate
+    on_stage promote --by "$by" --action rollback --stage "$stage" >/dev/null || fail "$commit is active, but the deployment history does not have it"
+    run_once
     first_run
     say "rolled back to $commit as $reference"
 }
@@ -66,7 +66,7 @@ rollback() {
 remove() {
     { [ "$stage" = develop ] && [ -n "${CI:-}" ]; } || # a preview is closed by CI
         sure "SURE=$name" "remove $name: the schedule of $stage on branch $branch, and what it leaves, for good"
-    withdraw
+    uninstall
 }
 
 ready

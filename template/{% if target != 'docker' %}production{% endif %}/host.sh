@@ -10,7 +10,7 @@ name=$project-$stage-$branch
 . production/engine.sh
 
 # Some of the stage's settings, as the image has them, a line each.
-settings() {
-    docker run --rm --network none --env "${prefix}_BRANCH=$branch" --entrypoint python "$image" \
-        -m "$package.ops.settings" "$stage" "$@"
-}
+settings() { in_image -m "$package.ops.settings" "$stage" "$@"; }
+
+# Python in the image, with these arguments.
+in_image() { docker run --rm --network none --env "${prefix}_BRANCH=$branch" --entrypoint python "$image" "$@"; }

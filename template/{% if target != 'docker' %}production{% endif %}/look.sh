@@ -15,38 +15,38 @@ status() {
         set -- "$command" status --deployed - "$@"
     fi
     {
-        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" tell
-        tell
+        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" status_line
+        status_line
     } | "$@"
 }
 
 # A line for a stage that is deployed; nothing where it is not.
-tell() {
-    (ready && there status --stage "$stage" --json) 2>/dev/null | grep '^{' || true
+status_line() {
+    (ready && on_stage status --stage "$stage" --json) 2>/dev/null | grep '^{' || true
 }
 
 logs() {
     case ${RUN:-}${FOLLOW:-} in
     scheduler* | 1) engine_logs ;;
-    *) there logs "$@" ;;
+    *) on_stage logs "$@" ;;
     esac
 }
 
 results() {
-    shown=$(there results "$@")
+    shown=$(on_stage results "$@")
     printf '%s\n' "$shown"
     printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p' | while read -r report; do
         # so that it can be opened here
         folder=$(dirname "$report")
         mkdir -p "$folder"
-        there report --stage "$stage" --run "$(basename "$folder")" >"$report" </dev/null
+        on_stage report --stage "$stage" --run "$(basename "$folder")" >"$report" </dev/null
     done
 }
 
 run() {
     ready
     deployed || fail "nothing is deployed from branch $branch: make deploy"
-    there run --stage "$stage" "$@"
+    on_stage run --stage "$stage" "$@"
 }
 
 case $1 in

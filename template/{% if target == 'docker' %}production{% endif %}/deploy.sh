@@ -1,5 +1,5 @@
 #!/bin/sh
-# Put a version in charge of production, or of the stage that STAGE names, by the digest of its image.
+# Activate a version in production, or in the stage that STAGE names, by the digest of its image.
 #   deploy.sh deploy      the commit that is checked out, once it has passed the gates
 #   deploy.sh rollback    the version before, or TO=COMMIT
 #   deploy.sh remove      the stage and all its data, once somebody says yes
@@ -31,9 +31,9 @@ deploy() {
     say "make status, make logs STAGE=$stage, make results STAGE=$stage tell the rest; make rollback undoes it"
 }
 
-# With WAIT, a number of minutes: until the version in charge has done the day's work.
+# With WAIT, a number of minutes: wait until the active version has finished the run that is due.
 first_run() {
-    [ -z "${WAIT:-}" ] || there await --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
+    [ -z "${WAIT:-}" ] || on_stage wait --minutes "$WAIT" --stage "$stage" || fail "its first run is not good"
 }
 
 running() {
@@ -42,7 +42,7 @@ running() {
 
 rollback() {
     docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
-    found=$(there previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
+    found=$(on_stage previous --to "${TO:-}" --stage "$stage") || fail "nothing was rolled back"
     reference=${found% *}
     docker image inspect "$reference" >/dev/null 2>&1 || docker pull --quiet "$reference" >/dev/null ||
         fail "the image $reference is neither here nor to be had: nothing was rolled back"
@@ -105,26 +105,26 @@ gates() {
     confined run --rm "$image" gates --stage "$stage" || fail "the gates refuse $commit: nothing was deployed"
 }
 
-# Everything before the line that promotes, the old version is in charge; from then on, the new one. Whoever is stopped
-# in between leaves a container that takes no part, and that the next deployment removes.
+# Until the line with promote the old version is active; after it, the new one. A deployment that is stopped in between
+# leaves a container that does nothing. The next deployment removes it.
 promote() {
-    alone
-    tidy
+    lock_deployments
+    finish_activation
     docker rm --force "$name-next" >/dev/null 2>&1 || true
     confined run --detach --name "$name-next" --restart always --log-opt max-size=10m --log-opt max-file=3 \
         --env "${prefix}_IMAGE=$reference" "$reference" schedule --stage "$stage" >/dev/null
     docker exec "$name-next" "/opt/app/bin/$project" promote --by "$by" --action "$1" --stage "$stage" || {
         docker logs --tail 5 "$name-next" >&2
         docker rm --force "$name-next" >/dev/null
-        fail "this version cannot do the stage's work: the old one stays in charge"
+        fail "this version cannot do the stage's work: the old one stays active"
     }
-    tidy
+    finish_activation
     old=$(docker images --filter "reference=$project:$stage-$branch-*" --format '{{.Repository}}:{{.Tag}}' | tail -n +11)
     [ -z "$old" ] || printf '%s\n' "$old" | xargs docker image rm >/dev/null 2>&1 || true # the one that runs stays
 }
 
-# Ends what an earlier deployment, or this one, has begun: the container in charge gets its name, another is removed.
-tidy() {
+# Ends what an earlier deployment, or this one, has begun: the active container gets its name, any other is removed.
+finish_activation() {
     docker container inspect "$name-next" >/dev/null 2>&1 || return 0
     last=$(docker cp --quiet "$name-next:/app/var/$stage/deployments.jsonl" - 2>/dev/null | tar -xO | tail -n 1)
     case $last in
@@ -139,7 +139,7 @@ tidy() {
 
 # One deployment at a time, whoever makes it, from wherever: a container's name is there once. It ends with this script,
 # however that ends, as its standard input does.
-alone() {
+lock_deployments() {
     pipes=$(mktemp -d)
     mkfifo "$pipes/in" "$pipes/out"
     until

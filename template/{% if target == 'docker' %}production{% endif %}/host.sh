@@ -27,7 +27,7 @@ confined() {
 }
 
 # The command line where the stage runs; where its container is stopped, in another of the same image.
-there() {
+on_stage() {
     case $(docker container inspect --format '{{.State.Running}} {{.State.Restarting}}' "$name" 2>/dev/null) in
     "") return 1 ;;
     "true false") docker exec "$name" "/opt/app/bin/$project" "$@" ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Look at a stage where it is deployed, with the words that every stage has: look.sh status | logs | results, with options.
-# And do a day that was missed, with the version in charge: look.sh run --date DAY
+# And do a day that was missed, with the active version: look.sh run --date DAY
 set -eu
 # shellcheck source=develop/prelude.sh
 . "$(dirname "$0")/../develop/prelude.sh"
@@ -15,15 +15,15 @@ status() {
         set -- "$command" status --deployed - "$@"
     fi
     {
-        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" tell
-        tell
+        [ -n "${STAGE:-}" ] || STAGE=develop sh "$0" status_line
+        status_line
     } | "$@"
 }
 
 # A line for a stage that is deployed. Nothing where it is not, or no engine answers: then it is looked for here, unless
 # production's database is there only.
-tell() {
-    there status --stage "$stage" --json 2>/dev/null || {
+status_line() {
+    on_stage status --stage "$stage" --json 2>/dev/null || {
         [ "$stage" = production ] && [ -f production/compose.yaml ] && [ -z "$(printenv "${prefix}_DATABASE__URL")" ] &&
             echo '{"stage": "production"}'
     } || true
@@ -33,12 +33,12 @@ logs() {
     if [ "${RUN:-}" = scheduler ]; then
         docker logs ${FOLLOW:+--follow} "$name" 2>&1
     else
-        there logs "$@"
+        on_stage logs "$@"
     fi
 }
 
 results() {
-    shown=$(there results "$@")
+    shown=$(on_stage results "$@")
     printf '%s\n' "$shown"
     printf '%s\n' "$shown" | sed -n -e 's/^report   //p' -e 's/^  "report": "\(.*\)",$/\1/p' | while read -r report; do
         # so that it can be opened here
@@ -49,7 +49,7 @@ results() {
 
 run() {
     docker container inspect "$name" >/dev/null 2>&1 || fail "nothing is deployed from branch $branch: make deploy"
-    there run --stage "$stage" "$@"
+    on_stage run --stage "$stage" "$@"
 }
 
 case $1 in

@@ -11,59 +11,59 @@ if [ -n "${KUBE_CONFIG:-}" ]; then # CI's secret: the content of such a file
 fi
 
 server() { "$python" -W ignore -m production.server "$@"; }
-vault() { "$python" -W ignore -m production.vault "$@"; }
+secret_store() { "$python" -W ignore -m production.secret_store "$@"; }
 
 ready() {
     [ -x "$command" ] || sh develop/setup.sh # as in CI
     [ -n "${KFP_HOST:-}" ] || fail "KFP_HOST is not set: the address of Kubeflow Pipelines, as http://localhost:8888"
 }
 
-# What is in charge: the image and its commit, or nothing.
-charged() { there charged --stage "$stage" 2>/dev/null || true; }
+# The image and the commit of the active version, or nothing.
+active_version() { on_stage active --stage "$stage" 2>/dev/null || true; }
 
 deployed() { server deployed "$name"; }
 
 # The command line here, with the stage's secrets, where the stage is deployed.
-there() {
+on_stage() {
     deployed || return 1
     set -- "$command" "$@"
     [ -z "${reference:-}" ] || set -- "${prefix}_COMMIT=$commit" "${prefix}_IMAGE=$reference" "$@"
-    vault run "$name" env "${prefix}_BRANCH=$branch" "$@"
+    secret_store run "$name" env "${prefix}_BRANCH=$branch" "$@"
 }
 
 # The command line in the candidate's image, with the stage's secrets.
-try() {
+on_candidate() {
     set -- "$image" "$@"
-    for variable in $(vault names "$name") $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p'); do
+    for variable in $(secret_store names "$name") $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p'); do
         set -- --env "$variable" "$@"
     done
-    vault run "$name" docker run --rm --init --network host --read-only --tmpfs /tmp \
+    secret_store run "$name" docker run --rm --init --network host --read-only --tmpfs /tmp \
         --mount type=tmpfs,target=/app/var,tmpfs-mode=1777 --cap-drop ALL --security-opt no-new-privileges \
         --env "${prefix}_BRANCH=$branch" "$@"
 }
 
 secrets() {
-    vault keep "$name" "$given" || fail "the secrets cannot be kept: nothing was deployed"
-    say "secrets, as secret $name: $(vault names "$name")"
+    secret_store keep "$name" "$given" || fail "the secrets cannot be kept: nothing was deployed"
+    say "secrets, as secret $name: $(secret_store names "$name")"
 }
 
 # With the stage's settings, some of which may be secrets; the names of these are words.
-charge() {
+activate() {
     # shellcheck disable=SC2046
-    vault run "$name" "$python" -W ignore -m production.server charge "$name" "$stage" "$reference" "$commit" \
-        $(vault names "$name") || fail "the old version stays in charge"
+    secret_store run "$name" "$python" -W ignore -m production.server activate "$name" "$stage" "$reference" "$commit" \
+        $(secret_store names "$name") || fail "the old version stays active"
 }
 
-begin() { server begin "$name" "$reference" "$commit"; }
+run_once() { server run_once "$name" "$reference" "$commit"; }
 
 # The server keeps no log: it knows how far the tasks are, and why one failed.
 engine_logs() {
     [ -z "${FOLLOW:-}" ] || [ "${RUN:-}" = scheduler ] || server watch "$name" 1440 || true
-    server tell "$name" "${RUN:-}"
+    server logs "$name" "${RUN:-}"
 }
 
-withdraw() {
-    server withdraw "$name"
-    vault remove "$name"
+uninstall() {
+    server uninstall "$name"
+    secret_store remove "$name"
     say "removed $name with its runs, versions and secrets; what is in a database or a store stays"
 }

@@ -17,20 +17,20 @@ ready() {
     said=$(k get cronjobs 2>&1) || fail "no cluster to deploy to: $(echo "$said" | tail -n 1)"
 }
 
-charged() {
+active_version() {
     k get cronjob "$short" --output 'jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].image} {.metadata.labels.app\.kubernetes\.io/version}' 2>/dev/null || true
 }
 
 deployed() { k get cronjob "$short" >/dev/null 2>&1; }
 
-# The command line in a pod of its own, as the version in charge has it.
-there() {
+# The command line in a pod of its own, as the active version has it.
+on_stage() {
     deployed || return 1
     in_pod "$short" "$@"
 }
 
 # The command line in a pod of the candidate, which has all but the schedule.
-try() {
+on_candidate() {
     render "$short-next" true | k apply --server-side --force-conflicts --filename - >/dev/null ||
         fail "the cluster refuses what is to be deployed"
     passed=yes
@@ -39,12 +39,12 @@ try() {
     [ -n "$passed" ]
 }
 
-charge() {
+activate() {
     render "$short" false | k apply --server-side --force-conflicts --filename - >/dev/null ||
-        fail "the cluster refuses $commit: the old version stays in charge"
+        fail "the cluster refuses $commit: the old version stays active"
 }
 
-begin() { k create job "$short-$(date +%s)" --from "cronjob/$short" >/dev/null; }
+run_once() { k create job "$short-$(date +%s)" --from "cronjob/$short" >/dev/null; }
 
 # What goes to the stage's secret stays there until it is overwritten; the pods read it as files.
 secrets() {
@@ -72,7 +72,7 @@ engine_logs() {
     fi
 }
 
-withdraw() {
+uninstall() {
     k delete cronjobs,jobs,serviceaccounts,secrets,persistentvolumeclaims --selector "app.kubernetes.io/instance=$short" >/dev/null
     k delete secret "$short" --ignore-not-found >/dev/null
     say "removed $short with its volume and its secret; what is in a database or a store elsewhere stays"

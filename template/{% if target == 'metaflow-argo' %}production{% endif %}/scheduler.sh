@@ -13,7 +13,7 @@ confined='{"run_as_non_root": true, "allow_privilege_escalation": false}'
 
 # Metaflow's command line with the image in which tasks run, and with what holds their secrets, by reference.
 place() {
-    METAFLOW_KUBERNETES_SECRETS=$(vault where)
+    METAFLOW_KUBERNETES_SECRETS=$(secret_store where)
     export METAFLOW_KUBERNETES_CONTAINER_IMAGE="$reference" METAFLOW_KUBERNETES_SECRETS
     from=$1
     shift

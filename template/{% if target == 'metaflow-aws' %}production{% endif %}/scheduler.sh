@@ -8,7 +8,7 @@ place() {
     from=$1
     shift
     export METAFLOW_BATCH_CONTAINER_IMAGE="$reference"
-    flow "$from" --with "secrets:sources=[\"$(vault where)\"]" "$@"
+    flow "$from" --with "secrets:sources=[\"$(secret_store where)\"]" "$@"
 }
 
 runs() { flow . "$scheduler" list-runs 2>&1 | sed -n 's/^ *\(sfn-.*\)/\1/p'; }

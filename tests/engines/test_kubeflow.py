@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import rig
 import s3
+import steps
 import yaml
 from containers import registry
 from containers.docker import belongings, build, docker, image_names
@@ -24,8 +25,8 @@ from rig import Project
 pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
 BRANCH = f"test-{secrets.token_hex(3)}"
+LONG = steps.LONG.replace("_", "-")  # as Kubeflow calls it
 DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
-STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
 HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
 COMPILE = """
 import sys
@@ -33,9 +34,10 @@ from kfp.compiler import Compiler
 from burger_combos import pipeline
 from burger_combos.ops.settings import Stage
 
-if {more}:
-    def tidy_up(run, settings): ...
-    pipeline.STEPS = (*pipeline.STEPS, tidy_up)
+if {split}:
+    def fetch(run, settings, shard): ...
+    def tidy_up(run, settings, shard): ...
+    pipeline.STEPS = (fetch, pipeline.check, tidy_up)
 from production.graph import graph
 
 made = graph("shop-production-main", Stage.production, "{image}", secrets=["A", "B"])
@@ -80,6 +82,7 @@ ready
 def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project on Kubeflow, set up and committed."""
     made = replace(generate(tmp_path_factory.mktemp("kubeflow") / "burger", target="kubeflow"), containers=True)
+    steps.rework(made.folder / "src/burger_combos/pipeline.py")
     made.make("setup")
     made.git("checkout", "--quiet", "-b", BRANCH)
     (made.folder / "var").mkdir()
@@ -104,11 +107,11 @@ def options(burger: Project) -> list[str]:
     return ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--user=0:0", "--network=none", mount]
 
 
-def compiled(project: Project, *, shards: int, more: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
+def compiled(project: Project, *, shards: int, split: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
     """What the server is sent: the pipeline, what of it is Kubernetes' own, and the very text."""
     under = project.with_env(RUNS__SHARDS=str(shards), BRANCH=BRANCH)
     under = replace(under, env=under.env | {"PYTHONPATH": ".", "PYTHONHASHSEED": seed})
-    done = under.python(COMPILE.format(more=more, image=DIGEST))
+    done = under.python(COMPILE.format(split=split, image=DIGEST))
     assert done.returncode == 0, done.stderr
     text = (project.folder / "var/compiled.yaml").read_bytes()
     spec, platform = yaml.safe_load_all(text)
@@ -120,7 +123,9 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
     assert compiled(burger, shards=3, seed="1")[2] == text
 
     executors = spec["deploymentSpec"]["executors"]
-    assert sorted(executors) == sorted(f"exec-{step}" for step in [*STEPS, "recommend-2", "recommend-3"])
+    named = [step.replace("_", "-") for step in steps.REWORKED]
+    more = [f"{step}-{copy}" for step in ("choose", LONG) for copy in (2, 3)]
+    assert sorted(executors) == sorted(f"exec-{name}" for name in named + more)
     for executor in executors.values():
         container = executor["container"]
         assert container["image"] == DIGEST
@@ -134,31 +139,47 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 
 
 def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
-    spec, _, _ = compiled(burger, shards=3, more=True)
+    spec, _, _ = compiled(burger, shards=3)
     tasks = spec["root"]["dag"]["tasks"]
-    parts = ["recommend", "recommend-2", "recommend-3"]
-    order = [["load"], ["check"], ["train"], ["evaluate"], ["gate"], parts, ["publish"], ["tidy-up"]]
-    after = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
-    assert after == {"load": []} | {step: before for before, steps in pairwise(order) for step in steps}
+    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in ("choose", LONG)}
+    order = [parts.get(name, [name]) for name in (step.replace("_", "-") for step in steps.REWORKED)]
+    assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
 
-    for shard, name in enumerate(parts):
+    for shard, name in enumerate(parts["choose"]):
         task = tasks.pop(name)
-        assert task["inputs"]["parameters"]["shard"] == {"runtimeValue": {"constant": str(shard)}}
+        assert task["inputs"]["parameters"]["option"] == {"runtimeValue": {"constant": f"--shard={shard}"}}
         assert task["retryPolicy"]["maxRetryCount"] == 2
-        assert task["taskInfo"] == {"name": f"recommend {shard + 1} of 3"}
+        assert task["taskInfo"] == {"name": f"choose {shard + 1} of 3"}
+    for name in parts[LONG]:
+        assert tasks.pop(name)["retryPolicy"]["maxRetryCount"] == 2
     for task in tasks.values():
         assert "retryPolicy" not in task
         assert task["cachingOptions"] == {}
         assert task["inputs"]["parameters"]["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
-    assert spec["deploymentSpec"]["executors"]["exec-tidy-up"]["container"]["args"][0] == "tidy_up"
+    assert spec["deploymentSpec"]["executors"]["exec-audit-it"]["container"]["args"][0] == "audit_it"
 
     whole, _, _ = compiled(burger, shards=1)
-    task = whole["root"]["dag"]["tasks"]["recommend"]
-    assert (task["inputs"]["parameters"]["shard"], task["taskInfo"]["name"]) == (
+    task = whole["root"]["dag"]["tasks"]["choose"]
+    assert (task["inputs"]["parameters"]["option"], task["taskInfo"]["name"]) == (
         {"runtimeValue": {"constant": ""}},
-        "recommend",
+        "choose",
     )
     assert "retryPolicy" not in task
+
+
+def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Project) -> None:
+    spec, _, _ = compiled(burger, shards=2, split=True)
+    tasks = spec["root"]["dag"]["tasks"]
+    order = [["fetch"], ["fetch-2", "fetch-3"], ["check"], ["tidy-up", "tidy-up-2"], ["tidy-up-3"]]
+    assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
+    options = [["--begin"], ["--shard=0", "--shard=1"], [""], ["--shard=0", "--shard=1"], ["--join"]]
+    given = [[tasks[name]["inputs"]["parameters"]["option"]["runtimeValue"] for name in names] for names in order]
+    assert given == [[{"constant": option} for option in each] for each in options]
+
+
+def after(order: list[list[str]]) -> dict[str, list[str]]:
+    """What each task comes after, where those of a list come after all of the list before."""
+    return {name: before for before, names in pairwise([[], *order]) for name in names}
 
 
 def test_the_cron_line_is_the_servers(burger: Project) -> None:
@@ -171,9 +192,9 @@ def test_the_cron_line_is_the_servers(burger: Project) -> None:
         "0 5 * * 5-7": "0 0 5 * * 0,5,6",
         "0 5 * * */2": "0 0 5 * * */2",
         "": "",
-        "0 5 L * *": "production/settings.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
-        "0 5 * * 1#2": "production/settings.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
-        "61 5 * * *": "production/settings.toml: schedule.cron: '61 5 * * *': Bad minute",
+        "0 5 L * *": "production/platform.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
+        "0 5 * * 1#2": "production/platform.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
+        "61 5 * * *": "production/platform.toml: schedule.cron: '61 5 * * *': Bad minute",
     }
     under = replace(burger, env=burger.env | {"PYTHONPATH": "."})
     told = under.python(CRON.format(lines=[*lines], zone="'UTC'"))
@@ -216,7 +237,7 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
                 (runs / "found/recommendations-1-of-3.parquet").rmdir()
     assert running.returncode == 0, said
     assert sum("is a directory" in line for line in said) == 1
-    done = re.findall(r"\[info\] recommend .*shard=(.)-of-3", "".join(said))
+    done = re.findall(r"\[info\] choose .*shard=(.)-of-3", "".join(said))
     assert sorted(done) == ["0", "1", "2"]
     parts = rows(burger)
 
@@ -238,7 +259,7 @@ class Stage:
         self.server = server
         self.written = project.with_env(**given).written
 
-    def in_charge(self) -> Thing:
+    def active(self) -> Thing:
         """The recurring run that is enabled, of which there has to be one."""
         (found,) = (each for each in self.server.recurring_runs.values() if each["status"] == "ENABLED")
         return found
@@ -288,7 +309,7 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     (version,) = server.versions.values()
     deployed = next(iter(version["pipeline_spec"]["deploymentSpec"]["executors"].values()))["container"]["image"]
     called = f"{first}-{deployed.partition('@sha256:')[2][:12]}"
-    scheduled = stage.in_charge()
+    scheduled = stage.active()
     assert version["display_name"] == server.named(scheduled) == called
     assert scheduled["trigger"] == {"cron_schedule": {"cron": "0 30 5 * * 0"}}
     assert (scheduled["max_concurrency"], scheduled["no_catchup"]) == (1, True)
@@ -313,13 +334,13 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     second = burger.git("rev-parse", "HEAD")
     server.asked.clear()
     verbs.make("deploy", "STAGE=develop", "WAIT=15")
-    assert server.named(stage.in_charge()).startswith(f"{second}-")
+    assert server.named(stage.active()).startswith(f"{second}-")
     old, new = (server.asked.index(f"POST /apis/v2beta1/recurringruns{what}") for what in ("/ID:disable", ""))
     assert new < old
 
     server.asked.clear()
     verbs.with_env(SCHEDULE__CRON="0 1 * * *").make("rollback", "STAGE=develop", "WAIT=15")
-    scheduled = stage.in_charge()
+    scheduled = stage.active()
     assert server.named(scheduled) == called
     assert scheduled["trigger"]["cron_schedule"]["cron"] == "0 30 5 * * 0"  # its own, whatever is checked out here
     assert not [each for each in server.asked if "upload" in each]
@@ -328,8 +349,8 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
 
 
 def test_a_run_that_fails_says_so(stage: Stage) -> None:
-    assert stage.call(DIGEST, "charge").returncode == 0
-    run_id = stage.call(DIGEST, "begin").stdout.strip()
+    assert stage.call(DIGEST, "activate").returncode == 0
+    run_id = stage.call(DIGEST, "run_once").stdout.strip()
     followed = stage.call(DIGEST, "engine_logs", FOLLOW="1")
     assert f"error: run {run_id} FAILED" in followed.stderr  # no registry has it
     assert f"FAILED     run {run_id}" in followed.stdout
@@ -338,15 +359,15 @@ def test_a_run_that_fails_says_so(stage: Stage) -> None:
 def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
     server = stage.server
     before = [dict(each) for each in server.recurring_runs.values()]
-    assert "no version 0000-" in stage.refused(image, "charge", commit="0" * 40).replace("0" * 36, "")
-    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "charge")
-    assert stage.refused(image, "charge", KFP_HOST="").startswith("develop: KFP_HOST is not set")
-    assert "Connection refused" in stage.refused(image, "charge", KFP_HOST="http://127.0.0.1:1")
-    assert "401" in stage.refused(image, "charge", KFP_TOKEN="another")
+    assert "no version 0000-" in stage.refused(image, "activate", commit="0" * 40).replace("0" * 36, "")
+    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "activate")
+    assert stage.refused(image, "activate", KFP_HOST="").startswith("develop: KFP_HOST is not set")
+    assert "Connection refused" in stage.refused(image, "activate", KFP_HOST="http://127.0.0.1:1")
+    assert "401" in stage.refused(image, "activate", KFP_TOKEN="another")
     assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
-    assert "schedule.cron" in stage.refused(image, "charge", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
-    assert "runs.store" in stage.refused(image, "charge", BURGER_COMBOS_RUNS__STORE="")
-    assert "SQLite" in stage.refused(image, "charge", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
+    assert "schedule.cron" in stage.refused(image, "activate", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
+    assert "runs.store" in stage.refused(image, "activate", BURGER_COMBOS_RUNS__STORE="")
+    assert "SQLite" in stage.refused(image, "activate", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
     assert [*server.recurring_runs.values()] == before
 
 

@@ -141,7 +141,8 @@ def test_status_says_where_the_settings_are_no_longer_the_files(place: Project) 
     done(mine)
     assert told() == ""
     assert told(MODEL__TOP_K="9") == ""  # the file is what counts, not who looks
-    change(file, {"top_k = 5": "top_k = 4", "min_hits = 30": "", "keep = 30": "keep = 31"})
+    change(file, {"top_k = 5": "top_k = 4", "min_hits = 30": ""})
+    change(mine.folder / "develop/platform.toml", {"keep = 30": "keep = 31"})
     assert told() == "model.top_k 5, 4 in the file; gate.min_hits 30, not in the file"
     done(mine)
     assert told() == ""
@@ -294,8 +295,8 @@ def test_settings_are_those_of_the_packages_project_or_none(project: Project, tm
     for folder in (tmp_path, anothers, project.folder / "src"):
         ran = sh(python, "-c", OUTSIDE, cwd=folder)
         assert ran.stdout == f"0.01 {project.folder}\n", ran.stderr
-    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "deploy.metric", "runs.keep", cwd=tmp_path)
-    assert ran.stdout == "hit_rate\n30\n", ran.stderr
+    ran = sh(python, "-m", "burger_combos.ops.settings", "production", "schedule.cron", "runs.keep", cwd=tmp_path)
+    assert ran.stdout == "0 5 * * *\n30\n", ran.stderr
 
     installed = tmp_path / "installed"
     shutil.copytree(project.folder / "src", installed)

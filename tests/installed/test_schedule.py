@@ -1,4 +1,4 @@
-"""The scheduler, without containers: what is due, who is in charge, and who is told what went wrong."""
+"""The scheduler, without containers: what is due, which version is active, and who is told what went wrong."""
 
 import json
 import os
@@ -234,8 +234,8 @@ def test_days_of_the_week_count_from_sunday(place: Project) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"SCHEDULE__CRON": "0 5 * *"}, "production/settings.toml: schedule.cron: '0 5 * *'"),
-        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/settings.toml: schedule.cron: '61 5 * * *'"),
+        ({"SCHEDULE__CRON": "0 5 * *"}, "production/platform.toml: schedule.cron: '0 5 * *'"),
+        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/platform.toml: schedule.cron: '61 5 * * *'"),
         ({"SCHEDULE__TIMEZONE": "Mars/Olympus"}, "BURGER_COMBOS_SCHEDULE__TIMEZONE: schedule.timezone"),
     ],
 )
@@ -248,10 +248,10 @@ def test_a_schedule_that_is_none_is_one_clear_line(setting: dict[str, str], mess
     assert not (place.folder / "var").exists()
 
 
-def test_the_version_in_charge_does_the_day_once(place: Project) -> None:
+def test_the_active_version_does_the_day_once(place: Project) -> None:
     with scheduling(place):
         until(lambda: "cron=" in said(place))
-        assert statuses(place) == []  # nobody has put it in charge
+        assert statuses(place) == []  # nobody has activated it
         promote(place)
         until(lambda: statuses(place) == ["ok"])
         until(lambda: "next=" in said(place))

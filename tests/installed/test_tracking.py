@@ -91,7 +91,10 @@ def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> N
     found, mine_known = known(mine, files=True), record(mine, "one")
     (run,) = found["runs"]["one"]
     steps = {f"seconds/{step}": seconds for step, seconds in mine_known["steps"].items()}
-    assert run["metrics"] == mine_known["numbers"] | steps | {"seconds": sum(mine_known["steps"].values())}
+    baselines = {f"hit_rate/{name}": rate for name, rate in mine_known["metrics"]["hit_rate"]["baselines"].items()}
+    assert set(baselines) == {"hit_rate/popularity", "hit_rate/own frequency"}
+    seconds = steps | {"seconds": sum(mine_known["steps"].values())}
+    assert run["metrics"] == mine_known["numbers"] | baselines | seconds
     assert run["params"]["orders.sample.customers"] == "300"
     assert run["params"]["gate.min_lift"] == "1.0"
     assert not {key for key in run["params"] if key.startswith(("alert", "tracking")) or key == "database.url"}
@@ -108,6 +111,7 @@ def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> N
         "image": "sha256:" + "1" * 64,
         "template": rig.VERSION,
         "headline": mine_known["headline"],
+        "better.hit_rate": "higher",
         "data": f"sample: {mine_known['data']['rows']:,} rows, 4 columns, hash {mine_known['data']['hash']}",
         "data_hash": mine_known["data"]["hash"],
     }
@@ -319,7 +323,7 @@ def test_a_password_is_in_no_message(here: Project) -> None:
         ({"TRACKING__MLFLOW__URI": "x"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__URI: "),
         ({"TRACKING__MLFLOW__URL": "mlflow.example.org"}, "neither sqlite:///FILE nor http(s)://SERVER"),
         ({"TRACKING__MLFLOW__MODEL": "a/b"}, "environment variable BURGER_COMBOS_TRACKING__MLFLOW__MODEL: "),
-        ({"TRACKING__NOBODY__URL": "x"}, "develop/settings.toml: tracking.nobody: nothing here keeps runs so"),
+        ({"TRACKING__NOBODY__URL": "x"}, "develop/platform.toml: tracking.nobody: nothing here keeps runs so"),
     ],
 )
 def test_a_wrong_key_is_told_in_one_line_before_anything_runs(

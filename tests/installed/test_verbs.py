@@ -179,6 +179,7 @@ records.save(record, settings)
     assert told["commit"] == shop.git("rev-parse", "HEAD")
     assert Path(told["report"]).exists()
     assert told["numbers"] == numbers | {"undefined": None, "endless": None}
+    assert told["metrics"] == json.loads(run["record"])["metrics"]
     (shown,) = told["tables"].values()
     assert shown["key"] == ["customer"]
     assert shown["rows"] == [{key: row[key] for key in shown["rows"][0]} for row in rows[:12]]
@@ -392,6 +393,7 @@ def test_a_library_of_ones_own_is_one_verb_also_where_there_is_no_uv(
     assert mine.git("status", "--porcelain").split() == ["M", "pyproject.toml", "M", "uv.lock"]
     project = tomllib.loads((mine.folder / "pyproject.toml").read_text())
     assert {"scikit-learn", "joblib"} <= {re.split("[>=]", each)[0] for each in project["project"]["dependencies"]}
+    assert "scikit-learn" not in str(project["dependency-groups"])  # which are the template's
     locked = tomllib.loads((mine.folder / "uv.lock").read_text())
     uploads = [wheel["upload-time"] for each in locked["package"] for wheel in each.get("wheels", [])]
     assert max(uploads) < project["tool"]["uv"]["exclude-newer"]

@@ -71,6 +71,12 @@ def step(
     catch_up: Annotated[
         bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")
     ] = False,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Only begin the run: for a first step whose shards are done one by one.")
+    ] = False,
+    join: Annotated[
+        bool, typer.Option("--join", help="Only count the step as done, once all its shards are: for a last step.")
+    ] = False,
 ) -> None:
     """Run one step of a run, in a process of its own."""
     enter_project(stage)
@@ -81,7 +87,12 @@ def step(
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}{meant(name, execute.NAMES)}")
     with stoppable():
         settings = load(Settings, stage)
-        execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
+        if begin:
+            execute.begin(settings, run_id, _day(day, settings))
+        elif join:
+            execute.join_shards(settings, name, run_id)
+        else:
+            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
 
 
 @app.command()
@@ -96,11 +107,11 @@ def status(
     """Show each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
     from . import show
-    from .status import seen, told
+    from .status import look_at, parse
 
-    elsewhere = told(deployed.read()) if deployed else {}
+    elsewhere = parse(deployed.read()) if deployed else {}
     stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
-    views = [elsewhere.get(each) or seen(each) for each in stages]
+    views = [elsewhere.get(each) or look_at(each) for each in stages]
     with show.read_in_part():
         if as_json:
             print("\n".join(view.to_json() for view in views))
@@ -177,7 +188,7 @@ def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.product
 
 @app.command(hidden=True)
 def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: StageOption = Stage.production) -> None:
-    """Put this version in charge of its stage, if it can work there."""
+    """Make this version the active one of its stage, if its settings are right."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import deployments, logs, tracking
@@ -192,18 +203,18 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
         tracking.rolled_back(settings)
 
 
-@app.command("await", hidden=True)
-def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
-    """Wait until the version in charge of a stage has done its work there once."""
+@app.command(hidden=True)
+def wait(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
+    """Wait until the active version of a stage has finished the run that is due."""
     enter_project(stage)
     from . import deployments
 
-    deployments.awaited(load(StageSettings, stage), minutes)
+    deployments.wait_for_run(load(StageSettings, stage), minutes)
 
 
 @app.command(hidden=True)
-def charged(stage: StageOption = Stage.production) -> None:
-    """Print the image and the commit that are in charge of a stage; nothing where none is."""
+def active(stage: StageOption = Stage.production) -> None:
+    """Print the image and the commit of the active version; nothing where none is deployed."""
     enter_project(stage)
     from . import deployments
 

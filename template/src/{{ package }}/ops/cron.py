@@ -26,7 +26,8 @@ class Cron:
         try:
             self.after(datetime.now(self.zone))
         except CronSimError as error:
-            raise Problem(f"{settings_file(settings.stage)}: schedule.cron: {self.line!r}: {error}") from None
+            file = settings_file(settings.stage, "schedule", "cron")
+            raise Problem(f"{file}: schedule.cron: {self.line!r}: {error}") from None
 
     def after(self, moment: datetime) -> datetime | None:
         """The next of the moments."""

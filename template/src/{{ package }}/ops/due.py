@@ -37,7 +37,7 @@ def due_since(runs: Collection[Record], image: str, cron: Cron, now: datetime) -
 
     Args:
         runs: those for the days from the last moment on, and the newest of earlier days.
-        image: what the version in charge runs in; what another one did last is due anew.
+        image: that of the active version; a day that another version did last is due anew.
         cron: the moments at which a run is due.
         now: the moment that is asked for.
     """

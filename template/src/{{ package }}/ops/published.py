@@ -89,7 +89,7 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
         table.name: {"key": list(table.key), "order_by": list(table.order_by), "rows": len(rows)}
         for table, rows in complete
     }
-    record.numbers["rows_published"] = sum(len(rows) for _, rows in complete)
+    run.count("rows_published", sum(len(rows) for _, rows in complete))
 
 
 def declared() -> tuple[Table, ...]:

@@ -23,9 +23,10 @@ import filelock
 
 from . import PREFIX
 from .artifacts import ArtifactStore
+from .measuring import Measuring
 from .problems import Problem
 from .settings import Runs, Stage
-from .shards import Shard, all_of
+from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
@@ -46,9 +47,11 @@ class Record:
     problem: str = ""
     steps: dict[str, float] = field(default_factory=dict)  # seconds of each finished step
     numbers: dict[str, float] = field(default_factory=dict)  # counts and metrics
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # value, better and baselines; the first counts
     shards: int = 1  # how many a step is split into, if it can be
+    given: dict[str, list[str]] = field(default_factory=dict)  # the counts and metrics that each step noted
     headline: str = ""  # how good the result is, in a few words
-    charts: dict[str, dict[str, float]] = field(default_factory=dict)  # for the report: a value for each label
+    charts: dict[str, dict[str, Any]] = field(default_factory=dict)  # for the report, by title; see charts.py
     facts: dict[str, Any] = field(default_factory=dict)  # what else the report shows
     settings: dict[str, Any] = field(default_factory=dict)  # those in force, by full name; secrets are masked
     overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
@@ -81,7 +84,7 @@ class Record:
         )
 
 
-class Run:
+class Run(Measuring):
     """One execution of the pipeline, or what other processes have done of it so far."""
 
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
@@ -180,13 +183,13 @@ class Run:
         """All that a step is split into."""
         return all_of(self.record.shards)
 
-    def finish(self, step: str, shard: Shard, seconds: float, numbers: dict[str, float]) -> None:
-        """Note that a shard's part of a step is done, and what numbers it adds to the record."""
-        text = json.dumps({"seconds": seconds, "numbers": numbers}, default=_plain)
-        partial = self.folder / f"{step}-{shard}.partial"
+    def finish(self, seconds: float, shard: Shard, part: Part) -> None:
+        """Note that a shard's part of a step is done, how long it took, and what it adds to the record."""
+        text = json.dumps({"seconds": seconds, "counts": part.counts, "metrics": part.metrics}, default=_plain)
+        partial = self.folder / f"{part.step}-{shard}.partial"
         partial.write_text(text + "\n", encoding="utf-8")
         self.share()  # the note comes after what it tells of
-        partial.replace(self.folder / f"{step}-{shard}.json")
+        partial.replace(self.folder / f"{part.step}-{shard}.json")
         self.share()
 
     def missing(self, step: str) -> list[Shard]:
@@ -194,11 +197,21 @@ class Run:
         return [shard for shard in self.shards if not self.path(f"{step}-{shard}.json").exists()]
 
     def join(self, step: str) -> None:
-        """Take over into the record what the shards have noted of a step, once none is missing; numbers are summed."""
+        """Take over into the record what the shards have noted of a step, once none is missing.
+
+        Raises:
+            Problem: the shards do not measure the same.
+        """
         notes = [json.loads(self.path(f"{step}-{shard}.json").read_text(encoding="utf-8")) for shard in self.shards]
+        self.take_over(step, joined([Part(step, note["counts"], note["metrics"]) for note in notes]))
         self.record.steps[step] = max(note["seconds"] for note in notes)
-        for name in {name: None for note in notes for name in note["numbers"]}:
-            self.record.numbers[name] = sum(note["numbers"].get(name, 0) for note in notes)
+
+    def take_over(self, step: str, found: Joined) -> None:
+        """Put into the record what the shards of a step say together, in place of what they said before."""
+        self.record.numbers |= found.counts
+        for metric in found.metrics:
+            self.note(metric)
+        self.replace_numbers(step, [*found.counts, *(metric.name for metric in found.metrics)])
 
     def forget(self, steps: list[str]) -> None:
         """Have steps done anew."""

@@ -15,12 +15,13 @@ from rich.table import Table
 
 from . import provenance, records, report
 from .logs import renderer
+from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
 from .results import as_text, counted, find
 from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
-from .status import Seen, deployments, lines
+from .status import StageStatus, deployments, lines
 from .store import NotThere, Store
 from .terminal import shows_colors
 
@@ -43,7 +44,7 @@ STATUS = (
 )
 
 
-def status(views: list[Seen], *, all_deployments: bool) -> None:
+def status(views: list[StageStatus], *, all_deployments: bool) -> None:
     """A table with a column a stage, and the deployments of those that have any."""
     columns = {view.stage: lines(view) for view in views}
     table = Table("", *columns, box=None, pad_edge=False)
@@ -96,7 +97,7 @@ def results(
     try:
         database = Store(settings.database.url)
     except NotThere:
-        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+        raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:
         found = find(store, stage, rows, table=table, key=key, day=day, run_id=run_id)
     record, file = found.record, kept(settings.runs, found.run_id, report.FILE)
@@ -109,7 +110,7 @@ def results(
             "database": store.name,
             "report": file,
             "numbers": record.numbers if record else {},
-            "metrics": getattr(record, "metrics", {}),
+            "metrics": record.metrics if record else {},
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables
@@ -212,11 +213,12 @@ def _summary(record: Record, settings: StageSettings) -> None:
         table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
     for reason, count in record.facts.get("rejected", {}).items():
         table.add_row("set aside", number(count), reason)
-    metric = settings.deploy.metric
-    days = [day for day in records.by_day(settings) if metric in day.numbers][-30:]
-    if len(days) > 1:
-        values = [day.numbers[metric] for day in days]
-        table.add_row("each day", _sparkline(values), f"{days[0].date} to {days[-1].date}")
+    metric = settings.deploy.metric or next(iter(record.metrics), "")
+    days = [(day.date, value_of(day, metric)) for day in records.by_day(settings)]
+    known = [(day, value) for day, value in days if value is not None][-30:]
+    if len(known) > 1:
+        values = [value for _, value in known]
+        table.add_row("each day", _sparkline(values), f"{known[0][0]} to {known[-1][0]}")
     print()
     _print(table)
     print()

@@ -17,7 +17,7 @@ import polars as pl
 from adbc_driver_manager import Error, dbapi
 from pydantic import SecretStr
 
-from . import catalogue, locks
+from . import catalogue, locks, trials
 from .problems import Problem, one_line
 from .settings import Stage
 
@@ -196,7 +196,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Alone in writing until the end; nothing is written if it fails."""
+        """Alone in writing until the end; nothing is written if it fails, or in a trial."""
+        trials.refuse_to_write()
         with self._translated():
             try:
                 with self._told_of_waiting():

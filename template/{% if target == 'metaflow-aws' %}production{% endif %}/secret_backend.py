@@ -1,4 +1,4 @@
-"""Secrets in AWS Secrets Manager, as one JSON object."""
+"""Where the secrets are: AWS Secrets Manager, as one JSON object."""
 
 import json
 
@@ -17,7 +17,7 @@ def read(name: str) -> dict[str, str] | None:
 
 
 def write(name: str, values: dict[str, str]) -> None:
-    """Put these values in place of what was there."""
+    """Store these values in place of the earlier ones."""
     if read(name) is None:
         manager.create_secret(Name=name, SecretString=json.dumps(values))
     else:
@@ -25,7 +25,7 @@ def write(name: str, values: dict[str, str]) -> None:
 
 
 def reference(name: str) -> str:
-    """What Metaflow calls it: where it is, and its ARN, which holds its region too."""
+    """The name by which Metaflow finds it: the service and the ARN."""
     return f"aws-secrets-manager.{manager.describe_secret(SecretId=name)['ARN']}"
 
 

@@ -1,4 +1,4 @@
-"""Secrets as a Kubernetes secret, in the namespace in which the flow's tasks run."""
+"""Where the secrets are: a Kubernetes secret in the namespace in which the tasks of the flow run."""
 
 import base64
 
@@ -21,7 +21,7 @@ def read(name: str) -> dict[str, str] | None:
 
 
 def write(name: str, values: dict[str, str]) -> None:
-    """Put these values in place of what was there."""
+    """Store these values in place of the earlier ones."""
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     secret = client.V1Secret(metadata=client.V1ObjectMeta(name=name), data=encoded)
     if read(name) is None:
@@ -31,7 +31,7 @@ def write(name: str, values: dict[str, str]) -> None:
 
 
 def reference(name: str) -> str:
-    """What Metaflow calls it."""
+    """The name by which Metaflow finds it."""
     return name
 
 
