@@ -150,7 +150,7 @@ def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..
     for target, brings in {
         "kubernetes": "kubernetes/base/pipeline.yaml",
         "metaflow-argo": "runs.py",
-        "metaflow-aws": "clock.py",
+        "metaflow-aws": "flow_schedule.py",
         "kubeflow": "graph.py",
         "docker": "ssh.sh",
     }.items():
