@@ -73,7 +73,8 @@ class Candidate:
         self.engine.do("tag", self.image, tag)
         if self.engine.do("push", "--quiet", tag, out=False).returncode:
             raise Problem(f"{remote} cannot be pushed to: nothing was deployed")
-        digests = self.engine.ask("image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", self.image)
+        form = "{{range .RepoDigests}}{{println .}}{{end}}"
+        digests = self.engine.ask("image", "inspect", "--format", form, self.image)
         reference = next(line for line in digests.splitlines() if line.startswith(f"{remote}@"))
         self.here.say(f"pushed {reference}")
         return reference

@@ -79,9 +79,7 @@ class Develop:
         """
         Path("develop/seed.sql").chmod(Path("develop/seed.sql").stat().st_mode | 0o444)  # for the server's own user
         if not self.engine.start(self.name, self.files, "database"):
-            raise Problem(
-                "the database did not start; where develop/seed.sql is to blame, mend it and make clean"
-            )
+            raise Problem("the database did not start; where develop/seed.sql is to blame, mend it and make clean")
         self.here.say(f"the database runs on as container {self.database}, until make clean")
         secrets = f"type=volume,source={self.name}_secrets,target=/run/secrets,readonly"
         return ["--network", f"{self.name}_default", "--mount", secrets]
@@ -100,7 +98,8 @@ class Develop:
         image = self.engine.build("dev", "--tag", f"{here.project}:dev-{self.slug}")
         place = f"/workspaces/{here.project}"
         mount = f'type=bind,"source={self.folder}",target={place}'
-        options = ["--workdir", place, "--mount", mount, "--env", "HOME=/tmp", "--env", "CI", *_variables(BRANCH=here.branch)]
+        told = ["--env", "HOME=/tmp", "--env", "CI", *_variables(BRANCH=here.branch)]
+        options = ["--workdir", place, "--mount", mount, *told]
         cache = os.environ.get("BUILD_CACHE", "")
         if cache and not cache.startswith("/"):  # what mypy knows of libraries is kept with the image that they are in
             options += ["--env", f"MYPY_CACHE_DIR={cache}/mypy"]
@@ -127,7 +126,8 @@ class Develop:
             pass
         elif why := self.obstacle():
             if f"{PREFIX}DATABASE__URL" in self.unnamed():
-                arguments = self._without(f"{why}, and so no database in a container: make develop tells how to name another", arguments)
+                other = "make develop tells how to name another"
+                arguments = self._without(f"{why}, and so no database in a container: {other}", arguments)
         elif not setting("DATABASE__URL"):
             port = self.engine.ask("port", self.database, "5432/tcp")
             if port:
@@ -201,10 +201,9 @@ class Develop:
         sources = [name for name in unnamed if not name.endswith("_DATABASE__URL")]
         lines = []
         for variable in unnamed:
-            if variable in sources:
-                lines.append(f"    export {variable}=postgresql://USER@localhost/shop")
-            else:
-                lines.append(f"    export {variable}='postgresql://USER@localhost/develop-{{branch}}'    # made if it is missing")
+            made = "'postgresql://USER@localhost/develop-{branch}'    # made if it is missing"
+            url = "postgresql://USER@localhost/shop" if variable in sources else made
+            lines.append(f"    export {variable}={url}")
         lines.append("    export PGPASSWORD=…    # where the server asks for one")
         for variable in sources:
             lines += [

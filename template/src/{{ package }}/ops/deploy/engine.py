@@ -118,7 +118,8 @@ class Engine:
     def python(self, image: str, *arguments: str) -> Ended:
         """Call Python in an image; what it prints is returned."""
         told = ("--env", f"{PREFIX}BRANCH={self.here.branch}", "--env", f"{PREFIX}DEPLOY__REGISTRY")
-        return self.do("run", "--rm", "--network", "none", *told, "--entrypoint", "python", image, *arguments, out=False)
+        options = ("--rm", "--network", "none", *told, "--entrypoint", "python")
+        return self.do("run", *options, image, *arguments, out=False)
 
     def settings(self, image: str, *keys: str) -> list[str]:
         """Some of the stage's settings, as an image has them.

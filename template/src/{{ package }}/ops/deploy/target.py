@@ -88,9 +88,7 @@ class Target(ABC):
         """Call the command line of a version that is not active, where the stage runs; whether it ended well."""
 
     @abstractmethod
-    def on_stage(
-        self, *command: str, version: Version | None = None, out: bool = True, errors: bool = True
-    ) -> Ended:
+    def on_stage(self, *command: str, version: Version | None = None, out: bool = True, errors: bool = True) -> Ended:
         """Call the command line where the stage runs, or as if it were there.
 
         Args:
@@ -142,8 +140,8 @@ class Target(ABC):
     @classmethod
     def develop_run(cls, run: Run) -> NoReturn:
         """Run develop in its image as the target runs a stage."""
-        command = ("run", "--stage", "develop")
-        become(*run.develop.container("--name", f"{run.develop.name}-run-{os.getpid()}", *run.options, run.image, *command))
+        name = ("--name", f"{run.develop.name}-run-{os.getpid()}")
+        become(*run.develop.container(*name, *run.options, run.image, "run", "--stage", "develop"))
 
     @classmethod
     def local_run(cls, here: Checkout) -> list[str]:
