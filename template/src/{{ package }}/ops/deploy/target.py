@@ -1,4 +1,4 @@
-"""What a target does: the interface between the verbs, which are the same everywhere, and what runs a stage every day."""
+"""What a target does: the interface between the verbs, which are the same everywhere, and what runs a stage."""
 
 import os
 from abc import ABC, abstractmethod
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from ..problems import Problem
 from .checkout import Checkout
 from .engine import Engine
 from .programs import Ended, become
@@ -68,6 +67,7 @@ class Target(ABC):
         now = self.active()
         return now is not None and (now.reference, now.commit) == (version.reference, version.commit)
 
+    @abstractmethod
     def prepare(self, version: Version, secrets: Mapping[str, bytes]) -> None:
         """Make ready what the stage stands on, as a database beside it."""
 
@@ -130,7 +130,7 @@ class Target(ABC):
         """Bring the report of a run here, under the same path."""
 
     def fetch_tracking(self, file: Path) -> Path | None:
-        """Bring MLflow's SQLite file and the folder beside it here, under another path; None where they are not there."""
+        """Bring MLflow's SQLite file and the folder beside it here, under another path; None where there are none."""
         return None
 
     @abstractmethod
