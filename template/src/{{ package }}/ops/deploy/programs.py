@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NoReturn
 
+from ..problems import Problem
+
 Ended = subprocess.CompletedProcess[str]
 
 NOT_FOUND = 127  # the exit code of a shell that finds no such program
@@ -44,8 +46,11 @@ def call(
             env=os.environ | (env or {}),
             cwd=cwd,
         )
-    except FileNotFoundError as error:
-        return Ended(command, NOT_FOUND, "", str(error))
+    except FileNotFoundError:
+        message = f"{command[0]}: not found\n"
+        if errors:
+            sys.stderr.write(message)
+        return Ended(command, NOT_FOUND, "", message)
     try:
         said, complained = process.communicate(give.encode() if isinstance(give, str) else give)
     except BaseException as reason:
@@ -73,7 +78,10 @@ def become(*command: str, env: Mapping[str, str] | None = None) -> NoReturn:
     at_the_end.close()
     sys.stdout.flush()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.execvpe(command[0], command, os.environ | (env or {}))
+    try:
+        os.execvpe(command[0], command, os.environ | (env or {}))
+    except FileNotFoundError:
+        raise Problem(f"{command[0]}: not found: make setup installs what belongs here") from None
 
 
 def checksum(text: str) -> str:
