@@ -25,7 +25,7 @@ def deploy(target: Target) -> None:
     if target.FROM_REGISTRY:
         version = replace(version, reference=candidate.push())
         if "@sha256:" not in version.reference:
-            files = f"[deploy] registry in {here.stage}/settings.toml, or REGISTRY="
+            files = f"[deploy] registry in {here.stage}/platform.toml, or REGISTRY="
             raise Problem(f"{files}: the name of one that the cluster takes images from")
     secrets = collect_secrets(here.stage)
     target.prepare(version, secrets)

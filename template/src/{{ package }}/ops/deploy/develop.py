@@ -1,8 +1,10 @@
 """The develop stage in containers on this machine, which are this folder's and this branch's own."""
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -185,32 +187,22 @@ class Develop:
         """The variables that have to name databases of another server, as the settings name that of the container."""
         if not Path(COMPOSE).exists() or IN_DEVCONTAINER:
             return []
-        found, sections = [], self.here.settings()
-        if _in_container(sections.get("database", {}).get("url")) and not setting("DATABASE__URL"):
-            found.append(f"{PREFIX}DATABASE__URL")
-        for name, section in sections.items():
-            if isinstance(section, dict) and _in_container(section.get("database_url")):
-                source = setting(f"{name.upper()}__SOURCE") or section.get("source", "")
-                if source.startswith("table:") and not setting(f"{name.upper()}__DATABASE_URL"):
-                    found.append(f"{PREFIX}{name.upper()}__DATABASE_URL")
-        return found
+        return sorted(PREFIX + name for name in _in_container(self.here.settings()) if not setting(name))
 
     def advise(self, why: str, unnamed: list[str]) -> NoReturn:
         """Tell all that it takes to go on without the container, and no more."""
         self.here.say(f"{why}, and so no database in a container; name one of a PostgreSQL server of your own:")
-        sources = [name for name in unnamed if not name.endswith("_DATABASE__URL")]
-        lines = []
-        for variable in unnamed:
-            made = "'postgresql://USER@localhost/develop-{branch}'    # made if it is missing"
-            url = "postgresql://USER@localhost/shop" if variable in sources else made
-            lines.append(f"    export {variable}={url}")
+        sources = [name for name in unnamed if name.endswith("__DATABASE_URL")]
+        made = "'postgresql://USER@localhost/develop-{branch}'    # made if it is missing"
+        urls = {name: "postgresql://USER@localhost/source" if name in sources else made for name in unnamed}
+        lines = [f"    export {name}={url}" for name, url in urls.items()]
         lines.append("    export PGPASSWORD=…    # where the server asks for one")
-        for variable in sources:
+        for name in sources[:1]:
             lines += [
-                "and the orders of the example into it:",
-                "    psql postgresql://USER@localhost/postgres --command 'CREATE DATABASE shop'",
-                "    psql postgresql://USER@localhost/shop --quiet --file develop/seed.sql",
-                f"or instead, orders that are made up: export {variable.replace('DATABASE_URL', 'SOURCE')}=sample",
+                "and the example's data into it:",
+                "    psql postgresql://USER@localhost/postgres --command 'CREATE DATABASE source'",
+                "    psql postgresql://USER@localhost/source --quiet --file develop/seed.sql",
+                f"or instead, data that is made up: export {name.removesuffix('DATABASE_URL')}SOURCE=sample",
             ]
         print(*lines, sep="\n", file=sys.stderr)
         sys.exit(1)
@@ -225,10 +217,16 @@ def tracking() -> Any:
     return import_module(".tracking", __package__) if is_there else None
 
 
-def _in_container(url: object) -> bool:
-    """Whether a URL is that of the database in its container."""
-    text = str(url or "")
-    return text.startswith("postgres") and ("@database:" in text or "@database/" in text)
+def _in_container(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The settings of a section, and of those in it, whose value is the URL of the database in its container."""
+    for key, value in section.items():
+        name = f"{prefix}{key.upper()}"
+        if isinstance(value, dict):
+            yield from _in_container(value, f"{name}__")
+        elif key in ("url", "database_url") and re.match("postgres[a-z]*://.*@database[:/]", str(value)):
+            source = setting(f"{prefix}SOURCE") or str(section.get("source", ""))
+            if key == "url" or source.startswith(("table:", "query:")):
+                yield name
 
 
 def _variables(**values: str) -> list[str]:
