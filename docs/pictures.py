@@ -35,7 +35,7 @@ def _terminals(project: Path) -> dict[str, Screen]:
     develop.run("make develop")
     look = Screen(project, "Which version, how good, what for whom")
     look.run("make status")
-    look.run("make results CUSTOMER=C0000003")
+    look.run("make results KEY=C0000003")
     refused = Screen(project, "A model that is not good enough is refused")
     refused.run("BURGER_COMBOS_GATE__MIN_LIFT=2 make develop", fails=True)
     refused.run("make status STAGE=develop")

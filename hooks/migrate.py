@@ -3,13 +3,18 @@
 What is here can be called again without doing anything more.
 """
 
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import copier
+import worktree
 import yaml
+from worktree import committed
 
 ANSWERS = ".copier-answers.yml"
 
@@ -24,47 +29,56 @@ def merge(*files: str) -> None:
         files: each a path in the project, or `OLD=NEW` where it is another one from now on. One that the user has
             deleted stays away.
     """
-    with TemporaryDirectory() as folder:
-        old, new = Path(folder, "old"), Path(folder, "new")
-        _generate(_git("show", f"HEAD:./{ANSWERS}").decode(), old)
-        _generate(Path(ANSWERS).read_text(encoding="utf-8"), new)
+    with _copies() as (old, new):
         for file in files:
             before, _, after = file.rpartition("=")
-            name = before if before and _git("ls-tree", "HEAD", before) else after
+            name = before if before and committed(before) is not None else after
             mine, base, theirs = Path(after), old / (before or after), new / after
             mine.unlink(missing_ok=True)
             mine.parent.mkdir(parents=True, exist_ok=True)
-            if _git("ls-tree", "HEAD", name):
-                mine.write_bytes(_git("show", f"HEAD:./{name}"))
-                _merge(mine, old / name, theirs)
+            content = committed(name)
+            if content is not None:
+                mine.write_bytes(content)
+                worktree.merge(mine, old / name, theirs)
             elif theirs.exists() and not base.exists():
                 mine.write_bytes(theirs.read_bytes())
             elif not any(mine.parent.iterdir()):
                 mine.parent.rmdir()
 
 
-def _generate(answers: str, folder: Path) -> None:
-    given = yaml.safe_load(answers)
-    copier.run_copy(given["_src_path"], folder, data=given, vcs_ref=given["_commit"], defaults=True, quiet=True)
+def divide(*modules: str) -> None:
+    """Part what is the project's own from what is the template's, as divide.py tells."""
+    from divide import divide  # which reads TOML, and so needs Python 3.11
+
+    with _copies() as (old, new):
+        divide(old, new, f"src/{_answers()['package']}", modules)
 
 
-def _merge(mine: Path, base: Path, theirs: Path) -> None:
-    if not theirs.exists():
-        if base.exists() and mine.read_bytes() == base.read_bytes():
-            mine.unlink()
-        return
-    base.parent.mkdir(parents=True, exist_ok=True)
-    base.touch()
-    mode = theirs.stat().st_mode
-    labels = ["-L", "before updating", "-L", "last update", "-L", "after updating"]
-    if subprocess.run(["git", "merge-file", *labels, mine, base, theirs]).returncode == 0:
-        _git("reset", "--quiet", "--", str(mine))  # of the conflict that Copier saw
-    mine.chmod(mode)
+@contextmanager
+def _copies() -> Iterator[tuple[Path, Path]]:
+    """Two copies of the template with the project's answers: of the release before this update, and of the new one."""
+    now = _answers()
+    before = yaml.safe_load((committed(ANSWERS) or b"").decode())
+    with TemporaryDirectory() as folder:
+        old, new = Path(folder, "old"), Path(folder, "new")
+        _generate(before | {"_src_path": now["_src_path"]}, old)
+        _generate(now, new)
+        yield old, new
 
 
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE).stdout
+def _answers() -> dict[str, Any]:
+    answers: dict[str, Any] = yaml.safe_load(Path(ANSWERS).read_text(encoding="utf-8"))
+    return answers
+
+
+def _generate(answers: dict[str, Any], folder: Path) -> None:
+    copier.run_copy(answers["_src_path"], folder, data=answers, vcs_ref=answers["_commit"], defaults=True, quiet=True)
 
 
 if __name__ == "__main__":
-    merge(*sys.argv[1:])
+    if sys.argv[1] == "--divide":
+        if not find_spec("tomllib"):
+            sys.exit("Copier has to run on Python 3.11 or newer: uv tool run --python 3.13 copier update --trust")
+        divide(*sys.argv[2:])
+    else:
+        merge(*sys.argv[1:])

@@ -9,24 +9,41 @@ from typing import Any
 
 import yaml
 from allpairspy import AllPairs
+from jinja2 import Environment
 from rig import ROOT
 
 Answers = dict[str, str]
 
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS: dict[str, dict[str, Any]] = {name: each for name, each in SETTINGS.items() if not name.startswith("_")}
-# Of a new project.
-DEFAULTS = {name: question["default"] for name, question in QUESTIONS.items()} | {
-    "author": "The Burger Combos team",
-    "license": "Proprietary",
-    "target": "docker",
-    "notebooks": "marimo",
-}
+
+
+def defaults(example: str = "recommend") -> Answers:
+    """What is answered by Enter at each question of a new project that begins with this example."""
+    told = {
+        name: Environment().from_string(QUESTIONS[name]["default"]).render(example=example)
+        for name in ("project_name", "description")
+    }
+    return (
+        {name: question["default"] for name, question in QUESTIONS.items()}
+        | told
+        | {"example": example, "author": f"The {told['project_name']} team"}
+        | {"license": "Proprietary", "target": "docker", "notebooks": "marimo"}
+    )
+
+
+DEFAULTS = defaults()
+
+
+def filled(answers: Answers) -> Answers:
+    """These answers, with the defaults of the others."""
+    return defaults(answers.get("example", DEFAULTS["example"])) | answers
+
 
 # Words that other templates stumble over.
 ODD = {
     "project_name": """The "Größte" Küche's \\ combos {{ 1 }} #1 & 汉堡 🍔 $HOME `date`""",
-    "description": """It's "good" \\ {{ nothing }} {% for %} for Ünal's customers.""",
+    "description": """It's "good" \\ {{ nothing }} {% for %} for Ünal's guests.""",
     "author": """Jörg "Joe" O'Neill \\ Söhne""",
 }
 REVIEWERS = "@jörg @shop/ml-team ada@example.org"
@@ -64,8 +81,7 @@ def called(answers: Answers) -> str:
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# A license is a file and two lines of another one, whatever else is answered; notebooks and trackers are files and
-# sections of their own.
+# An example is files of its own, and so are notebooks and trackers; a license is a file and two lines of another one.
 _PAIRED = {"example", "license", "notebooks", "repository", "tracking", *ODD}
 _PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

@@ -29,7 +29,7 @@ def on_kubernetes(template: Path, folder: Path, backoff: float = 10) -> Iterator
         path = f"{rig.ROOT}/.venv/bin{os.pathsep}{kube.env['PATH']}"
         env = kube.env | {"NAMESPACE": "shop", "PATH": path}
         project = replace(project, containers=True, env=env)
-        rig.change(project.folder / "production/settings.toml", {'registry = ""': f'registry = "{address}/shop"'})
+        rig.change(project.folder / "production/platform.toml", {'registry = ""': f'registry = "{address}/shop"'})
         project.make("setup")
         project.git("checkout", "--quiet", "-b", branch)
         yield project, kube
@@ -43,7 +43,7 @@ def on_aws(template: Path, folder: Path, server: str) -> Iterator[tuple[Project,
     """A project on Metaflow, a registry, and the account, by its variables, with a database on a PostgreSQL server."""
     project = rig.generate(template, folder / "burger", target="metaflow-aws", ci="none")
     store = {'store = ""': f'store = "s3://{aws.BUCKET}/runs"'}
-    rig.change(project.folder / "production/settings.toml", store)
+    rig.change(project.folder / "production/platform.toml", store)
     with aws.serving() as account, registry.serving(folder) as address:
         profile = project.folder / "production/profiles/config_production.json"
         profile.write_text(json.dumps(json.loads(profile.read_text()) | aws.equip(account), indent=4) + "\n")

@@ -79,7 +79,8 @@ def place(project: Project, tmp_path: Path) -> Project:
     """A folder with the settings of a project whose environment is there, as an image has them."""
     for stage in ("explore", "develop", "production"):
         (tmp_path / stage).mkdir()
-        (tmp_path / stage / "settings.toml").write_bytes((project.folder / stage / "settings.toml").read_bytes())
+        for name in ("settings.toml", "platform.toml"):
+            shutil.copy(project.folder / stage / name, tmp_path / stage / name)
     (tmp_path / ".venv").symlink_to(project.folder / ".venv")
     mine = replace(project, folder=tmp_path).with_env(COMMIT="c" * 40, IMAGE="sha256:" + "1" * 64, BRANCH="main")
     return mine.with_env(ORDERS__SAMPLE__CUSTOMERS="300")

@@ -249,6 +249,14 @@ def change(file: Path, pieces: dict[str, str]) -> None:
     file.write_text(text, encoding="utf-8")
 
 
+def configure(project: Project, stage: str, pieces: dict[str, str]) -> None:
+    """Put other pieces of text in place of some of a stage's settings, whichever of its files has them."""
+    files = [file for name in ("settings", "platform") if (file := project.folder / stage / f"{name}.toml").exists()]
+    for old, new in pieces.items():
+        holder = next((file for file in files if old in file.read_text(encoding="utf-8")), files[0])
+        change(holder, {old: new})
+
+
 def follow(project: Project, template: Path) -> None:
     """Let a project follow another repository of the template."""
     answers = project.folder / ".copier-answers.yml"

@@ -47,11 +47,9 @@ def production(
 ) -> Iterator[Production]:
     """A project with a small sample, committed and not yet deployed; nothing of it is left behind."""
     project = replace(generate(tmp_path / "shop", database=getattr(request, "param", "sqlite")), containers=True)
-    settings = project.folder / "production/settings.toml"
-    small = settings.read_text().replace("customers = 20_000", "customers = 500")
+    rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
     if not hasattr(request, "param"):  # growing sizes are looked at once for each database
-        small = small.replace("factors = [0.25, 0.5, 1, 2]", "factors = []")
-    settings.write_text(small)
+        rig.configure(project, "production", {"factors = [0.25, 0.5, 1, 2]": "factors = []"})
     project.make("setup")
     project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
     made = Production(project)
@@ -101,10 +99,9 @@ def test_the_five_commands_of_the_readme(production: Production) -> None:
 def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production, tmp_path: Path) -> None:
     if not registry.is_there():
         rig.missing("DOCKER", "no docker-registry here: python3 tests/containers/engine.py brings one")
-    settings = production.project.folder / "production/settings.toml"
     with registry.serving(tmp_path) as address:
-        changed = settings.read_text().replace('registry = ""', f'registry = "{address}/shop"')
-        settings.write_text(changed.replace('cron = "0 5 * * *"', 'cron = "* * * * *"'))
+        scheduled = {'registry = ""': f'registry = "{address}/shop"', 'cron = "0 5 * * *"': 'cron = "* * * * *"'}
+        rig.configure(production.project, "production", scheduled)
         first = production.commit_all()
         assert f"pushed {address}/shop/" in production.deploy()
         reference = inspected(production.name)["Config"]["Image"]
@@ -229,8 +226,7 @@ def test_what_the_gates_refuse_changes_nothing(production: Production) -> None:
     assert "✗ as good as production" in refused.stdout
     assert f"the gates refuse {third}: nothing was deployed" in refused.stderr
     production.project.git("reset", "--quiet", "--hard", first)
-    settings = production.project.folder / "production/settings.toml"
-    settings.write_text(settings.read_text().replace("0 5 * * *", "0 25 * * *"))
+    rig.configure(production.project, "production", {"0 5 * * *": "0 25 * * *"})
     production.commit_all()
     assert "the old one stays active" in production.refused()
     assert inspected(production.name)["Id"] == before

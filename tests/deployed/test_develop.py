@@ -92,7 +92,7 @@ def test_branches_side_by_side_share_nothing_and_leave_nothing(contained: Projec
     other.make("clean", "YES=1")
     assert belongings(other) == []
     assert not (other.folder / "var/develop/other").exists()
-    assert "customers for" in contained.make("results")
+    assert "rows of recommendations for" in contained.make("results")
     contained.make("clean", "YES=1")
     assert belongings(contained) == []
 
@@ -108,7 +108,7 @@ def test_branches_of_one_folder_share_nothing(contained: Project) -> None:
     assert newest(contained, "feature-next-*").parent.parent.name == "feature-next-0fe5d0be"
     contained.make("clean", "YES=1")
     contained.git("checkout", "-q", "main")
-    assert "customers for" in contained.make("results")
+    assert "rows of recommendations for" in contained.make("results")
 
 
 @pytest.mark.parametrize("contained", ["postgresql"], indirect=True)
@@ -161,7 +161,7 @@ def test_data_and_settings_of_the_environment_reach_the_image(contained: Project
     rows = [f"C{number % 40},Burger {number % 7},2026-01-{number % 28 + 1:02}" for number in range(400)]
     (contained.folder / "data/mine.csv").write_text("\n".join(["customer,item,ordered_at", *rows]) + "\n")
     mine = contained.with_env(ORDERS__SOURCE="data/mine.csv", ORDERS__COLUMNS__QUANTITY="")
-    assert "40 customers for" in mine.make("develop")
+    assert "40 rows of recommendations for" in mine.make("develop")
     written = replace(mine, env=mine.env | {"burger_combos_model__top_k": "2"}).make("develop")
     assert re.search("item_1 +item_2 +item_3", written)
     assert re.search("^C0 .* - +- +-", written, re.MULTILINE)
@@ -195,7 +195,7 @@ def test_what_another_user_makes_is_theirs(generate: Callable[..., Project], con
         become = someone(Path(place) / "home")
         done = mine.run(*become, "make", "develop")
         assert "in production's image" in done.stderr
-        assert "customers for" in done.stdout, done.stderr
+        assert "rows of recommendations for" in done.stdout, done.stderr
         inside = mine.run(*become, "make", "inside", "DO=make test explore CHECK=1")
         assert inside.returncode == 0, inside.stdout + inside.stderr
         assert " passed" in inside.stdout

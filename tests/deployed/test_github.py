@@ -89,8 +89,7 @@ def repository(
 ) -> Iterator[Repository]:
     """A repository with a branch of its own besides main; nothing of its images and containers is left."""
     project = replace(generate(tmp_path / "shop", reviewers="@ada @shop/ml"), containers=True)
-    settings = project.folder / "production/settings.toml"
-    settings.write_text(settings.read_text().replace("customers = 20_000", "customers = 500"))
+    rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
     if not hasattr(request, "param"):
         keep_no_layers(project)
     project.make("setup")

@@ -30,8 +30,7 @@ UPGRADE = "propose: [upgrade,Newer versions of the dependencies]"
 def started(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that is on GitLab, set up; tests take copies."""
     made = generate(tmp_path_factory.mktemp("gitlab") / "shop", package=NAME, ci="gitlab", database="postgresql")
-    settings = made.folder / "production/settings.toml"
-    settings.write_text(settings.read_text().replace("customers = 20_000", "customers = 500"))
+    rig.configure(made, "production", {"customers = 20_000": "customers = 500"})
     made.make("setup")
     return replace(made, containers=True)
 

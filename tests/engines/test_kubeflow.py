@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import rig
 import s3
+import steps
 import yaml
 from containers import registry
 from containers.docker import belongings, build, docker, image_names
@@ -24,8 +25,8 @@ from rig import Project
 pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
 BRANCH = f"test-{secrets.token_hex(3)}"
+LONG = steps.LONG.replace("_", "-")  # as Kubeflow calls it
 DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
-STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
 HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
 COMPILE = """
 import sys
@@ -33,9 +34,10 @@ from kfp.compiler import Compiler
 from burger_combos import pipeline
 from burger_combos.ops.settings import Stage
 
-if {more}:
-    def tidy_up(run, settings): ...
-    pipeline.STEPS = (*pipeline.STEPS, tidy_up)
+if {split}:
+    def fetch(run, settings, shard): ...
+    def tidy_up(run, settings, shard): ...
+    pipeline.STEPS = (fetch, pipeline.check, tidy_up)
 from production.graph import graph
 
 made = graph("shop-production-main", Stage.production, "{image}", secrets=["A", "B"])
@@ -86,6 +88,7 @@ with at_the_end:
 def burger(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project on Kubeflow, set up and committed."""
     made = replace(generate(tmp_path_factory.mktemp("kubeflow") / "burger", target="kubeflow"), containers=True)
+    steps.rework(made.folder / "src/burger_combos/pipeline.py")
     made.make("setup")
     made.git("checkout", "--quiet", "-b", BRANCH)
     (made.folder / "var").mkdir()
@@ -110,11 +113,11 @@ def options(burger: Project) -> list[str]:
     return ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--user=0:0", "--network=none", mount]
 
 
-def compiled(project: Project, *, shards: int, more: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
+def compiled(project: Project, *, shards: int, split: bool = False, seed: str = "0") -> tuple[Thing, Thing, bytes]:
     """What the server is sent: the pipeline, what of it is Kubernetes' own, and the very text."""
     under = project.with_env(RUNS__SHARDS=str(shards), BRANCH=BRANCH)
     under = replace(under, env=under.env | {"PYTHONPATH": ".", "PYTHONHASHSEED": seed})
-    done = under.python(COMPILE.format(more=more, image=DIGEST))
+    done = under.python(COMPILE.format(split=split, image=DIGEST))
     assert done.returncode == 0, done.stderr
     text = (project.folder / "var/compiled.yaml").read_bytes()
     spec, platform = yaml.safe_load_all(text)
@@ -126,7 +129,9 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
     assert compiled(burger, shards=3, seed="1")[2] == text
 
     executors = spec["deploymentSpec"]["executors"]
-    assert sorted(executors) == sorted(f"exec-{step}" for step in [*STEPS, "recommend-2", "recommend-3"])
+    named = [step.replace("_", "-") for step in steps.REWORKED]
+    more = [f"{step}-{copy}" for step in ("choose", LONG) for copy in (2, 3)]
+    assert sorted(executors) == sorted(f"exec-{name}" for name in named + more)
     for executor in executors.values():
         container = executor["container"]
         assert container["image"] == DIGEST
@@ -140,31 +145,47 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 
 
 def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
-    spec, _, _ = compiled(burger, shards=3, more=True)
+    spec, _, _ = compiled(burger, shards=3)
     tasks = spec["root"]["dag"]["tasks"]
-    parts = ["recommend", "recommend-2", "recommend-3"]
-    order = [["load"], ["check"], ["train"], ["evaluate"], ["gate"], parts, ["publish"], ["tidy-up"]]
-    after = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
-    assert after == {"load": []} | {step: before for before, steps in pairwise(order) for step in steps}
+    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in ("choose", LONG)}
+    order = [parts.get(name, [name]) for name in (step.replace("_", "-") for step in steps.REWORKED)]
+    assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
 
-    for shard, name in enumerate(parts):
+    for shard, name in enumerate(parts["choose"]):
         task = tasks.pop(name)
-        assert task["inputs"]["parameters"]["shard"] == {"runtimeValue": {"constant": str(shard)}}
+        assert task["inputs"]["parameters"]["option"] == {"runtimeValue": {"constant": f"--shard={shard}"}}
         assert task["retryPolicy"]["maxRetryCount"] == 2
-        assert task["taskInfo"] == {"name": f"recommend {shard + 1} of 3"}
+        assert task["taskInfo"] == {"name": f"choose {shard + 1} of 3"}
+    for name in parts[LONG]:
+        assert tasks.pop(name)["retryPolicy"]["maxRetryCount"] == 2
     for task in tasks.values():
         assert "retryPolicy" not in task
         assert task["cachingOptions"] == {}
         assert task["inputs"]["parameters"]["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
-    assert spec["deploymentSpec"]["executors"]["exec-tidy-up"]["container"]["args"][0] == "tidy_up"
+    assert spec["deploymentSpec"]["executors"]["exec-audit-it"]["container"]["args"][0] == "audit_it"
 
     whole, _, _ = compiled(burger, shards=1)
-    task = whole["root"]["dag"]["tasks"]["recommend"]
-    assert (task["inputs"]["parameters"]["shard"], task["taskInfo"]["name"]) == (
+    task = whole["root"]["dag"]["tasks"]["choose"]
+    assert (task["inputs"]["parameters"]["option"], task["taskInfo"]["name"]) == (
         {"runtimeValue": {"constant": ""}},
-        "recommend",
+        "choose",
     )
     assert "retryPolicy" not in task
+
+
+def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Project) -> None:
+    spec, _, _ = compiled(burger, shards=2, split=True)
+    tasks = spec["root"]["dag"]["tasks"]
+    order = [["fetch"], ["fetch-2", "fetch-3"], ["check"], ["tidy-up", "tidy-up-2"], ["tidy-up-3"]]
+    assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
+    options = [["--begin"], ["--shard=0", "--shard=1"], [""], ["--shard=0", "--shard=1"], ["--join"]]
+    given = [[tasks[name]["inputs"]["parameters"]["option"]["runtimeValue"] for name in names] for names in order]
+    assert given == [[{"constant": option} for option in each] for each in options]
+
+
+def after(order: list[list[str]]) -> dict[str, list[str]]:
+    """What each task comes after, where those of a list come after all of the list before."""
+    return {name: before for before, names in pairwise([[], *order]) for name in names}
 
 
 def test_the_cron_line_is_the_servers(burger: Project) -> None:
@@ -177,9 +198,9 @@ def test_the_cron_line_is_the_servers(burger: Project) -> None:
         "0 5 * * 5-7": "0 0 5 * * 0,5,6",
         "0 5 * * */2": "0 0 5 * * */2",
         "": "",
-        "0 5 L * *": "production/settings.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
-        "0 5 * * 1#2": "production/settings.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
-        "61 5 * * *": "production/settings.toml: schedule.cron: '61 5 * * *': Bad minute",
+        "0 5 L * *": "production/platform.toml: schedule.cron: '0 5 L * *': the server knows neither L nor #",
+        "0 5 * * 1#2": "production/platform.toml: schedule.cron: '0 5 * * 1#2': the server knows neither L nor #",
+        "61 5 * * *": "production/platform.toml: schedule.cron: '61 5 * * *': Bad minute",
     }
     under = replace(burger, env=burger.env | {"PYTHONPATH": "."})
     told = under.python(CRON.format(lines=[*lines], zone="'UTC'"))
@@ -222,14 +243,14 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
                 (runs / "found/recommendations-1-of-3.parquet").rmdir()
     assert running.returncode == 0, said
     assert sum("is a directory" in line for line in said) == 1
-    done = re.findall(r"\[info\] recommend .*shard=(.)-of-3", "".join(said))
+    done = re.findall(r"\[info\] choose .*shard=(.)-of-3", "".join(said))
     assert sorted(done) == ["0", "1", "2"]
     parts = rows(burger)
 
     split.make("develop")
     assert rows(burger) == parts
     shown = docker("run", "--rm", *options, f"--env=BURGER_COMBOS_BRANCH={BRANCH}", image, "run", "--stage=develop")
-    assert f"{len(parts):,} customers for" in shown
+    assert f"{len(parts):,} rows of recommendations for" in shown
     assert rows(burger) == parts
     assert docker("run", "--rm", "--entrypoint=python", image, "-c", HAS_KFP) == "False"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import rig
+import steps
 from clusters import on_kubernetes
 from kube.kubectl import Cluster, program
 from listener import until
@@ -88,7 +89,8 @@ def deployed(containers: None, tmp_path_factory: pytest.TempPathFactory, templat
     if program() is None:
         rig.missing("DOCKER", "no kubectl here, and only root on Debian can unpack one")
     with on_kubernetes(template, tmp_path_factory.mktemp("kubernetes"), backoff=0.5) as (project, kube):
-        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.configure(project, "production", SETTINGS)
+        steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
         yield Deployed(project, kube)
 
@@ -112,9 +114,10 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert status["commit"] == f"{first[:11]} (HEAD)"
     assert status["image"].endswith(digest[1].partition("sha256:")[2][:12])
     assert ", ok, " in status["last run"]
-    assert status["published"].startswith(("499 rows for ", "500 rows for "))
+    assert status["published"].startswith(("499 rows of recommendations for ", "500 rows of recommendations for "))
     logs = deployed.make("logs", "STAGE=production")
-    assert logs.count(" recommend ") == SHARDS
+    assert logs.count(" choose ") == logs.count(f" {steps.LONG} ") == SHARDS
+    assert logs.count(" audit_it ") == 1
     assert f"commit={first}" in logs
     results = deployed.make("results", "STAGE=production")
     assert f"commit   {first}\n" in results

@@ -3,21 +3,17 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+import steps
 from rig import Project, change
 
-# The second shard fails until a file is there, and before the shards there is a step of which the flow does not know.
+# The second shard of the renamed step fails until a file is there.
 SHARD = "    mine = shard.of("
 FAILING = f"""    if shard.number == 1 and not __import__("pathlib").Path("var/mended").exists():
         raise Problem("planted")
 {SHARD}"""
-STEPS = "STEPS: tuple"
-AUDIT = f"""def audit(run: Run, settings: Settings) -> None:
-    run.record.facts["audited"] = True
-
-
-{STEPS}"""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,8 @@ def flow(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
     """A project whose flow fails in one of three shards."""
     made = generate(tmp_path_factory.mktemp("metaflow") / "burger", target="metaflow-argo", ci="none")
     pipeline = made.folder / "src/burger_combos/pipeline.py"
-    change(pipeline, {SHARD: FAILING, STEPS: AUDIT, "gate, recommend,": "gate, audit, recommend,"})
+    change(pipeline, {SHARD: FAILING})
+    steps.rework(pipeline)
     made.make("setup")
     return made.with_env(ORDERS__SAMPLE__CUSTOMERS="301", RUNS__SHARDS="3")
 
@@ -41,11 +38,16 @@ def test_a_failed_run_publishes_nothing_and_goes_on_from_where_it_failed(flow: P
 
     (flow.folder / "var/mended").touch()
     resumed = flow.make("develop", "RESUME=1")
-    assert re.findall(r"shard=(\S+)", resumed) == ["1-of-3"]
+    done = re.findall(r"\[info\] (\w+) +shard=(\S+)", resumed)
+    assert [shard for step, shard in done if step == "choose"] == ["1-of-3"]
+    assert sorted(shard for step, shard in done if step == steps.LONG) == ["0-of-3", "1-of-3", "2-of-3"]
     rows, (again,) = flow.written()
     assert (again["run_id"], again["status"]) == (run["run_id"], "ok")
     assert {row["run_id"] for row in rows} == {run["run_id"]}
-    assert json.loads(again["record"])["facts"]["audited"]
+    record = json.loads(again["record"])
+    assert list(record["steps"]) == steps.REWORKED
+    assert record["facts"]["audited"]
+    assert record["numbers"]["weighed"] == record["numbers"]["rows_published"] == len(rows)
 
     alone = flow.with_env(DATABASE__URL=f"sqlite:///{flow.folder}/var/alone.db", RUNS__SHARDS="1")
     assert alone.call("run", "--date", str(run["date"])).returncode == 0
@@ -63,3 +65,52 @@ def test_a_flow_and_an_image_of_two_commits_do_not_begin(flow: Project) -> None:
     assert done.returncode != 0
     assert f"Problem: this flow is of commit another, its image of {commit}: make deploy brings both" in done.stdout
     assert flow.written()[1] == before
+
+
+def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:
+    pipeline = flow.folder / "src/burger_combos/pipeline.py"
+    before = pipeline.read_text()
+    steps.put(pipeline, steps.ALL_SPLIT, steps.SPLIT)
+    env = {"METAFLOW_USER": "ada", "METAFLOW_DATASTORE_SYSROOT_LOCAL": "var/split"}
+    split = replace(flow, env=flow.env | env).with_env(RUNS__SHARDS="2")
+    done = split.run(".venv/bin/python", "production/flow.py", "--no-pylint", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, runs = split.written()
+    record = json.loads(runs[-1]["record"])
+    assert (record["status"], list(record["steps"])) == ("ok", steps.SPLIT)
+    assert record["facts"]["parts"] == ["0", "1"]
+    assert record["numbers"]["sum"] == 2
+    tasks = ["start", "fetch_parts", "look", "fork_double", "double", "join_double", "fork_add_up", "add_up"]
+    assert list(dict.fromkeys(re.findall(r"/(\w+)/\d+ \(", done.stdout))) == [*tasks, "join_add_up", "end"]
+    pipeline.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("next", "the flow has something of this name already: choose another"),
+        ("start", "the flow has something of this name already: choose another"),
+        ("join_choose", "the flow has something of this name already: choose another"),
+        ("Tidy", "Metaflow allows a-z, 0-9 and _ only, and a letter first"),
+    ],
+)
+def test_a_name_that_metaflow_does_not_allow_is_told_in_one_line(name: str, why: str, flow: Project) -> None:
+    pipeline = flow.folder / "src/burger_combos/pipeline.py"
+    before = pipeline.read_text()
+    steps.put(pipeline, f"\n\ndef {name}(run: Run, settings: Settings) -> None: ...\n", [*steps.REWORKED, name])
+    done = flow.run("make", "develop")
+    assert done.returncode != 0
+    assert f"error: pipeline.py: step '{name}': {why}" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr + done.stdout
+    pipeline.write_text(before)
+
+
+def test_resources_for_no_step_are_refused(flow: Project) -> None:
+    file = flow.folder / "production/flow.py"
+    before = file.read_text()
+    change(file, {"] = {}": '] = {"recommend": {"cpu": 4}}'})
+    done = flow.run(".venv/bin/python", "production/flow.py", "--no-pylint", "show")
+    assert done.stderr.startswith(
+        "error: flow.py: RESOURCES_OF: no step 'recommend' in pipeline.py: the steps are load, "
+    )
+    file.write_text(before)

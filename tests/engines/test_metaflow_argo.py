@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import argo
 import pytest
 import s3
+import steps
 from cronsim import CronSim
 from rig import Project, change, environment
 
@@ -83,7 +84,8 @@ def production(generate: Callable[..., Project], tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("argo")
     made = generate(folder / "burger", target="metaflow-argo", ci="none")
     change(made.folder / "production/profiles/config_production.json", {'S3": ""': 'S3": "s3://shop/metaflow"'})
-    change(made.folder / "production/settings.toml", {'store = ""': 'store = "s3://shop/runs"'})
+    change(made.folder / "production/platform.toml", {'store = ""': 'store = "s3://shop/runs"'})
+    steps.rework(made.folder / "src/burger_combos/pipeline.py")
     made.make("setup")
     (folder / "docker").write_text(DOCKER)
     (folder / "docker").chmod(0o755)
@@ -95,7 +97,8 @@ def production(generate: Callable[..., Project], tmp_path_factory: pytest.TempPa
 
 def container(template: dict[str, Any], step: str) -> dict[str, Any]:
     """What a step's pod runs."""
-    found = next(each["container"] for each in template["spec"]["templates"] if each["name"] == step)
+    name = step.replace("_", "-")
+    found = next(each["container"] for each in template["spec"]["templates"] if each["name"] == name)
     return dict(found)
 
 
@@ -121,7 +124,8 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
     given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
     assert given == {"commit": f'"{commit}"', "date": '""'}
     assert template["spec"]["activeDeadlineSeconds"] == 240 * 60
-    for step in ("start", "check", "train", "evaluate", "gate", "recommend", "publish", "end"):
+    joined = ["choose", "join_choose", f"fork_{steps.LONG}"]
+    for step in ["start", *steps.REWORKED, *joined, "end"]:
         pod = container(template, step)
         told = {each["name"]: each.get("value") for each in pod["env"]}
         assert pod["image"] == told["BURGER_COMBOS_IMAGE"] == production.image()
@@ -130,7 +134,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
         assert pod["envFrom"] == [{"secretRef": {"name": SECRET}}]
     assert "postgresql://" not in json.dumps(template)
     retried = {each["name"]: each.get("retryStrategy", {}).get("limit") for each in template["spec"]["templates"]}
-    assert {name: limit for name, limit in retried.items() if limit} == {"recommend": 2}
+    assert {name: limit for name, limit in retried.items() if limit} == {"choose": 2, steps.LONG.replace("_", "-"): 2}
 
     cron = production.objects[f"cronworkflows/default/{NAME}"]["spec"]
     assert (cron["suspend"], cron["timezone"]) == (False, "UTC")
@@ -151,18 +155,24 @@ def test_secrets_stay_until_they_are_given_anew_and_are_there_for_who_looks(prod
 def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(production: Argo) -> None:
     project = production.project
     first, image = project.git("rev-parse", "HEAD"), production.image()
-    change(project.folder / "production/settings.toml", {'cron = "0 5 * * *"': 'cron = ""'})
-    change(project.folder / "production/flow.py", {"cpu=2": "cpu=4"})
+    change(project.folder / "production/platform.toml", {'cron = "0 5 * * *"': 'cron = ""'})
+    change(project.folder / "production/flow.py", {"] = {}": '] = {"train": {"cpu": 4, "memory": 8192}}'})
+    only_in_image = {"import polars as pl\n": "import only_in_image\nimport polars as pl\n", "audit_it": "audit_all"}
+    change(project.folder / "src/burger_combos/pipeline.py", only_in_image)
     project.git("commit", "--all", "--no-verify", "--message", "Wait")
+    (Path(project.env["IMAGES"]) / production.image().partition(":")[2] / "opt/app/only_in_image.py").touch()
     production.does("target.schedule(version)")
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["resources"]["requests"]["cpu"] == "4.0"
+    assert container(template, "audit_all")["resources"]["requests"]["cpu"] == "2.0"
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is True
 
+    project.git("reset", "--quiet", "--hard", first)
     production.does("target.schedule(version)", image, first)
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["image"] == image
     assert container(template, "train")["resources"]["requests"]["cpu"] == "2.0"
+    assert container(template, "audit_it")["image"] == image
     assert template["spec"]["arguments"]["parameters"][0]["value"] == f'"{first}"'
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is False
 
@@ -182,7 +192,7 @@ def test_what_is_missing_is_said_in_one_line(production: Argo) -> None:
 
     done = refused(production.project, "target.store_secrets(version, {})")
     assert done.returncode == 1
-    assert "error: production/settings.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
+    assert "error: production/platform.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
     profile = production.project.folder / "production/profiles/config_production.json"
     text = profile.read_text()
     change(profile, {"s3://shop/metaflow": ""})

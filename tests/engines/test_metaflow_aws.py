@@ -9,6 +9,7 @@ from typing import Any
 import aws
 import pytest
 import rig
+import steps
 from clusters import on_aws
 from listener import until
 from rig import Project
@@ -62,8 +63,9 @@ class Production:
 @pytest.fixture(scope="module")
 def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     with on_aws(template, tmp_path_factory.mktemp("aws"), postgresql) as (project, account):
-        rig.change(project.folder / "production/settings.toml", SETTINGS)
+        rig.configure(project, "production", SETTINGS)
         rig.change(project.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
+        steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
         yield Production(project, account)
 
@@ -73,16 +75,16 @@ def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Produ
     commit = project.git("rev-parse", "HEAD")
     project.make("deploy", "WAIT=15")
     until(lambda: production.machine()[1] == ["SUCCEEDED"])
-    assert production.attempts() == {
-        **{step: [1] for step in ("start", "check", "train", "evaluate", "gate", "publish", "end")},
-        "recommend": [1, 2],
-    }
+    joined = ["join_choose", f"fork_{steps.LONG}"]
+    once = {step: [1] for step in ["start", *steps.REWORKED, *joined, "end"]}
+    assert production.attempts() == once | {"choose": [1, 2], steps.LONG: [1, 1]}
 
     rows, (run,) = project.written("production")
     record = json.loads(run["record"])
     assert {row["git_commit"] for row in rows} == {record["git_commit"]} == {commit}
     assert {row["run_id"] for row in rows} == {record["run_id"]}
-    assert record["status"] == "ok"
+    assert (record["status"], list(record["steps"])) == ("ok", steps.REWORKED)
+    assert record["numbers"]["weighed"] == len(rows)
     assert record["image"].startswith(f"{project.env['REGISTRY']}/burger-combos@sha256:")
     alone = project.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/alone.db", RUNS__STORE="", RUNS__SHARDS="1")
     assert alone.call("run", "--stage", "production", "--date", record["date"]).returncode == 0
@@ -99,7 +101,7 @@ def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
     engine = project.make("logs", "STAGE=production", "RUN=scheduler")
     assert engine.startswith(f"{run['run_id']} ")
     assert "rows_published=300" in engine
-    assert project.status()["production"]["published"].startswith(f"300 rows for {run['date']}, ")
+    assert project.status()["production"]["published"].startswith(f"300 rows of recommendations for {run['date']}, ")
 
 
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:

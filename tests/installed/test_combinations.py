@@ -32,7 +32,7 @@ def test_it_is_installed_checked_tested_and_run(
     assert not (mine.folder / "var").exists()  # its tests keep all that they make to themselves
     shown = "would like" if answers.get("notebooks") == "none" else "runs to its end"
     assert shown in mine.make("explore", "CHECK=1")
-    assert f"{customers} customers for" in mine.make("develop")
+    assert f"{customers} rows of recommendations for" in mine.make("develop")
     assert mine.git("rev-parse", "HEAD") in mine.make("results")
     assert ", ok, " in mine.status("STAGE=develop")["develop"]["last run"]
     assert mine.git("status", "--porcelain") == ""

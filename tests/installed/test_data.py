@@ -159,10 +159,11 @@ import json
 from datetime import date
 import polars as pl
 from burger_combos import orders
+from burger_combos.ops.ingest import parted
 from burger_combos.ops.settings import Stage, load
 from burger_combos.pipeline import Settings
 settings = load(Settings, Stage.develop).orders
-found, _ = orders.check(pl.read_parquet("{folder}/raw.parquet"), settings, date.today())
+found, _ = parted(pl.read_parquet("{folder}/raw.parquet"), settings, orders.schema(date.today()))
 assert found["ordered_at"].equals(pl.read_parquet("{folder}/orders.parquet")["ordered_at"])
 print(json.dumps(found.to_dict(as_series=False), default=str))
 """)
@@ -251,7 +252,7 @@ def test_made_up_orders_stay_as_they_were_from_day_to_day(shop: Project) -> None
     done = shop.python("""
 from datetime import date, datetime
 import polars as pl
-from burger_combos.ops.sample import SampleSettings, make_up
+from burger_combos.sample import SampleSettings, make_up
 
 before, after = (make_up(SampleSettings(customers=300, days=7), date(2026, 1, day)) for day in (10, 11))
 kept = before.filter(pl.col("ordered_at") >= datetime(2026, 1, 4))
@@ -403,18 +404,54 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
         ("top_k = 5", "top_k = 0", "develop/settings.toml: model.top_k: more than 0 is expected, not 0"),
         ("[gate]", "[gates]", "develop/settings.toml: gates: unknown section; gate is meant?"),
         ("top_k = 5", "top_k =", "develop/settings.toml: not valid TOML"),
+        ("keep = 30", "keep =", "develop/platform.toml: not valid TOML"),
+        ("keep = 30", "keep = 0", "develop/platform.toml: runs.keep: more than 0 is expected, not 0"),
+        ("keep = 30", "kept = 30", "develop/platform.toml: runs.kept: unknown key; keep is meant?"),
+        (
+            "[model]",
+            "[deploy.scale]\nmax_seconds = 1\n[model]",
+            "develop/settings.toml: deploy.scale.max_seconds: stands in develop/platform.toml, too: leave it in one",
+        ),
+        ("[model]", "[deploy]\nmax_seconds = 1\n[model]", "develop/settings.toml: deploy.max_seconds: unknown key"),
     ],
 )
 def test_a_wrong_settings_file_is_named(old: str, new: str, message: str, shop: Project, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     for stage in ("develop", "explore", "production"):
         (folder / stage).mkdir(parents=True)
-        text = (shop.folder / stage / "settings.toml").read_text()
-        (folder / stage / "settings.toml").write_text(text.replace(old, new))
+        for name in ("settings.toml", "platform.toml"):
+            text = (shop.folder / stage / name).read_text()
+            (folder / stage / name).write_text(text.replace(old, new))
     done = sh(shop.folder / shop.command, "run", cwd=folder, env=environment() | shop.env)
     assert done.returncode == 1
     assert done.stderr.startswith("error: " + message), done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_settings_file_may_say_all_and_its_keys_go_where_they_please(shop: Project, tmp_path: Path) -> None:
+    """As where somebody merged the files by hand; and a key of the machinery's may stand beside one's own."""
+    script = """
+from burger_combos.ops.settings import Stage, StageSettings, load, settings_file
+settings = load(StageSettings, Stage.develop)
+print(settings.runs.keep, settings.schedule.late_minutes, settings_file(Stage.develop, "runs", "keep"))
+"""
+    folder = tmp_path / "copy/develop"
+    folder.mkdir(parents=True)
+    own = (shop.folder / "develop/settings.toml").read_text()
+    platform = (shop.folder / "develop/platform.toml").read_text()
+
+    def told() -> str:
+        done = sh(shop.folder / ".venv/bin/python", "-c", script, cwd=folder.parent, env=environment() | shop.env)
+        return done.stdout or done.stderr
+
+    (folder / "settings.toml").write_text(own + platform.replace("keep = 30", "keep = 3"))
+    assert told() == "3 60.0 develop/settings.toml\n"
+    (folder / "settings.toml").write_text(f"{own}\n[runs]\nkeep = 4\n")
+    (folder / "platform.toml").write_text(platform.replace("keep = 30\n", ""))
+    assert told() == "4 60.0 develop/settings.toml\n"
+    (folder / "settings.toml").write_text(own)
+    (folder / "platform.toml").write_text(platform)
+    assert told() == "30 60.0 develop/platform.toml\n"
 
 
 def test_a_database_that_cannot_be_written_is_one_clear_line(shop: Project, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_the_demo_runs_whatever_is_active(surroundings: dict[str, str], template
     done = sh("make", "demo", cwd=folder, env=environment() | surroundings | {"UV_CACHE_DIR": CACHE})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Jalapeño" in done.stdout
-    assert "customers for" in done.stdout
+    assert "rows of recommendations for" in done.stdout
     assert (folder / ".venv/bin/copier").exists()
 
 
@@ -336,7 +336,7 @@ def test_what_is_due_on_the_days_that_lack_an_hour_or_have_it_twice_is_due_once(
 
 def test_the_day_is_that_of_the_schedule_and_a_leap_day_is_one(shop: Project) -> None:
     done = shop.call("run", "--date", "2024-02-29")
-    assert "customers for 2024-02-29" in done.stdout
+    assert "rows of recommendations for 2024-02-29" in done.stdout
     assert {row["date"] for row in shop.written()[0]} == {"2024-02-29"}
     script = """
 from datetime import UTC, datetime
@@ -434,7 +434,7 @@ def test_a_branch_gets_its_database_on_a_server_and_production_does_not(shop: Pr
         assert "no results yet in develop" in on_branch.call("results").stderr
         for first in (True, False):
             done = on_branch.call("run")
-            assert "customers for" in done.stdout
+            assert "rows of recommendations for" in done.stdout
             assert ("made the database postgresql://shop@127.0.0.1" in done.stderr) == first
     refused = mine.with_env(BRANCH="elsewhere").call("run", "--stage", "production")
     assert refused.returncode == 1
@@ -487,7 +487,7 @@ def test_without_an_engine_another_server_does_what_the_container_would_as_it_is
 
     sample = {"BURGER_COMBOS_DATABASE__URL": there.env["BURGER_COMBOS_DATABASE__URL"]}
     sample |= dict(re.findall(r"export (BURGER_COMBOS_ORDERS__SOURCE)=(\w+)$", advice, re.MULTILINE))
-    assert "customers for" in replace(mine, env=sample).make("develop")
+    assert "rows of recommendations for" in replace(mine, env=sample).make("develop")
 
 
 def test_a_record_of_another_version_is_read(shop: Project) -> None:

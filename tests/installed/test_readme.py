@@ -89,11 +89,11 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
         if "upgrade" in command:  # the next one wants nothing uncommitted
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
-    assert "customers for" in said["copier-ml: make demo"]
+    assert "rows of recommendations for" in said["copier-ml: make demo"]
     assert "Eleven questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
-    assert "customers for" in said["burger-combos: make develop"]
+    assert "rows of recommendations for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
-    assert "C0000003" in said["burger-combos: make results CUSTOMER=C0000003"]
+    assert "C0000003" in said["burger-combos: make results KEY=C0000003"]
     assert ", ok, " in said["burger-combos: make status"]
     assert "publish" in said["burger-combos: make logs"]
     assert "this is the newest release" in said["burger-combos: make update"]

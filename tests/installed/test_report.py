@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rig
@@ -34,6 +35,14 @@ def week(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
     return made
 
 
+def numbers_of(record: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a record as people read their names, with each metric's baselines."""
+    numbers = {name.replace("_", " "): value for name, value in record["numbers"].items()}
+    for name, metric in record["metrics"].items():
+        numbers |= {f"{name.replace('_', ' ')}, {baseline}": value for baseline, value in metric["baselines"].items()}
+    return numbers
+
+
 def page(project: Project) -> str:
     """The newest report."""
     return max(project.folder.glob("var/develop/*/runs/*/report.html")).read_text(encoding="utf-8")
@@ -58,7 +67,8 @@ def test_it_tells_what_is_known_of_the_run(week: Project) -> None:
         "Where it comes from",
     ]
     assert f"{numbers['hit_rate']:.3g}" in told
-    assert f"{numbers['hit_rate'] / numbers['hit_rate_own_frequency']:.2f} × own frequency" in told
+    best = record["metrics"]["hit_rate"]["baselines"]["own frequency"]
+    assert f"{numbers['hit_rate'] / best:.2f} × baseline own frequency" in told
     for words in (record["git_commit"][:11], record["run_id"], record["template"], *record["facts"]["rejected"]):
         assert words in told
     for gate in record["facts"]["gates"]:
@@ -73,7 +83,7 @@ def test_the_terminal_shows_the_same_numbers(week: Project) -> None:
     told = html.unescape(page(week))
     shown = week.make("results", "STAGE=develop")
     tiles = re.findall("<div><span>(.*)</span><strong>(.*)</strong><span>(.*)</span></div>", told)
-    assert [name for name, _, _ in tiles] == ["hit rate", "coverage", "published", "set aside", "took"]
+    assert [name for name, _, _ in tiles] == ["hit rate", "mrr", "coverage", "published", "set aside", "took"]
     for tile in tiles:
         assert re.search(r" +".join(map(re.escape, tile)), shown), tile
     assert re.search(f"each day +[▁-█]{{3}} +{date.today() - timedelta(2)} to {date.today()}", shown)
@@ -135,8 +145,7 @@ def test_what_stands_in_one_column_or_on_one_axis_has_as_many_decimals(week: Pro
     record = json.loads(week.written()[1][-1]["record"])
     shown = dict(re.findall(r'<tr><td>(.*?)</td><td class="number">(.*?)</td>', told))
     assert shown == {
-        name.replace("_", " "): f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-        for name, value in record["numbers"].items()
+        name: f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for name, value in numbers_of(record).items()
     }
     done = week.python("""
 import json
@@ -191,18 +200,21 @@ def browser() -> Browser:
         rig.missing("CHROMIUM", "no chromium here to draw pages")
 
 
-def test_a_metric_that_is_no_number_is_shown_as_what_it_is(week: Project, tmp_path: Path) -> None:
+def test_a_number_that_is_not_finite_is_shown_as_it_is(week: Project, tmp_path: Path) -> None:
+    """As a project notes it that names a number of its own as the metric, without a direction."""
     mine = week.with_env(
-        DATABASE__URL=f"sqlite:///{tmp_path}/results.db", RUNS__FOLDER=str(tmp_path / "runs"), DEPLOY__METRIC="mrr"
+        DATABASE__URL=f"sqlite:///{tmp_path}/results.db", RUNS__FOLDER=str(tmp_path / "runs"), DEPLOY__METRIC="odds"
     )
-    file = week.folder / "src" / week.package / "evaluate.py"
+    file = week.folder / "src" / week.package / "pipeline.py"
     text = file.read_text(encoding="utf-8")
+    first = '    orders = pl.read_parquet(run.path("orders.parquet"))\n    held_out'
+    assert first in text
     for day, number in ((1, "0.25"), (0, "float('nan')")):
-        file.write_text(re.sub(r'(metrics\["mrr"\] = ).*', rf"\g<1>{number}", text), encoding="utf-8")
+        file.write_text(text.replace(first, f'    run.record.numbers["odds"] = {number}\n{first}'), encoding="utf-8")
         done = mine.call("run", f"--date={date.today() - timedelta(day)}")
         assert done.returncode == 0, done.stderr
     file.write_text(text, encoding="utf-8")
     shown = mine.make("results")
-    assert re.search("mrr +nan", shown)
+    assert re.search("odds +nan", shown)
     assert re.search("each day +█▁", shown)
     assert "Quality, day by day" in max(tmp_path.glob("runs/*/report.html")).read_text(encoding="utf-8")

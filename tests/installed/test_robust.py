@@ -55,11 +55,11 @@ cli.main()
 COMMITTED = """
 import os, signal, sys
 from {package}.ops import cli, store
-replace = store.Store.replace_day
+replace = store.Store.replace
 def fatal(self, *arguments):
     replace(self, *arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-store.Store.replace_day = fatal
+store.Store.replace = fatal
 sys.argv = ["x", "run"]
 cli.main()
 """
@@ -124,7 +124,7 @@ def test_a_gate_that_refuses_later_stops_what_follows(shop: Project) -> None:
         assert shop.call("step", name, "--run-id", "mine").returncode == 0
     file = Path(shop.env["BURGER_COMBOS_RUNS__FOLDER"], "mine", "run.json")
     values = json.loads(file.read_text(encoding="utf-8"))
-    values["numbers"]["hit_rate"] = 0.0  # as if evaluate had been done again
+    values["metrics"]["hit_rate"]["value"] = 0.0  # as if evaluate had been done again
     file.write_text(json.dumps(values) + "\n", encoding="utf-8")
     assert shop.call("step", "gate", "--run-id", "mine").returncode == 3
     late = shop.call("step", "publish", "--run-id", "mine")

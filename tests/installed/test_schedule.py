@@ -234,8 +234,8 @@ def test_days_of_the_week_count_from_sunday(place: Project) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"SCHEDULE__CRON": "0 5 * *"}, "production/settings.toml: schedule.cron: '0 5 * *'"),
-        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/settings.toml: schedule.cron: '61 5 * * *'"),
+        ({"SCHEDULE__CRON": "0 5 * *"}, "production/platform.toml: schedule.cron: '0 5 * *'"),
+        ({"SCHEDULE__CRON": "61 5 * * *"}, "production/platform.toml: schedule.cron: '61 5 * * *'"),
         ({"SCHEDULE__TIMEZONE": "Mars/Olympus"}, "BURGER_COMBOS_SCHEDULE__TIMEZONE: schedule.timezone"),
     ],
 )
@@ -298,7 +298,7 @@ def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> N
     assert told.texts()[0].endswith(f" begins only now; no run for {how}")
     view = json.loads(mine.call("status", "--stage", "production", "--json").stdout)
     assert view["missed"] == how
-    assert f" rows for {due.date()}, " in view["published"]
+    assert f" rows of recommendations for {due.date()}, " in view["published"]
 
 
 @pytest.mark.parametrize("how", ["kill", "deadline", "stop"])

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -78,7 +80,7 @@ def test_a_script_shows_orders_and_recommendations_and_writes_nothing(
 def test_develop_then_status_logs_and_results(shop: Project) -> None:
     head = shop.git("rev-parse", "HEAD")
     shown = shop.make("develop")
-    assert "299 customers" in shown or "300 customers" in shown
+    assert "299 rows of recommendations" in shown or "300 rows of recommendations" in shown
     assert head in shown
     rows, runs = shop.written()
     assert {row["git_commit"] for row in rows} == {head} == {run["git_commit"] for run in runs}
@@ -94,8 +96,9 @@ def test_develop_then_status_logs_and_results(shop: Project) -> None:
     logs = shop.make("logs").splitlines()
     assert f"commit={head}" in logs[0]
     assert any("publish" in line for line in logs)
-    assert rows[0]["item_1"] in shop.make("results", "CUSTOMER=" + rows[0]["customer"])
-    assert """no row in develop for customer 'a"b `c`'""" in shop.run("make", "results", 'CUSTOMER=a"b `c`').stderr
+    assert rows[0]["item_1"] in shop.make("results", "KEY=" + rows[0]["customer"])
+    assert """no row with a"b `c` in develop""" in shop.run("make", "results", 'KEY=a"b `c`').stderr
+    assert "CUSTOMER= is nothing that results knows; KEY= " in shop.run("make", "results", "CUSTOMER=C0000003").stderr
     report = next(Path(shop.env["BURGER_COMBOS_RUNS__FOLDER"]).glob("*/report.html")).read_text()
     assert head[:11] in report
     assert not re.search(r"(src|href|url|import)[^ ]{1,3}https?:", report)
@@ -171,15 +174,101 @@ records.save(record, settings)
     told = json.loads(shop.make("results", "JSON=1", "ROWS=12"), parse_constant=no_number)
     rows, (run,) = shop.written()
     numbers = json.loads(run["record"])["numbers"]
-    assert numbers["rows_published"] == len(rows) == told["customers"]
+    assert numbers["rows_published"] == len(rows) == told["tables"]["recommendations"]["total"]
     assert (told["stage"], told["date"], told["run"]) == ("develop", str(date.today()), run["run_id"])
     assert told["commit"] == shop.git("rev-parse", "HEAD")
     assert Path(told["report"]).exists()
     assert told["numbers"] == numbers | {"undefined": None, "endless": None}
-    assert told["rows"] == [{key: row[key] for key in told["rows"][0]} for row in rows[:12]]
-    assert list(told["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
-    wrong = shop.run("make", "results", "JSON=1", "CUSTOMER=nobody")
+    assert told["metrics"] == json.loads(run["record"])["metrics"]
+    (shown,) = told["tables"].values()
+    assert shown["key"] == ["customer"]
+    assert shown["rows"] == [{key: row[key] for key in shown["rows"][0]} for row in rows[:12]]
+    assert list(shown["rows"][0]) == ["customer", *(f"item_{place}" for place in range(1, 6))]
+    wrong = shop.run("make", "results", "JSON=1", "KEY=nobody")
     assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+# A pipeline of two tables, none of which has anything to do with the default project's.
+OTHER = """
+from datetime import date
+import polars as pl
+from burger_combos import pipeline
+from burger_combos.ops import execute
+from burger_combos.ops.published import Table, publish
+from burger_combos.ops.settings import Stage, load
+
+def forecast(run, settings):
+    day = run.record.date
+    forecasts = pl.DataFrame({
+        "store": ["S01", "S01", "S02"] * 4, "product": ["Classic & fries", "P2", "it's"] * 4,
+        "week": sorted(range(1, 5)) * 3, "sold": [0.123456789, 0.25, None] * 4,
+    })
+    publish(run, settings, {"forecasts": forecasts, "models": pl.DataFrame({"id": [17, 4], "error": [1.0, 1234.56]})})
+
+pipeline.TABLES = (Table("forecasts", key=("store", "product", "week")), Table("models", key=("id",)))
+execute.STEPS = (forecast,)
+execute.NAMES = ["forecast"]
+settings = load(pipeline.Settings, Stage.develop)
+execute.run_all(settings, date(2026, 1, 1), "first")
+execute.run_all(settings, date(2026, 1, 2), "second")
+"""
+
+
+def test_results_of_any_tables_are_asked_for_by_key_date_and_name(shop: Project, tmp_path: Path) -> None:
+    ran = shop.python(OTHER)
+    assert ran.returncode == 0, ran.stderr
+
+    def told(*options: str) -> list[str]:
+        return [line.rstrip() for line in shop.make("results", *options).partition("\n\npublished ")[0].splitlines()]
+
+    assert told("ROWS=2") == [
+        "store  product          week  sold",
+        "S01    Classic & fries  1     0.123",
+        "S01    Classic & fries  2     0.123",
+        "",
+        "12 rows of forecasts for 2026-01-02, 2 shown",
+        "",
+        "id  error",
+        "4   1,235",
+        "17  1",
+        "",
+        "2 rows of models for 2026-01-02",
+    ]
+    one = told("KEY=store=S01 product='Classic & fries' week=3", "DATE=2026-01-01")
+    assert one[1:] == ["S01    Classic & fries  3     0.123", "", "1 of 12 rows of forecasts for 2026-01-01"]
+    assert "run      first" in shop.make("results", "RUN=first", "TABLE=models")
+    assert told('KEY=product="it\'s"')[-1] == "4 of 12 rows of forecasts for 2026-01-02"
+    assert told("KEY=17")[1] == "17  1"
+    found = json.loads(shop.make("results", "KEY=id=4", "JSON=1"))
+    assert found["tables"] == {"models": {"key": ["id"], "total": 2, "rows": [{"id": 4, "error": 1234.56}]}}
+    exact = json.loads(shop.make("results", "TABLE=forecasts", "JSON=1"))["tables"]["forecasts"]["rows"]
+    assert {row["sold"] for row in exact} == {0.123456789, 0.25, None}
+    assert shop.status("STAGE=develop")["develop"]["published"].startswith(
+        "12 rows of forecasts, 2 rows of models for 2026-01-02, just now by second of "
+    )
+    for options, message in {
+        ("KEY=week=x",): "KEY: week=x: column week holds whole numbers",
+        ("KEY=wek=1",): "no column 'wek'; week is meant?",
+        ("TABLE=forecast",): "no table 'forecast'; forecasts is meant?",
+        ("KEY=store=S01", "TABLE=models"): "no column 'store'; there are id, error",
+        ("DATE=2025-01-01",): "no row in develop for 2025-01-01",
+        ("DATE=yesterday",): "'yesterday' does not match the format",
+    }.items():
+        done = shop.run("make", "results", *options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+
+def test_looking_needs_nothing_of_the_pipeline(shop: Project, tmp_path: Path) -> None:
+    assert shop.call("run").returncode == 0
+    shutil.copytree(shop.folder / "src", tmp_path / "src")
+    (tmp_path / "src" / shop.package / "pipeline.py").write_text('raise SystemExit("imported")\n')
+    broken = replace(shop, env=shop.env | {"PYTHONPATH": str(tmp_path / "src")})
+    for command in ("results", "status"):
+        done = broken.call(command)
+        assert done.returncode == 0, done.stderr
+        assert "rows of recommendations for" in done.stdout
+    assert "imported" in broken.call("run").stderr
 
 
 def test_who_reads_only_the_beginning_is_told_no_error(shop: Project) -> None:
@@ -427,7 +516,7 @@ def test_a_moved_project_is_set_up_anew(generate: Callable[..., Project], tmp_pa
     generate(tmp_path / "mine").make("setup")
     (tmp_path / "mine").rename(tmp_path / "moved")
     moved = Project(tmp_path / "moved", "burger_combos")
-    assert "customers for" in moved.make("develop")
+    assert "rows of recommendations for" in moved.make("develop")
     assert "mine" not in (moved.folder / ".venv/bin/burger-combos").read_text()
 
 

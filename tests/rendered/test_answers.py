@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import rig
 import yaml
-from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called
+from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called, filled
 from rig import ROOT, Project, sh
 
 Rendered = dict[str, str]
@@ -32,6 +32,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
 }
 # Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
 OF_ANSWER = {
+    ("example", "recommend"): [r"[Rr]ecommend(?!ations\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
+    ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", r"\borders\b", "[Cc]alibration", "[Ll]ight(gbm|GBM)"],
+    ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
     ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
@@ -48,7 +51,7 @@ OF_ANSWER = {
     ("license", "Apache-2.0"): ["Apache"],
     ("license", "Proprietary"): ["Proprietary", "Private"],
 }
-SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers")
+SHARED = re.compile(r"\.sh$|/ops/|^\.devcontainer/entrypoint|^\.copier-answers|^docs/own-model\.md$")
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +95,7 @@ def read(name: str, text: str) -> None:
 @pytest.mark.parametrize("answers", ALL, ids=called)
 def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, write: Write) -> None:
     project, files = write(answers)
-    assert of_what_was_not_chosen(DEFAULTS | answers, files) == []
+    assert of_what_was_not_chosen(filled(answers), files) == []
     for name, text in files.items():
         if "project_name" not in answers and not name.endswith(".j2"):
             assert not re.search(r"(?<!\$)\{\{ |\{%-? ", text), name  # GitHub's have a $, Docker's own formats no blank
@@ -109,7 +112,7 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         assert not path.is_symlink()
         assert path.is_file() or any(path.iterdir()), f"{path}: empty"
     metadata = tomllib.loads(files["pyproject.toml"])["project"]
-    given = DEFAULTS | answers
+    given = filled(answers)
     assert metadata["description"] == given["description"]
     assert metadata["authors"] == [{"name": given["author"]}]
     assert given["project_name"] in files["README.md"]
@@ -141,8 +144,12 @@ def test_each_answer_changes_a_file(question: str, write: Write) -> None:
 def test_every_stage_has_the_same_settings(database: str, write: Write) -> None:
     _, files = write({"database": database})
 
-    def keys(stage: str) -> dict[str, list[str]]:
-        settings = tomllib.loads(files[f"{stage}/settings.toml"])
+    def keys(stage: str, name: str) -> dict[str, list[str]]:
+        settings = tomllib.loads(files[f"{stage}/{name}.toml"])
         return {section: sorted(values) for section, values in settings.items()}
 
-    assert keys("explore") == keys("develop") == keys("production")
+    for name in ("settings", "platform"):
+        assert keys("explore", name) == keys("develop", name) == keys("production", name)
+    both = {name: keys("develop", name).keys() for name in ("settings", "platform")}
+    assert both["platform"] == {"database", "runs", "schedule", "alert", "deploy"}
+    assert not both["platform"] & both["settings"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import copier
 import pytest
 import yaml
-from answers import QUESTIONS, SETTINGS
+from answers import DEFAULTS, QUESTIONS, SETTINGS, defaults
 from names import NAMES
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
@@ -78,16 +78,18 @@ def converse(
 
 def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal = Terminal("copy", str(template), str(tmp_path / "p"))
-    terminal.press("", asked("project_name"), "Burger Combos")
+    examples = list(CHOICES["example"])
+    terminal.press("", asked("example"), "(Use arrow keys)", f"» {examples[0]}", *examples[1:])
     assert terminal.shown[0].startswith(f"{NUMBERS[len(needed())]} questions.")
 
+    terminal.press(ENTER, asked("project_name"), "Burger Combos")
     terminal.press(f"{ERASE}Spice Route", asked("project_name"), "Spice Route")
     terminal.press(ENTER, asked("package"), "spice_route")
     terminal.press(f"{ERASE}class", asked("package"), "class")
     terminal.press(ENTER, REFUSED)
     assert terminal.has(asked("package"), "class")
     terminal.press(f"{ERASE}spices", asked("package"), "spices")
-    terminal.press(ENTER, asked("description"), QUESTIONS["description"]["default"])
+    terminal.press(ENTER, asked("description"), DEFAULTS["description"])
     terminal.press(ENTER, asked("author"), "The Spice Route team")
 
     licenses, targets, databases, providers = (list(CHOICES[name]) for name in ("license", "target", "database", "ci"))
@@ -109,9 +111,10 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     assert f"Spice Route is ready in {tmp_path / 'p'}" in "".join(terminal.display)
     assert any(line.startswith("make develop ") for line in terminal.shown)
     assert answers(tmp_path / "p") == {
+        "example": "recommend",
         "project_name": "Spice Route",
         "package": "spices",
-        "description": QUESTIONS["description"]["default"],
+        "description": DEFAULTS["description"],
         "author": "The Spice Route team",
         "license": "Proprietary",
         "target": "docker",
@@ -124,7 +127,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
 
 def test_whoever_thinks_better_of_it_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
     terminal = Terminal("copy", str(template), str(tmp_path / "p"))
-    terminal.press("", asked("project_name"), "Burger Combos")
+    terminal.press("", asked("example"), "(Use arrow keys)")
+    terminal.press(ENTER, asked("project_name"), "Burger Combos")
     terminal.press(ENTER, asked("package"), "burger_combos")
     assert terminal.end(INTERRUPT) == 1
     assert terminal.shown[-3:] == [asked("package"), "burger_combos", "Execution stopped by user"]
@@ -136,6 +140,27 @@ def test_enter_at_every_question_takes_the_defaults(
 ) -> None:
     assert list(converse(template, tmp_path / "asked", {})) == sorted(needed())
     assert files(tmp_path / "asked") == files(generate(tmp_path / "default").folder)
+
+
+@pytest.mark.parametrize(
+    ("example", "package", "promise"),
+    [
+        ("recommend", "burger_combos", "today's recommendations"),
+        ("classify", "customer_churn", "today's probabilities"),
+        ("forecast", "demand_forecast", "the forecasts of the next 14 days"),
+        ("blank", "my_model", "today's rows"),
+    ],
+)
+def test_what_is_suggested_and_promised_fits_the_example(
+    example: str, package: str, promise: str, template: Path, tmp_path: Path
+) -> None:
+    data = f"--data=example={example}"
+    done = sh(COPIER, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"    make develop     from here to {promise}\n    make             all the verbs\n" in done.stderr
+    assert ("docs/own-model.md" in done.stderr) == (example == "blank")
+    suggested = defaults(example) | {"package": package}
+    assert answers(tmp_path / "p") == {name: suggested[name] for name in sorted(needed())}
 
 
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
@@ -182,6 +207,7 @@ def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tm
         ("package", "Burger", "lower-case"),
         ("description", "a\nb", "without control characters"),
         ("author", "a\u2028b", "without control characters"),
+        ("example", "cluster", "'cluster' is not in"),
         ("license", "GPL", "'GPL' is not in"),
         ("reviewers", "ada", "with a blank between"),
         ("repository", "shop", "As https://github.com/shop/combos"),
@@ -200,7 +226,10 @@ def test_a_wrong_answer_is_refused_in_one_line(
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("licens", "no question licens; there are project_name, "), ("licence", "no question licence: license is meant")],
+    [
+        ("licens", "no question licens; there are example, project_name, "),
+        ("licence", "no question licence: license is meant"),
+    ],
 )
 def test_an_answer_to_no_question_is_refused(name: str, reason: str, plain: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"There is {reason}"):
@@ -226,7 +255,7 @@ def test_the_author_is_who_copier_knows_or_the_projects_team(plain: Path, tmp_pa
 def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path, tmp_path: Path) -> None:
     (tmp_path / "ours" / module).parent.mkdir(parents=True)
     (tmp_path / "ours" / module).write_text("")
-    named = {"project_name": "Spice Route"}
+    named = {"example": "recommend", "project_name": "Spice Route"}
     with pytest.raises(ValueError, match="Try ml_spice_route: src/spice_route would hide the spice_route that is here"):
         copier.run_copy(str(plain), tmp_path / "ours", data=named | {"package": "spice_route"}, quiet=True)
     done = sh(COPIER, "copy", "--defaults", "--data=project_name=Spice Route", str(plain), ".", cwd=tmp_path / "ours")
@@ -236,8 +265,8 @@ def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path
 
 
 def test_few_questions_are_asked() -> None:
-    assert len(needed()) == 11
-    assert len(QUESTIONS) == 12
+    assert len(needed()) == 12
+    assert len(QUESTIONS) == 13
     assert all("?" in details["help"] for details in QUESTIONS.values())
 
 

@@ -25,14 +25,42 @@ def test_the_template_keeps_its_own_rules() -> None:
         ("empty.md", "\n", "an empty file"),
         ("crlf.md", "a\r\n", "lines end in LF"),
         ("plain.md.jinja", "a\n", "nothing is filled in"),
+        (
+            "src/{{ package }}/ops/a.py",
+            "x = 1  # customer\n",
+            "a.py:1: 'customer' is a word of an example",
+        ),
+        ("develop/a.sh", "#!/bin/sh\necho orders\n", "a.sh:2: 'orders' is a word of an example"),
+        (
+            "{% if target == 'x' %}production{% endif %}/a.py",
+            'NAME = "Hit rate"\n',
+            "'Hit rate' is a word of an example",
+        ),
+        ("Makefile.jinja", "{{ package }}: # recommends\n", "'recommend' is a word of an example"),
+        ("src/{{ package }}/ops/{% if a %}b{% endif %}.py", "# the items\n", "'items' is a word of an example"),
     ],
 )
 def test_a_broken_rule_is_found(file: str, content: str, complaint: str, tmp_path: Path) -> None:
-    (tmp_path / "template").mkdir()
-    (tmp_path / "template" / file).write_text(content, newline="")
+    broken = tmp_path / "template" / file
+    broken.parent.mkdir(parents=True)
+    broken.write_text(content, newline="")
     (tmp_path / "copier.yml").write_text("package: {type: str}\n")
     found = list(rules.complaints(tmp_path / "template", tmp_path / "copier.yml"))
     assert any(complaint in line for line in found), found
+
+
+def test_words_of_an_example_stand_in_its_files_and_in_other_meanings(tmp_path: Path) -> None:
+    fine = {
+        "src/{{ package }}/ops/a.py": 'for name, order in found.items(): each["items"] = order("ORDER BY")\n',
+        "{% if example == 'recommend' %}src{% endif %}/{{ package }}/orders.py": "# recommended items of a customer\n",
+        "{% if example == 'recommend' %}production{% endif %}/a.sh": "echo orders\n",
+        "README.md": "What a customer ordered.\n",
+    }
+    for name, content in fine.items():
+        (tmp_path / "template" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "template" / name).write_text(content)
+    (tmp_path / "copier.yml").write_text("package: {type: str}\n")
+    assert list(rules.complaints(tmp_path / "template", tmp_path / "copier.yml")) == []
 
 
 def test_a_changelog_that_an_update_could_not_show_is_found(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A project on another machine than the one on which it was copied: where its template is, and what comes from it."""
 
 import shutil
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,12 @@ def source(project: Project) -> str:
     """Where the project says that its template is."""
     lines = (project.folder / ".copier-answers.yml").read_text(encoding="utf-8").splitlines()
     return next(line.removeprefix("_src_path: ") for line in lines if line.startswith("_src_path: "))
+
+
+def described(project: Project) -> str:
+    """The sentence that says what the project does."""
+    text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    return str(tomllib.loads(text)["project"]["description"])
 
 
 @pytest.fixture
@@ -69,6 +76,8 @@ def test_what_was_copied_from_a_clone_is_updated_from_where_that_came_from(
     git(newer, "push", "--quiet", tmp_path / "published.git", "HEAD:main", "--tags", env=copied.env)
     elsewhere = replace(copied, folder=tmp_path / "elsewhere")
     git(tmp_path, "clone", "--quiet", copied.folder, elsewhere.folder, env=copied.env)
+    rig.change(elsewhere.folder / "pyproject.toml", {"T00:00:00Z": "T02:00:00Z"})  # as make upgrade does, and a release
+    elsewhere.git("commit", "--quiet", "--all", "--message", "Upgrade")
     done = elsewhere.run("env", "CI=true", "make", "update")  # as each week
     assert done.returncode == 0, done.stdout + done.stderr
     assert (
@@ -79,6 +88,12 @@ def test_what_was_copied_from_a_clone_is_updated_from_where_that_came_from(
     assert "make setup" not in done.stderr
     assert "the environment of uv.lock into .venv" in done.stdout
     assert "git diff shows what is changed here" in done.stdout
+    assert "to be resolved" not in done.stdout
+    assert "T02:00:00Z" in (elsewhere.folder / "pyproject.toml").read_text()
+    assert (
+        elsewhere.git("status", "--porcelain", "--untracked-files=no")
+        == "M .copier-answers.yml\n M pyproject.toml\n M uv.lock"
+    )
     assert elsewhere.git("diff", "--name-only").split() == [".copier-answers.yml", "pyproject.toml", "uv.lock"]
 
 
@@ -202,6 +217,7 @@ def test_another_answer_is_one_command_and_brings_no_release(
         "license=GPL": "'GPL' is not in ['Proprietary', 'MIT', 'Apache-2.0']",
         "licence=MIT": "There is no question licence: license is meant.",
         "package=other": "the package keeps its name",
+        "example=classify": "a project keeps the example it began with",
     }.items():
         refused = mine.run("make", "answer", given)
         assert refused.returncode != 0
@@ -210,13 +226,22 @@ def test_another_answer_is_one_command_and_brings_no_release(
     sentence = """It's "good" \\ a=b  twice; -- c=d"""
     said = mine.make("answer", "database=postgresql", f"description={sentence}", "license=MIT")
     assert "answer: git diff shows" in said
-    assert "app@database" in (mine.folder / "develop/settings.toml").read_text()
-    assert sentence in (mine.folder / "README.md").read_text()
+    assert "app@database" in (mine.folder / "develop/platform.toml").read_text()
+    assert (
+        "answer: your data comes from where settings.toml says, as before; to read what develop/seed.sql puts" in said
+    )
+    assert described(mine) == sentence
+    assert mine.git("diff", "HEAD", "--name-only", "README.md", "develop/settings.toml") == ""  # the owner's
     assert "MIT License" in (mine.folder / "LICENSE").read_text()
     assert not (mine.folder / "Makefile").read_text().endswith("# Newer.\n")
     assert f"_commit: {VERSION}\n" in (mine.folder / ".copier-answers.yml").read_text()
     dirty = mine.run("make", "answer", "database=sqlite")
     assert dirty.returncode != 0 and "changes that no commit holds" in dirty.stderr
     commit(mine.folder, "answered")
-    mine.run("sh", "develop/update.sh", "answer", f"description={sentence}!")
-    assert f"{sentence}!" in (mine.folder / "README.md").read_text()
+    rig.change(
+        mine.folder / "develop/settings.toml", {'source = "sample"': 'database_url = "postgresql://app@database/app"'}
+    )
+    commit(mine.folder, "read")
+    done = mine.run("sh", "develop/update.sh", "answer", f"description={sentence}!", "database=sqlite")
+    assert described(mine) == f"{sentence}!"
+    assert "these name it; set another source there:\n./develop/settings.toml\n" in done.stdout

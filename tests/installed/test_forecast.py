@@ -1,0 +1,102 @@
+"""The example forecast: beside what others report of the same method, on real sales, and as a user meets it."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from rig import ROOT, Project
+
+RETAIL = ROOT.parent / "shared/data/online_retail_sample.csv"
+SKTIME = "sktime==1.2.0"  # ships the airline passengers, and reports in its README how far its Theta method is off
+AIRLINE = """
+import sys
+import numpy as np
+from {package} import model
+
+passengers = np.loadtxt(sys.argv[1], delimiter=",", skiprows=1, usecols=1)
+known, later = passengers[None, :-36], passengers[-36:]  # its temporal_train_test_split holds out a quarter
+naive = np.resize(known[0, -12:], 36)
+for ahead in (model.forecast(model.fit(known, period=12), 36)[0], naive):
+    print(np.mean(np.abs(ahead - later) / later))
+"""
+
+
+@pytest.fixture(scope="module")
+def forecasts(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of the example, set up; tests leave its files as they are."""
+    made = generate(tmp_path_factory.mktemp("forecast") / "demand", example="forecast", project_name="Demand Forecast")
+    made.make("setup")
+    return made
+
+
+@pytest.fixture
+def sales(forecasts: Project, tmp_path: Path) -> Project:
+    """The project with a database and runs of the test's own."""
+    return forecasts.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/results.db", RUNS__FOLDER=str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def retail(sales: Project) -> Project:
+    """The project on a real shop's order lines, by settings alone: each country is a store."""
+    return sales.with_env(
+        SALES__SOURCE=str(RETAIL),
+        SALES__SEPARATOR=";",
+        SALES__DATE_FORMATS='["%m/%d/%y %H:%M", "%m/%d/%Y %H:%M"]',
+        SALES__COLUMNS__STORE="Country",
+        SALES__COLUMNS__PRODUCT="StockCode",
+        SALES__COLUMNS__SOLD_ON="InvoiceDate",
+        SALES__COLUMNS__QUANTITY="Quantity",
+    )
+
+
+def test_airline_passengers_are_forecast_as_well_as_sktime_reports(forecasts: Project, tmp_path: Path) -> None:
+    done = forecasts.run("uv", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path, SKTIME)
+    assert done.returncode == 0, done.stderr
+    readme = next(tmp_path.glob("sktime-*.dist-info/METADATA")).read_text(encoding="utf-8")
+    found = re.search(r"ThetaForecaster\(sp=12\).*?mean_absolute_percentage_error.*?>>> ([\d.]+)", readme, re.DOTALL)
+    assert found, readme
+    reported = float(found[1])  # 0.0866
+    airline = tmp_path / "sktime/datasets/data/Airline/Airline.csv"
+    done = forecasts.run(".venv/bin/python", "-c", AIRLINE.format(package=forecasts.package), airline)
+    assert done.returncode == 0, done.stderr
+    mine, naive = map(float, done.stdout.split())
+    assert mine == pytest.approx(reported, rel=0.1)
+    assert mine < 0.7 * naive
+
+
+def test_each_series_of_the_sample_gets_fourteen_days(sales: Project) -> None:
+    sales.make("develop")
+    found = json.loads(sales.make("results", "KEY=store=S03 product=P011", "ROWS=100", "JSON=1"))
+    rows = found["tables"]["forecasts"]["rows"]
+    days = [str(date.fromisoformat(rows[0]["date"]) + timedelta(days=ahead)) for ahead in range(14)]
+    assert [row["forecast_date"] for row in rows] == days
+    assert {(row["store"], row["product"]) for row in rows} == {("S03", "P011")}
+    wape = found["metrics"]["wape"]
+    assert wape["better"] == "lower"
+    assert wape["value"] < 0.85 * min(wape["baselines"].values())
+
+
+def test_sales_that_have_ended_are_not_forecast_for_today(retail: Project) -> None:
+    done = retail.call("run")
+    assert done.returncode == 1
+    assert "the newest sale before" in done.stderr
+    assert "is of 2011-02-23, and sales.max_age_days is 14: forecast from --date 2011-02-24" in done.stderr
+
+
+def test_sales_too_rare_to_forecast_by_day_are_refused(retail: Project) -> None:
+    done = retail.call("run", "--date", "2011-02-24")
+    assert done.returncode == 1
+    assert "error: the gate 'better than a baseline' refuses: wape 1.90, baseline zero 1.00" in done.stderr
+
+
+def test_a_real_shop_is_forecast_by_settings_alone(retail: Project) -> None:
+    shop = retail.with_env(SALES__COLUMNS__STORE="", SALES__COLUMNS__PRODUCT="Country")
+    done = shop.call("run", "--date", "2011-02-24")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(shop.make("results", "DATE=2011-02-24", 'KEY=store=all product="United Kingdom"', "JSON=1"))
+    rows = found["tables"]["forecasts"]["rows"]
+    saturdays = [row["quantity"] for row in rows if date.fromisoformat(row["forecast_date"]).weekday() == 5]
+    assert saturdays == [0, 0]  # on which it is closed, as the model has learnt
