@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from ..problems import Problem
 from .checkout import IN_DEVCONTAINER, PREFIX, VENV, Checkout, setting, variables
 from .chosen import Chosen
-from .engine import CONFINED, Engine
+from .engine import CONFINED, Engine, open_to_all
 from .programs import become, call, checksum, end_with
 from .target import Run
 
@@ -71,7 +71,7 @@ class Develop:
             options += self.start_database()
         if mlflow := tracking():
             options += mlflow.start_server(self)
-        Chosen.develop_run(Run(here, self, image, options))
+        Chosen.develop_run(Run(self, image, options))
 
     def start_database(self) -> list[str]:
         """Start the database; return docker run's options by which a container reaches it.
@@ -79,7 +79,7 @@ class Develop:
         Raises:
             Problem: it does not start.
         """
-        Path("develop/seed.sql").chmod(Path("develop/seed.sql").stat().st_mode | 0o444)  # for the server's own user
+        open_to_all(Path("develop/seed.sql"))
         if not self.engine.start(self.name, self.files, "database"):
             raise Problem("the database did not start; where develop/seed.sql is to blame, mend it and make clean")
         self.here.say(f"the database runs on as container {self.database}, until make clean")

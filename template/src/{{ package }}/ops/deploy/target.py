@@ -28,7 +28,6 @@ class Version:
 class Run:
     """A run of develop in a container: the image and docker run's options."""
 
-    here: Checkout
     develop: "Develop"
     image: str
     options: list[str]
