@@ -11,8 +11,11 @@ ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "template"
 # What the machinery is made for is any model: the words of an example are in its own folders, `{% if example == … %}`.
 WORDS = re.compile(r"(?i)customer|(?<![\w.\[\"'-])items?\b|\borders\b|\b(?:an|no) order\b|hit[ _]rate|recommend")
-MACHINERY = re.compile(r"src/[^/]+/ops/.*|Makefile\.jinja|[^/]*(?:develop|production)[^/]*/.*\.(?:sh|py)(?:\.jinja)?")
-PENDING = ("gates.py", "report.py", "settings.py", "flow.py.jinja")  # changed elsewhere for 0.11.0
+MACHINERY = re.compile(
+    r"src/[^/]+/ops/.*|docs/.*|[^/]+/README\.md(?:\.jinja)?|Makefile\.jinja"
+    r"|[^/]*(?:develop|production)[^/]*/.*\.(?:sh|py)(?:\.jinja)?"
+)
+PENDING = ("gates.py", "report.py", "flow.py.jinja")  # changed elsewhere for 0.11.0
 RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 

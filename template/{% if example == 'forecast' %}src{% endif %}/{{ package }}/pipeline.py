@@ -108,7 +108,7 @@ def evaluate(run: Run, settings: Settings) -> None:
     run.record.numbers["bias"] = found.bias(evaluation.MODEL)
     _draw(
         run,
-        f"The last {ahead} days: sold, and forecast without them",
+        f"The last {settings.model.horizon} days: sold and forecast",
         _by_day(np.nansum(whole[found.judged], axis=0)[-SHOWN:], last),
         _by_day(found.forecasts[evaluation.MODEL].sum(axis=0), last),
     )
