@@ -18,9 +18,7 @@ class Conversion:
     files: dict[str, str] = field(default_factory=dict)  # the text of each, by its path in the project
 
     def write(self, folder: Path) -> None:
-        """Put its files into a project; the first look, which is of another problem, goes."""
-        for path in (folder / "explore").glob("first_look.*"):
-            path.unlink()
+        """Put its files into a project."""
         for name, text in self.files.items():
             (folder / name).write_text(text, encoding="utf-8")
 

@@ -288,9 +288,7 @@ def test_a_killed_scheduler_comes_back_and_does_nothing_twice(production: Produc
     started = inspected(production.name)["State"]["StartedAt"]
     production.inside(KILL)
     until(lambda: inspected(production.name)["State"]["StartedAt"] != started)
-    until(
-        lambda: "active=True" in said(production.name, "--since=" + inspected(production.name)["State"]["StartedAt"])
-    )
+    until(lambda: "active=True" in said(production.name, "--since=" + inspected(production.name)["State"]["StartedAt"]))
     time.sleep(2)
     assert production.inside("ls var/production/runs") == runs
     assert production.project.status()["production"]["next run"].endswith("05:00 UTC")

@@ -123,6 +123,31 @@ def test_without_the_lock_as_it_should_be_nothing_is_built(
         build(copy)
 
 
+def test_what_a_project_needs_of_the_system_is_in_each_image_and_costs_others_nothing(copy: Project) -> None:
+    shown = "dpkg-query --show --showformat='${db:Status-Status} ' libgomp1 bc || true"
+
+    def there(target: str) -> list[str]:
+        return docker("run", "--rm", "--entrypoint=sh", build(copy, target), "-c", shown).split()
+
+    def size(image: str) -> int:
+        history = docker("history", "--no-trunc", "--human=false", "--format={{.Size}} {{.CreatedBy}}", image)
+        found = re.search(r"^(\d+) RUN .*system-packages\.txt", history, re.MULTILINE)
+        assert found
+        return int(found[1])
+
+    assert size(build(copy)) < 10_000
+    listed = copy.folder / "system-packages.txt"
+    listed.write_bytes(b"# Ours.\n\nlibgomp1 # LightGBM\r\n  bc\n")
+    for target in ("runtime", "test", "dev"):
+        assert there(target) == ["installed", "installed"], target
+    assert size(build(copy)) > 100_000
+    listed.write_text("# None yet.\n")
+    assert there("runtime") == []
+    listed.write_text("libgomp1\nno-such-thing\n")
+    with pytest.raises(AssertionError, match="Unable to locate package no-such-thing"):
+        build(copy)
+
+
 def test_secrets_and_what_runs_left_stay_out(copy: Project, tmp_path: Path) -> None:
     source = "src/burger_combos"
     for name in (".env", "id_rsa", "var/token", "data/orders.csv", f"{source}/.env", f"{source}/data/orders.csv"):

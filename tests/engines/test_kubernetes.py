@@ -116,7 +116,7 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert ", ok, " in status["last run"]
     assert status["published"].startswith(("499 rows of recommendations for ", "500 rows of recommendations for "))
     logs = deployed.make("logs", "STAGE=production")
-    assert logs.count(" choose ") == logs.count(" weigh_each_part ") == SHARDS
+    assert logs.count(" choose ") == logs.count(f" {steps.LONG} ") == SHARDS
     assert logs.count(" audit_it ") == 1
     assert f"commit={first}" in logs
     results = deployed.make("results", "STAGE=production")

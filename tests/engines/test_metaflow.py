@@ -40,7 +40,7 @@ def test_a_failed_run_publishes_nothing_and_goes_on_from_where_it_failed(flow: P
     resumed = flow.make("develop", "RESUME=1")
     done = re.findall(r"\[info\] (\w+) +shard=(\S+)", resumed)
     assert [shard for step, shard in done if step == "choose"] == ["1-of-3"]
-    assert sorted(shard for step, shard in done if step == "weigh_each_part") == ["0-of-3", "1-of-3", "2-of-3"]
+    assert sorted(shard for step, shard in done if step == steps.LONG) == ["0-of-3", "1-of-3", "2-of-3"]
     rows, (again,) = flow.written()
     assert (again["run_id"], again["status"]) == (run["run_id"], "ok")
     assert {row["run_id"] for row in rows} == {run["run_id"]}
@@ -79,6 +79,7 @@ def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:
     record = json.loads(runs[-1]["record"])
     assert (record["status"], list(record["steps"])) == ("ok", steps.SPLIT)
     assert record["facts"]["parts"] == ["0", "1"]
+    assert record["numbers"]["sum"] == 2
     tasks = ["start", "fetch_parts", "look", "fork_double", "double", "join_double", "fork_add_up", "add_up"]
     assert list(dict.fromkeys(re.findall(r"/(\w+)/\d+ \(", done.stdout))) == [*tasks, "join_add_up", "end"]
     pipeline.write_text(before)
@@ -91,6 +92,7 @@ def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:
         ("start", "the flow has something of this name already: choose another"),
         ("join_choose", "the flow has something of this name already: choose another"),
         ("Tidy", "Metaflow allows a-z, 0-9 and _ only, and a letter first"),
+        ("a" * 71, "its name has 71 characters, at most 70 will do"),
     ],
 )
 def test_a_name_that_metaflow_does_not_allow_is_told_in_one_line(name: str, why: str, flow: Project) -> None:

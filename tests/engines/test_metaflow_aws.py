@@ -75,9 +75,9 @@ def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Produ
     commit = project.git("rev-parse", "HEAD")
     project.make("deploy", "WAIT=15")
     until(lambda: production.machine()[1] == ["SUCCEEDED"])
-    joined = ["join_choose", "fork_weigh_each_part"]
+    joined = ["join_choose", f"fork_{steps.LONG}"]
     once = {step: [1] for step in ["start", *steps.REWORKED, *joined, "end"]}
-    assert production.attempts() == once | {"choose": [1, 2], "weigh_each_part": [1, 1]}
+    assert production.attempts() == once | {"choose": [1, 2], steps.LONG: [1, 1]}
 
     rows, (run,) = project.written("production")
     record = json.loads(run["record"])

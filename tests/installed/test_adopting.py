@@ -57,11 +57,12 @@ def test_each_file_that_is_there_is_asked_about_and_the_rest_works(
     for name in KEPT | {"src/recs/ranking.py", "tests/test_ranking.py"}:
         assert (recs.folder / name).read_text() == THEIRS[name]
 
-    newer = rig.next_release(template, tmp_path / "newer", rig.append("template/README.md.jinja", "# Newer.\n"))
+    newer = rig.next_release(template, tmp_path / "newer", rig.append("template/docs/updates.md", "Newer.\n"))
     rig.follow(recs, newer)
     rig.commit(recs.folder, "following")
     assert sh(COPIER, "update", "--defaults", cwd=recs.folder).returncode == 0
-    assert THEIRS["README.md"] in (recs.folder / "README.md").read_text()
+    assert (recs.folder / "README.md").read_text() == THEIRS["README.md"]
+    assert (recs.folder / "docs/updates.md").read_text().endswith("Newer.\n")
 
 
 FLAT = {

@@ -70,7 +70,7 @@ def complaint(project: Project, command: str) -> str:
 
 
 def test_each_command_of_a_page_is_there(there: Project) -> None:
-    pages = texts(there, "README.md", "*/README.md")
+    pages = texts(there, "README.md", "*/README.md", "docs/*.md")
     found = {(page, command) for page, text in pages.items() for command in named(text)}
     assert len(found) > 20
     said = {command: complaint(there, command) for command in {command for _, command in found}}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import Project, change, environment, sh
+from rig import Project, change, environment, new_database, sh
 
 REFUSED = 3  # the exit code of a run that a gate refused
 TODAY = date.today()
@@ -329,3 +329,177 @@ with sqlite3.connect({shop.env["BURGER_COMBOS_DATABASE__URL"].removeprefix("sqli
     assert "settings" not in shop.status("STAGE=develop")["develop"]
     assert "mine" in shop.call("results").stdout
     assert shop.with_env(MODEL__TOP_K="3").call("step", "publish", "--run-id", "mine").returncode == 0
+
+
+# Tables of any keys, published by a pipeline that declares them: the same on each database.
+PUBLISHED = """
+from datetime import date, datetime
+import polars as pl
+from burger_combos import pipeline
+from burger_combos.ops import catalogue, published, records, results
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.published import Table
+from burger_combos.ops.runs import Record, Run
+from burger_combos.ops.settings import Stage, load
+from burger_combos.ops.store import Store
+
+settings = load(pipeline.Settings, Stage.develop)
+DAY, NOON = date(2026, 11, 1), datetime(2026, 11, 1, 12, 0, 0, 250_000)
+forecasts = pl.DataFrame(
+    {"store": [1, 1, 2], "day": [date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 2)], "sold": [3.5, None, 1]},
+    schema_overrides={"store": pl.UInt8},
+)
+alerts = pl.DataFrame({"at": [NOON, NOON], "open": [True, False], "text": ["low", None]})
+TABLES = (Table("forecasts", key=("store", "day"), order_by=("-store", "day")), Table("Alerts", key=("at", "open")))
+
+
+def publish(run_id, declared=TABLES, day=DAY, **tables):
+    pipeline.TABLES = declared
+    run = Run(None, Record(run_id, Stage.develop, day, git_commit="c" * 40))
+    published.publish(run, settings, {"forecasts": forecasts, "Alerts": alerts} | tables)
+    records.save(run.record, settings)
+    return run.record
+
+
+def refused(*words, run_id="bad", **how):
+    try:
+        publish(run_id, **how)
+    except Problem as problem:
+        assert all(word in str(problem) for word in words), problem
+    else:
+        raise AssertionError(words)
+
+
+with Store(settings.database.url, create=True) as store:
+    store.prepare()
+assert records.published(settings) == {}
+first = publish("first")
+assert first.numbers["rows_published"] == 5
+assert first.tables == {
+    "forecasts": {"key": ["store", "day"], "order_by": ["-store", "day"], "rows": 3},
+    "Alerts": {"key": ["at", "open"], "order_by": ["at", "open"], "rows": 2},
+}
+with Store(settings.database.url) as store:
+    tables = catalogue.published(store)
+    assert [(each.name, each.key) for each in tables.values()] == [(each.name, each.key) for each in TABLES]
+    kinds = tables["forecasts"].columns
+    assert [kinds[name] for name in ("store", "day", "sold", "stage")] == ["whole numbers", "dates", "numbers", "text"]
+    assert (tables["Alerts"].columns["at"], tables["Alerts"].columns["open"]) == ("times", "true or false")
+
+# All tables or none: what is wrong with the second leaves the first as it was.
+refused("Alerts: column text holds text there, and would get whole numbers", Alerts=alerts.with_columns(text=pl.lit(1)))
+other = (TABLES[0], Table("Alerts", key=("at",)))
+refused("table Alerts has the key (stage, date, at, open)", "(stage, date, at): ", "RENAME TO", declared=other,
+        Alerts=alerts.head(1))
+refused("row 2 has no open", Alerts=alerts.with_columns(open=pl.Series([True, None])))
+refused("2 rows share their key", "open=True", Alerts=alerts.with_columns(open=pl.lit(True)))
+refused("no column 'at'", Alerts=alerts.drop("at"))
+refused("order_by: the rows have no column 'text'", Alerts=alerts.drop("text"),
+        declared=(TABLES[0], Table("Alerts", key=("at", "open"), order_by=("-text",))))
+refused("'stage' is added", Alerts=alerts.with_columns(stage=pl.lit("x")))
+refused("'forecast' is not among TABLES", "forecasts is meant?", forecast=forecasts)
+refused("List(Int64)", Alerts=alerts.with_columns(text=pl.lit([1])))
+assert records.published(settings) == {
+    "date": DAY, "run_id": "first", "git_commit": "c" * 40, "tables": {"forecasts": 3, "Alerts": 2}
+}
+
+publish("second", forecasts=forecasts.head(1).with_columns(sold=pl.lit(7), extra=pl.lit("x")), Alerts=alerts.clear())
+publish("past", day=date(2026, 10, 1))
+assert records.published(settings)["tables"] == {"forecasts": 1}
+with Store(settings.database.url) as store:
+    found = results.find(store, Stage.develop, 10)
+    assert (found.date, found.run_id) == (DAY, "second")
+    assert [(each.table, each.total) for each in found.tables] == [("forecasts", 1), ("Alerts", 0)]
+    assert results.as_text(found.tables[0].rows) == [["1", "2026-11-02", "7", "x"]]
+    past = results.find(store, Stage.develop, 10, day=date(2026, 10, 1), table="forecasts").tables[0].rows
+    assert [str(each) for each in past["store"]] == ["2", "1", "1"]  # as the table is ordered
+    for key, count in {
+        "store=1 day=2026-11-03": 1, "sold=3.5": 1, "open=false": 1, "text=low": 1,
+        f"at={NOON.isoformat()} open=true": 1, "day=2026-11-02": 2,
+    }.items():
+        tables = results.find(store, Stage.develop, 10, key=key, run_id="past").tables
+        assert [each.matching for each in tables] == [count], key
+
+
+def asked(words, **how):
+    try:
+        with Store(settings.database.url) as store:
+            results.find(store, Stage.develop, 10, **how)
+    except Problem as problem:
+        assert words in str(problem), problem
+    else:
+        raise AssertionError(words)
+
+
+asked("no table 'alert'; Alerts is meant?", table="alert")
+asked("no column 'sotre'; store is meant?", key="sotre=1")
+asked("KEY: store=x: column store holds whole numbers", key="store=x")
+asked("KEY: '1' is a value of which column? Write COLUMN=VALUE", key="1")
+asked("no row with store=9 in develop for 2026-11-01", key="store=9")
+asked("no row in develop for 2020-01-01", day=date(2020, 1, 1))
+asked("no row in develop of run 'first' (or a later one replaced it)", run_id="first")
+"""
+
+
+def test_any_tables_are_published_together_and_found(stored: Project) -> None:
+    ran = stored.python(PUBLISHED)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.postgresql
+def test_tables_are_found_in_the_schema_that_the_search_path_names(shop: Project, postgresql: str) -> None:
+    url = new_database(postgresql, shop)
+    made = shop.python(f"""
+import adbc_driver_postgresql.dbapi as driver
+with driver.connect("{url}", autocommit=True) as connection, connection.cursor() as cursor:
+    cursor.execute("CREATE SCHEMA mine")
+    cursor.execute("ALTER ROLE shop IN DATABASE {url.rpartition("/")[2]} SET search_path = mine, public")
+    cursor.execute("CREATE TABLE public.other (stage text, date date, run_id text, git_commit text, id text)")
+""")
+    assert made.returncode == 0, made.stderr
+    ran = shop.with_env(DATABASE__URL=url).python(PUBLISHED)
+    assert ran.returncode == 0, ran.stderr
+
+
+# What 0.9.0 wrote, and what its pipeline calls.
+EARLIER = """
+from datetime import date
+import polars as pl
+from burger_combos import pipeline
+from burger_combos.ops import records
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.settings import Stage, load
+from burger_combos.ops.store import Store
+
+settings = load(pipeline.Settings, Stage.develop)
+rows = pl.DataFrame({
+    "stage": ["develop"], "date": [date(2026, 1, 1)], "customer": ["C1"], "item_1": ["x"], "run_id": ["old"],
+    "git_commit": ["c"],
+})
+with Store(settings.database.url, create=True) as store:
+    store.prepare()
+    with store._transaction():
+        store._execute("CREATE TABLE recommendations (stage TEXT, date DATE, customer TEXT, item_1 TEXT, run_id TEXT, "
+                       "git_commit TEXT, PRIMARY KEY (stage, date, customer))")
+        store._append("recommendations", rows)
+assert records.published(settings)["tables"] == {"recommendations": 1}
+with Store(settings.database.url) as store:
+    store.replace_day(Stage.develop, date(2026, 1, 2), rows.with_columns(date=date(2026, 1, 2)))
+    assert store.query("SELECT * FROM recommendations").height == 2
+from burger_combos.ops.store import ROWS
+assert ROWS == "recommendations"
+del pipeline.TABLES
+try:
+    with Store(settings.database.url) as store:
+        store.replace_day(Stage.develop, date(2026, 1, 2), rows)
+except Problem as problem:
+    print(problem)
+"""
+
+
+def test_a_database_of_an_earlier_release_is_found_and_written(stored: Project) -> None:
+    ran = stored.python(EARLIER)
+    assert ran.returncode == 0, ran.stderr
+    assert 'add to it TABLES = (Table("recommendations", key=("customer",)),)' in ran.stdout
+    shown = stored.make("results", "KEY=C1")
+    assert "1 row of recommendations for 2026-01-02" in shown

@@ -1,12 +1,36 @@
 """Combinations of answers in which any two occur together: really installed, checked, tested and run."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import rig
-from answers import PAIRWISE, Answers, called
+from answers import PAIRWISE, VALUES, Answers, called, filled
 from rig import Project, sh
+
+
+class Shown(NamedTuple):
+    """What an example shows of itself."""
+
+    source: str  # the section of the settings that names it
+    look: str  # in the first look that is a script
+    table: str
+    rows: str  # of a sample, as a pattern
+    seeded: str  # of develop/seed.sql
+
+
+EXAMPLES = {
+    "recommend": Shown("ORDERS", "would like", "recommendations", "1,999", "2,000"),
+    "classify": Shown("SUBSCRIPTIONS", "Who is likeliest to leave next", "churn_scores", r"\d,\d{3}", r"\d,\d{3}"),
+    "forecast": Shown("SALES", "what the model expects of the next", "forecasts", r"\d,\d{3}", r"\d,\d{3}"),
+    "blank": Shown("DATA", "What the others hold", "predictions", "100", "100"),
+}
+
+
+def test_what_each_example_shows_is_known() -> None:
+    assert list(EXAMPLES) == VALUES["example"]
 
 
 @pytest.mark.parametrize(
@@ -22,17 +46,18 @@ def test_it_is_installed_checked_tested_and_run(
 ) -> None:
     mine = generate(tmp_path / "p", **answers)
     mine.make("setup")
-    customers = "1,999"
+    example = EXAMPLES[filled(answers)["example"]]
+    rows = example.rows
     if answers.get("database") == "postgresql":
         url = rig.new_database(request.getfixturevalue("postgresql"), mine)
         seed(mine, url)
-        mine = mine.with_env(DATABASE__URL=url, ORDERS__DATABASE_URL=url)
-        customers = "2,000"
+        mine = mine.with_env(DATABASE__URL=url, **{f"{example.source}__DATABASE_URL": url})
+        rows = example.seeded
     assert " passed" in mine.make("check")
     assert not (mine.folder / "var").exists()  # its tests keep all that they make to themselves
-    shown = "would like" if answers.get("notebooks") == "none" else "runs to its end"
+    shown = example.look if answers.get("notebooks") == "none" else "runs to its end"
     assert shown in mine.make("explore", "CHECK=1")
-    assert f"{customers} rows of recommendations for" in mine.make("develop")
+    assert re.search(rf"^{rows} rows of {example.table} for ", mine.make("develop"), re.MULTILINE)
     assert mine.git("rev-parse", "HEAD") in mine.make("results")
     assert ", ok, " in mine.status("STAGE=develop")["develop"]["last run"]
     assert mine.git("status", "--porcelain") == ""

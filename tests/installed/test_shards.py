@@ -1,5 +1,6 @@
 """A run that several processes execute together: by a folder that they share, and by a store of S3's protocol."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -199,3 +200,210 @@ def test_a_store_out_of_reach_is_told_in_one_line(
     assert done.returncode == 1
     assert done.stderr == f"error: {store}: {problem}\n"
     assert shop.written() == ([], [])
+
+
+def measuring(shop: Project, tmp_path: Path, lines: str) -> Project:
+    """The project whose split step does more at its end, in three shards."""
+    last = '    scored.write_parquet(run.path("recommendations.parquet", shard))\n'
+    added = "".join(f"    {line}\n" for line in lines.splitlines())
+    return in_pipeline(shop, tmp_path, last, last + added).with_env(RUNS__SHARDS=str(SHARDS))
+
+
+def record(project: Project) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(project.written()[1][-1]["record"])
+    return found
+
+
+def test_what_shards_measure_is_the_same_in_one_process_as_in_many(shop: Project, tmp_path: Path) -> None:
+    mine = measuring(
+        shop,
+        tmp_path,
+        """run.count("scored", len(mine_rows := range(*mine.indices(len(all_customers)))))
+run.record.numbers["scored again"] = len(mine_rows)
+value = (0.1, 0.2, 0.4)[shard.number]
+if shard.number != 1:
+    run.measure("share", value, better="lower", baselines={"all": 2 * value}, weight=1 + shard.number)""",
+    )
+    assert mine.call("run").returncode == 0
+    one = record(mine)
+    assert one["metrics"]["share"]["value"] == pytest.approx((0.1 * 1 + 0.4 * 3) / 4)
+    assert one["metrics"]["share"]["baselines"] == {"all": pytest.approx((0.2 * 1 + 0.8 * 3) / 4)}
+    assert one["numbers"]["share"] == one["metrics"]["share"]["value"]
+    assert one["numbers"]["scored"] == one["numbers"]["scored again"] == one["numbers"]["rows_published"] > 250
+    assert [code for code, _ in together(mine)] == [0] * SHARDS
+    many = record(mine)
+    assert many["run_id"] == "together"
+    for known in ("numbers", "metrics", "given", "headline"):
+        assert many[known] == one[known]
+    again = mine.call("step", "recommend", "--run-id", "together", "--catch-up")
+    assert again.returncode == 0, again.stderr
+    assert record(mine)["numbers"] == one["numbers"]
+
+
+JOINED = """
+import json
+from datetime import date
+from pathlib import Path
+from burger_combos.ops import runs, shards
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.settings import Runs, Stage
+
+def begun(count):
+    run = runs.Run.create(Runs(folder=Path({folder!r}), shards=count), Stage.develop, date(2026, 1, 1))
+    run.count("items", 100)
+    return run
+
+def in_one(run, step):
+    shards.perform(step, run, None)
+
+def in_many(run, step):
+    for shard in run.shards:
+        run.finish(1.0, shard, shards.do_part(step, run, None, shard))
+    run.join(step.__name__)
+
+def what(way, count, line):
+    def recommend(run, settings, shard):
+        exec(line)
+    run = begun(count)
+    before = run.record.to_json()
+    try:
+        way(run, recommend)
+    except Problem as problem:
+        assert run.record.to_json() == before
+        return str(problem)
+    return [run.record.numbers, run.record.metrics]
+
+lines = {lines!r}
+print(json.dumps([[[what(way, count, line) for way in (in_one, in_many)] for count in (1, 3)] for line in lines]))
+"""
+MEAN = "weight=1 + shard.number)"
+MEASURES = [
+    f'run.measure("share", (0.1, 0.2, 0.4)[shard.number], better="lower", baselines={{"all": 0.5}}, {MEAN}',
+    'run.record.numbers["scored"] = run.record.numbers.get("scored", 0) + 7',
+    'run.record.numbers = {**run.record.numbers, "scored": 7}',
+]
+REFUSED_LINES = {
+    'run.measure("share", 0.1, better="lower")': "so metric share needs a weight for the mean of all shards",
+    'run.measure("share", 0.1, better="lower", weight=0)': "metric share: weight is 0; it has to be above 0",
+    'run.record.numbers["share"] = 0.14': "so share cannot be 0.14: whole numbers add up, a mean is run.measure(",
+    'run.count("share", 0.14)': "count share is 0.14, not a whole number",
+    'run.record.numbers["items"] += 7': "so it cannot change items, which an earlier step wrote",
+    'run.record.facts["mine"] = 1': "so it cannot change record.facts, which would be the last shard's",
+    'run.record.headline = "good"': "so it cannot change record.headline, which would be the last shard's",
+    'run.bars("Rows", {"mine": 1})': "so it cannot have the chart 'Rows'",
+    'run.measure("n", 1, better="lower", weight=1); run.measure("n", 1, better="lower", weight=1)': "measured twice",
+}
+OTHERWISE = 'run.measure("share", 1, better=("lower", "higher", "lower")[shard.number], weight=1)'
+
+
+def test_one_function_joins_what_shards_say(shop: Project, tmp_path: Path) -> None:
+    lines = [*MEASURES, *REFUSED_LINES, OTHERWISE]
+    done = shop.python(JOINED.format(folder=str(tmp_path / "runs"), lines=lines))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for line, of_counts in zip(lines, found, strict=True):
+        for in_one_process, in_many in of_counts:
+            assert in_one_process == in_many, line
+    share, scored, replaced = ([one for one, _ in found[place]] for place in range(3))
+    assert [numbers["share"] for numbers, _ in share] == pytest.approx([0.1, (0.1 + 2 * 0.2 + 3 * 0.4) / 6])
+    assert [metrics["share"]["baselines"] for _, metrics in share] == [{"all": pytest.approx(0.5)}] * 2
+    assert [numbers for numbers, _ in scored] == [numbers for numbers, _ in replaced]
+    assert [numbers for numbers, _ in scored] == [{"items": 100, "scored": 7}, {"items": 100, "scored": 21}]
+    for (line, problem), told in zip(REFUSED_LINES.items(), found[3:], strict=False):
+        for one, _ in told:
+            assert problem in one, line
+    (whole, _), (split, _) = found[-1]
+    assert whole[0]["share"] == 1
+    assert split == "step recommend: the shards measure metric share in other directions or beside other baselines"
+
+
+# The model is a folder, in which a file goes and another comes when it is trained again.
+SAVES = """    folder = run.path("model")
+    (folder / "of it").mkdir(parents=True)
+    np.savez(folder / "of it" / "100 %.npz", affinity=model.affinity, popularity=model.popularity)"""
+IS_WHOLE = """
+import sys
+from burger_combos.ops.artifacts import ArtifactStore
+from burger_combos.ops.runs import Run, names, prune
+from burger_combos.ops.settings import Runs, Stage, StageSettings, load
+
+runs = load(StageSettings, Stage.develop).runs
+store = ArtifactStore(runs.store)
+run = Run.open(runs, "together")
+folder = run.path("model")
+assert [each.name for each in sorted(folder.rglob("*"))] == ["of it", "100 %.npz"], list(folder.rglob("*"))
+assert run.kept("model") == f"{runs.store}/together/model"
+assert run.found("model", "model.*") == ["model"]
+
+before = store.names("together")
+run.share()
+assert store.names("together") == before  # nothing is put there twice
+(folder / "of it" / "100 %.npz").rename(folder / "new.npz")
+run.share()
+assert "together/model/new.npz" in store.names("together")
+assert "together/model/of it/100 %.npz" not in store.names("together")
+again = Run.open(runs, "together").path("model")
+assert [each.name for each in sorted(again.rglob("*"))] == ["new.npz", "of it"]
+
+put = store.put
+def lost(name, file):
+    if name.endswith("second"):
+        raise ConnectionError
+    put(name, file)
+for name in ("first", "second"):
+    (folder / name).write_text("x")
+store.put = lost
+try:
+    store.put_folder("together/model", folder)
+except ConnectionError:
+    assert not Run.open(runs, "together").path("model").exists()  # half of it is none of it
+else:
+    raise AssertionError
+store.put = put
+store.put_folder("together/model", folder)
+assert Run.open(runs, "together").path("model/second").read_text() == "x"
+store.remove(["together/model/second"])
+assert not Run.open(runs, "together").path("model").exists()
+run.remove("mod*")
+assert [name for name in store.names("together") if "model" in name] == []
+prune(runs.model_copy(update={"keep": 1}), spared=names(runs)[-1])
+"""
+
+
+@pytest.fixture(params=["s3", "a folder"])
+def stored(request: pytest.FixtureRequest, shop: Project, tmp_path: Path) -> Project:
+    """The shop with two shards, whose machines share a bucket or a folder."""
+    mine = shop.with_env(RUNS__SHARDS="2")
+    if request.param == "a folder":
+        return mine.with_env(RUNS__STORE=str(tmp_path / "store"))
+    reach: dict[str, str] = request.getfixturevalue("bucket")
+    return replace(mine, env=mine.env | reach).with_env(RUNS__STORE=f"s3://shop/{tmp_path.name}")
+
+
+def test_an_artifact_may_be_a_folder(stored: Project, tmp_path: Path) -> None:
+    saves = '    np.savez(run.path("model.npz"), affinity=model.affinity, popularity=model.popularity)'
+    mine = in_pipeline(stored, tmp_path, saves, SAVES)
+    file = tmp_path / "changed" / mine.package / "pipeline.py"
+    file.write_text(file.read_text().replace('run.path("model.npz")', 'run.path("model/of it/100 %.npz")'))
+    first, second = part(mine, 0), part(mine, 1)
+    assert [ended(first)[0], ended(second)[0]] == [0, 0]
+    assert len({row["customer"] for row in rows(mine)}) > 250
+    looked = machine(mine, 5).python(IS_WHOLE)
+    assert looked.returncode == 0, looked.stderr
+
+
+def test_a_shard_of_any_name_has_its_own_path(shop: Project) -> None:
+    done = shop.python("""
+from pathlib import Path
+from burger_combos.ops.runs import Run
+from burger_combos.ops.shards import Shard
+run = Run(Path("."), None)
+for name in ("rows.parquet", "parts", "parts/a.bin", "rows.tar.gz"):
+    print(run.path(name, Shard(1, 3)), run.path(name, Shard(0, 1)))
+""")
+    assert done.stdout.splitlines() == [
+        "rows-1-of-3.parquet rows.parquet",
+        "parts-1-of-3 parts",
+        "parts/a-1-of-3.bin parts/a.bin",
+        "rows.tar-1-of-3.gz rows.tar.gz",
+    ], done.stderr

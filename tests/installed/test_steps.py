@@ -54,7 +54,7 @@ def test_a_step_is_renamed_added_and_split(with_steps: Callable[..., Project]) -
     assert list(record["steps"]) == steps.REWORKED
     assert record["facts"]["audited"]
     assert run["status"] == "ok"
-    assert len(rows) == record["numbers"]["rows_published"]
+    assert len(rows) == record["numbers"]["rows_published"] == record["numbers"]["weighed"]
 
     told = reworked.call("step", "recommend", "--run-id", "r").stderr
     assert told == f"error: no step 'recommend': the steps are {', '.join(steps.REWORKED)}\n"
@@ -84,6 +84,7 @@ def test_shards_of_the_first_and_of_the_last_step_are_done_one_by_one(with_steps
     record = json.loads(run["record"])
     assert (record["status"], list(record["steps"])) == ("ok", steps.SPLIT)
     assert record["facts"]["parts"] == ["0", "1"]
+    assert record["numbers"]["sum"] == 2
 
 
 @pytest.mark.parametrize(
@@ -113,4 +114,21 @@ def test_a_trial_publishes_nothing_wherever_the_pipeline_does(
             assert len(traces) == ("celebrate" in names)
             for trace in traces:
                 trace.unlink()
-    assert {row["date"] for row in mine.written("production")[0]} == {"2026-01-31"}
+    rows, (run,) = mine.written("production")
+    assert {row["run_id"] for row in rows} == {run["run_id"]}  # no trial has put its own in their place
+
+
+@pytest.mark.parametrize(
+    ("code", "names", "why"),
+    [
+        ("check = lambda run, settings: None", ["load", "check"], "step 2 of STEPS is <function <lambda> at 0x"),
+        ("", ["load", "check", "load"], "two of STEPS are called 'load': give each a name of its own"),
+        ("", [], "STEPS is empty: "),
+    ],
+)
+def test_steps_that_cannot_be_told_apart_are_refused(
+    code: str, names: list[str], why: str, with_steps: Callable[..., Project]
+) -> None:
+    done = with_steps(lambda file: steps.put(file, f"\n\n{code}\n", names)).call("run")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: pipeline.py: {why}")

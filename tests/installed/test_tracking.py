@@ -12,6 +12,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,55 @@ def test_a_server_that_is_down_stops_nothing_and_is_caught_up(there: Project, se
     assert found["runs"]["alone"][0]["params"]["gate.min_lift"] == "1.0"  # and not those of whoever catches up
     assert found["versions"][found["champion"]]["run_id"] == "far"
     assert "caught_up" not in execute(there, "later")
+
+
+# Where the registry has a folder as the champion's model: the names and contents of its files.
+FOLDER = """
+import json, os, sys, tempfile
+from pathlib import Path
+os.environ |= dict.fromkeys(("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"), sys.argv[1])
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+from mlflow.artifacts import download_artifacts
+
+with tempfile.TemporaryDirectory() as folder:
+    place = Path(download_artifacts(f"models:/{sys.argv[2]}@champion", dst_path=folder))
+    files = (each for each in (place / "model").rglob("*") if each.is_file())
+    print(json.dumps({str(each.relative_to(place)): each.read_text() for each in files}))
+"""
+
+
+def test_the_model_may_be_a_folder_and_its_name_follows(there: Project, tmp_path: Path) -> None:
+    source = tmp_path / "changed"
+    shutil.copytree(there.folder / "src", source)
+    pipeline = source / there.package / "pipeline.py"
+    text = pipeline.read_text().replace('"model.npz"', '"weights.npz"')
+    trained = "    model = modelling.fit(_history(run))\n"
+    saved = """    (run.path("model") / "of it").mkdir(parents=True)
+    (run.path("model") / "of it" / "weights").write_text(str(model.popularity.sum()))
+    (run.path("model") / "kind").write_text("folder")
+"""
+    assert trained in text
+    pipeline.write_text(text.replace(trained, trained + saved))
+    env = there.with_env(TRACKING__MLFLOW__ARTIFACT="").env | {"PYTHONPATH": str(source)}
+    mine = replace(there, env=env)
+    execute(mine, "one")
+    url = mine.env["BURGER_COMBOS_TRACKING__MLFLOW__URL"]
+    shown = mine.run(".venv/bin/python", "-W", "ignore", "-c", FOLDER, url, tmp_path.name)
+    assert shown.returncode == 0, shown.stderr
+    folder = tmp_path / "runs" / "one" / "model"
+    assert json.loads(shown.stdout) == {
+        f"model/{name}": (folder / name).read_text() for name in ("kind", "of it/weights")
+    }
+    told = "".join(f"{sha256(folder / name)}  {name}\n" for name in ("kind", "of it/weights"))
+    found = known(mine, files=False)
+    assert [each["sha256"] for each in found["versions"].values()] == [hashlib.sha256(told.encode()).hexdigest()]
+
+    pipeline.write_text(pipeline.read_text().replace('"weights.npz"', '"model.npz"'))
+    said = execute(mine, "two")
+    assert "tracking.mlflow.artifact: the run has left model, model.npz; which is the model?" in said
+    assert len(known(mine, files=False)["versions"]) == 1
+    execute(mine.with_env(TRACKING__MLFLOW__ARTIFACT="model.npz"), "three")
+    assert len(known(mine)["versions"]) == 2
 
 
 def test_a_password_is_in_no_message(here: Project) -> None:

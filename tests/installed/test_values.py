@@ -359,9 +359,7 @@ for values, name in (
     assert read_ == [", ".join(str(moment.replace(tzinfo=None)) for moment in moments)] * 4, done.stderr
     assert days_ == "2026-01-01 00:00:00, 2026-01-17 00:00:00, 2026-01-31 00:00:00"
     assert excel_ == "2026-01-01 12:00:00, 2026-01-17 00:00:00, 2026-01-31 06:00:00"
-    assert unknown.startswith(
-        'column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in date_formats, "%s"'
-    )
+    assert unknown.startswith('column ordered_at: Int64 is no date in the formats "%Y-%m-%d"; in date_formats, "%s"')
     assert boolean.startswith("column ordered_at: Boolean is no date")
 
 
@@ -522,3 +520,154 @@ for settings in ({{}}, {{"decimal": ","}}, {{"timezone": "Europe/Lisbon"}}):
         "decimal is set, and no code of this project reads it, as in an earlier release: use ops/ingest.py"
     )
     assert "ops/values/dates.py" in timezone
+
+
+# What another project reads, whose section is [sales]: columns of each type, some of which may be empty.
+SALES = """
+import json
+from datetime import date
+import pandera.polars as pa
+import polars as pl
+from burger_combos.ops.ingest import fetch, parted, read
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.rejected import refuse_too_many
+from burger_combos.ops.settings import Section, StageSettings
+from burger_combos.ops.tables import TableSettings
+
+class Columns(Section):
+    store: str = "store"
+    day: str = "day"
+    units: str = "units"
+    price: str = "price"
+    promo: str = "promo"
+    remark: str = ""
+    weather: str = ""
+
+class SaleSettings(TableSettings):
+    columns: Columns = Columns()
+
+class Settings(StageSettings):
+    sales: SaleSettings = SaleSettings(source="sample")
+
+SCHEMA = pa.DataFrameSchema({
+    "store": pa.Column(pl.String),
+    "day": pa.Column(pl.Date),
+    "units": pa.Column(pl.Int32, pa.Check.ge(0, error="is negative")),
+    "price": pa.Column(pl.Float32, nullable=True),
+    "promo": pa.Column(pl.Boolean, nullable=True),
+    "remark": pa.Column(pl.String, nullable=True),
+    "weather": pa.Column(pl.String, required=False),
+})
+
+def said(call, *arguments):
+    try:
+        return str(call(*arguments))
+    except Problem as problem:
+        return str(problem)
+
+settings = SaleSettings(source="FILE")
+raw = read(settings)
+found, rejected = parted(raw, settings, SCHEMA)
+print(json.dumps([found.rows(), {name: str(kind) for name, kind in found.schema.items()}], default=str))
+print(json.dumps(dict(rejected.select("row", "reason").rows())))
+print(said(refuse_too_many, rejected, len(raw), settings))
+print(said(read, Settings(stage="develop").sales))
+print(said(parted, raw.drop("units"), settings, SCHEMA))
+print(said(parted, raw, settings, SCHEMA.add_columns({"store": pa.Column(pl.List(pl.Int8))})))
+print(said(read, TableSettings(source="FILE")))
+ours = read(Settings(stage="develop").sales, lambda: raw.head(1))
+print(len(ours))
+
+def days(values, **how):
+    table = pl.DataFrame({"day": values})
+    schema = pa.DataFrameSchema({"day": pa.Column(pl.Date)})
+    found, _ = parted(table, SaleSettings(source="x", **how), schema)
+    return [str(day) for day in found["day"]]
+
+written = ["2026-01-31", "2026-01-31 23:30:00", "2026-01-31T00:30:00"]
+print(json.dumps([days(written, timezone=zone) for zone in ("", "America/New_York", "Asia/Tokyo")]))
+zoned = ["2026-01-31T23:30:00-05:00"]
+print(json.dumps([days(zoned), days(zoned, timezone="America/New_York")]))
+moments = pl.Series(written[1:]).str.to_datetime(strict=True)
+zone = moments.dt.replace_time_zone("America/New_York")
+print(json.dumps([days(moments, timezone="Asia/Tokyo"), days(zone, timezone="America/New_York"), days(zone)]))
+"""
+
+
+def test_another_projects_table_is_parted_by_its_schema_and_named_by_its_section(shop: Project, tmp_path: Path) -> None:
+    rows = [
+        ["S1", "2026-01-31", "3", "1.5", "yes"],
+        ["S1", "2026-02-01", "12.0", "", ""],
+        ["", "2026-01-31", "1", "1", "no"],
+        ["S2", "31.01.2026", "1", "1", "no"],
+        ["S2", "2026-01-31", "1.5", "1", "no"],
+        ["S2", "2026-01-31", "3000000000", "1", "0"],
+        ["S2", "2026-01-31", "-1", "1", "no"],
+        ["S2", "2026-01-31", "1", "dear", "no"],
+        ["S2", "2026-01-31", "1", "1", "perhaps"],
+        ["S2", "2026-01-31", "1", "1", "0"],
+    ]
+    file = tmp_path / "sales.csv"
+    file.write_text("store,day,units,price,promo\n" + "".join(",".join(row) + "\n" for row in rows))
+    done = shop.python(SALES.replace("FILE", str(file)))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    found, kinds = json.loads(lines[0])
+    assert found == [
+        ["S1", "2026-01-31", 3, 1.5, True],
+        ["S1", "2026-02-01", 12, None, None],
+        ["S2", "2026-01-31", 1, 1.0, False],
+    ]
+    assert kinds == {"store": "String", "day": "Date", "units": "Int32", "price": "Float32", "promo": "Boolean"}
+    assert json.loads(lines[1]) == {
+        "3": "store is missing",
+        "4": "day fits none of sales.date_formats",
+        "5": "units is no whole number",
+        "6": "units is no whole number",
+        "7": "units is negative",
+        "8": "price is no number",
+        "9": "promo is neither true nor false",
+    }
+    assert "sales.max_rejected_share allows 5.0%" in lines[2]
+    assert lines[3] == 'sales.source is "sample", and this project makes up none: name a file or a table'
+    assert lines[4].endswith(
+        "no column 'units', which the schema requires: sales.columns.units says what it is called in the source"
+    )
+    assert "the schema of sales: column store: List(Int8) is none of text, numbers" in lines[5]
+    assert lines[6].startswith("TableSettings has no columns")
+    assert lines[7] == "1"
+    assert json.loads(lines[8]) == [["2026-01-31"] * 3] * 3
+    assert json.loads(lines[9]) == [["2026-02-01"], ["2026-01-31"]]
+    assert json.loads(lines[10]) == [["2026-01-31"] * 2, ["2026-01-31"] * 2, ["2026-02-01", "2026-01-31"]]
+
+
+def test_whole_numbers_are_exact_and_booleans_are_few_words(shop: Project) -> None:
+    done = shop.python("""
+import polars as pl
+from decimal import Decimal
+from burger_combos.ops.values.columns import truths, whole_numbers
+from burger_combos.ops.values.value_settings import ValueSettings
+
+plain, german = ValueSettings(), ValueSettings(decimal=",", thousands=".")
+for settings, values in (
+    (plain, ["9007199254740993", "+5", "-7.00", "1e3", "1.5", "9223372036854775808", None]),
+    (german, ["9.007.199.254.740.993", "1.234,00", "1,5"]),
+    (plain, [1.0, 2.5, float(2**53), None]),
+    (plain, [Decimal("9007199254740993"), Decimal("2.5")]),
+    (plain, pl.Series([2**64 - 1, 1], dtype=pl.UInt64)),
+):
+    print(whole_numbers(pl.Series("n", values), settings).to_list())
+for values in (["True", "NO", "y", "1", "2", None], [1, 0, 2, None], [1.0, 0.5], [True, None]):
+    print(truths(pl.Series("b", values)).to_list())
+""")
+    assert done.stdout.splitlines() == [
+        "[9007199254740993, 5, -7, 1000, None, None, None]",
+        "[9007199254740993, 1234, None]",
+        "[1, None, None, None]",
+        "[9007199254740993, None]",
+        "[None, 1]",
+        "[True, False, True, True, None, None]",
+        "[True, False, None, None]",
+        "[True, None]",
+        "[True, None]",
+    ], done.stderr

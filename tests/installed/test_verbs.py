@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -186,6 +188,89 @@ records.save(record, settings)
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+# A pipeline of two tables, none of which has anything to do with the default project's.
+OTHER = """
+from datetime import date
+import polars as pl
+from burger_combos import pipeline
+from burger_combos.ops import execute
+from burger_combos.ops.published import Table, publish
+from burger_combos.ops.settings import Stage, load
+
+def forecast(run, settings):
+    day = run.record.date
+    forecasts = pl.DataFrame({
+        "store": ["S01", "S01", "S02"] * 4, "product": ["Classic & fries", "P2", "it's"] * 4,
+        "week": sorted(range(1, 5)) * 3, "sold": [0.123456789, 0.25, None] * 4,
+    })
+    publish(run, settings, {"forecasts": forecasts, "models": pl.DataFrame({"id": [17, 4], "error": [1.0, 1234.56]})})
+
+pipeline.TABLES = (Table("forecasts", key=("store", "product", "week")), Table("models", key=("id",)))
+execute.STEPS = (forecast,)
+execute.NAMES = ["forecast"]
+settings = load(pipeline.Settings, Stage.develop)
+execute.run_all(settings, date(2026, 1, 1), "first")
+execute.run_all(settings, date(2026, 1, 2), "second")
+"""
+
+
+def test_results_of_any_tables_are_asked_for_by_key_date_and_name(shop: Project, tmp_path: Path) -> None:
+    ran = shop.python(OTHER)
+    assert ran.returncode == 0, ran.stderr
+
+    def told(*options: str) -> list[str]:
+        return [line.rstrip() for line in shop.make("results", *options).partition("\n\npublished ")[0].splitlines()]
+
+    assert told("ROWS=2") == [
+        "store  product          week  sold",
+        "S01    Classic & fries  1     0.123",
+        "S01    Classic & fries  2     0.123",
+        "",
+        "12 rows of forecasts for 2026-01-02, 2 shown",
+        "",
+        "id  error",
+        "4   1,235",
+        "17  1",
+        "",
+        "2 rows of models for 2026-01-02",
+    ]
+    one = told("KEY=store=S01 product='Classic & fries' week=3", "DATE=2026-01-01")
+    assert one[1:] == ["S01    Classic & fries  3     0.123", "", "1 of 12 rows of forecasts for 2026-01-01"]
+    assert "run      first" in shop.make("results", "RUN=first", "TABLE=models")
+    assert told('KEY=product="it\'s"')[-1] == "4 of 12 rows of forecasts for 2026-01-02"
+    assert told("KEY=17")[1] == "17  1"
+    found = json.loads(shop.make("results", "KEY=id=4", "JSON=1"))
+    assert found["tables"] == {"models": {"key": ["id"], "total": 2, "rows": [{"id": 4, "error": 1234.56}]}}
+    exact = json.loads(shop.make("results", "TABLE=forecasts", "JSON=1"))["tables"]["forecasts"]["rows"]
+    assert {row["sold"] for row in exact} == {0.123456789, 0.25, None}
+    assert shop.status("STAGE=develop")["develop"]["published"].startswith(
+        "12 rows of forecasts, 2 rows of models for 2026-01-02, just now by second of "
+    )
+    for options, message in {
+        ("KEY=week=x",): "KEY: week=x: column week holds whole numbers",
+        ("KEY=wek=1",): "no column 'wek'; week is meant?",
+        ("TABLE=forecast",): "no table 'forecast'; forecasts is meant?",
+        ("KEY=store=S01", "TABLE=models"): "no column 'store'; there are id, error",
+        ("DATE=2025-01-01",): "no row in develop for 2025-01-01",
+        ("DATE=yesterday",): "'yesterday' does not match the format",
+    }.items():
+        done = shop.run("make", "results", *options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+
+def test_looking_needs_nothing_of_the_pipeline(shop: Project, tmp_path: Path) -> None:
+    assert shop.call("run").returncode == 0
+    shutil.copytree(shop.folder / "src", tmp_path / "src")
+    (tmp_path / "src" / shop.package / "pipeline.py").write_text('raise SystemExit("imported")\n')
+    broken = replace(shop, env=shop.env | {"PYTHONPATH": str(tmp_path / "src")})
+    for command in ("results", "status"):
+        done = broken.call(command)
+        assert done.returncode == 0, done.stderr
+        assert "rows of recommendations for" in done.stdout
+    assert "imported" in broken.call("run").stderr
+
+
 def test_who_reads_only_the_beginning_is_told_no_error(shop: Project) -> None:
     shop.make("develop")
     verbs = ("results", "results JSON=1", "status", "status STAGE=develop", "logs", "develop")
@@ -308,6 +393,7 @@ def test_a_library_of_ones_own_is_one_verb_also_where_there_is_no_uv(
     assert mine.git("status", "--porcelain").split() == ["M", "pyproject.toml", "M", "uv.lock"]
     project = tomllib.loads((mine.folder / "pyproject.toml").read_text())
     assert {"scikit-learn", "joblib"} <= {re.split("[>=]", each)[0] for each in project["project"]["dependencies"]}
+    assert "scikit-learn" not in str(project["dependency-groups"])  # which are the template's
     locked = tomllib.loads((mine.folder / "uv.lock").read_text())
     uploads = [wheel["upload-time"] for each in locked["package"] for wheel in each.get("wheels", [])]
     assert max(uploads) < project["tool"]["uv"]["exclude-newer"]

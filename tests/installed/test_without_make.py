@@ -1,4 +1,4 @@
-"""What the generated README promises where there is no make: uv alone, and nothing that only POSIX has."""
+"""What the generated manual promises where there is no make: uv alone, and nothing that only POSIX has."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ sys.modules |= dict.fromkeys({POSIX})
 
 def test_uv_alone_does_what_needs_no_container(generate: Callable[..., Project], tmp_path: Path) -> None:
     mine = generate(tmp_path / "p", notebooks="none")
-    section = (mine.folder / "README.md").read_text().partition("## Windows and macOS\n")[2]
+    section = (mine.folder / "docs/windows-and-macos.md").read_text()
     commands = re.findall("^    (.+)$", section, re.MULTILINE)
     assert len(commands) == 7
     (tmp_path / "bin").mkdir()

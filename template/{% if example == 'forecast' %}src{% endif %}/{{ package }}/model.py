@@ -85,8 +85,7 @@ def too_short(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
 
 def ended(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
     """Which series, shape (series,), have sold nothing for so long that nobody sells them any more."""
-    sells: Flags = (history[:, -settings.ended_days :] > 0).any(axis=1)
-    return ~sells
+    return ~np.any(history[:, -settings.ended_days :] > 0, axis=1)
 
 
 def _fit(history: Values, period: int) -> Model:

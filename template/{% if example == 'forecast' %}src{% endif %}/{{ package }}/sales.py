@@ -62,7 +62,7 @@ def schema(today: date) -> pa.DataFrameSchema:
     )
 
 
-def by_day(rows: pl.DataFrame, day: date, settings: SalesSettings) -> pl.DataFrame:
+def by_day(rows: pl.DataFrame, day: date, settings: SalesSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What was sold of each product in each store on each day before `day`: several rows of a day add up.
 
     Args:
@@ -71,31 +71,27 @@ def by_day(rows: pl.DataFrame, day: date, settings: SalesSettings) -> pl.DataFra
         settings: how old the newest sale may be.
 
     Returns:
-        store, product, sold_on and quantity, sorted by these; no rows for days without any.
+        The series, sorted: series (its number), store and product. And what they sold, sorted: series, sold_on and
+        quantity, with no row for a day on which a series has none.
 
     Raises:
         Problem: there is no sale before that day, or the newest is too old to forecast from.
     """
     absent = {"store": pl.lit(ONE_STORE), "quantity": pl.lit(1.0)}
-    known = rows.with_columns(value.alias(name) for name, value in absent.items() if name not in rows.columns)
+    known = rows.lazy().with_columns(value.alias(name) for name, value in absent.items() if name not in rows.columns)
     known = known.filter(pl.col("sold_on") < day)
-    if known.is_empty():
+    newest = known.select(pl.max("sold_on")).collect().item()
+    if newest is None:
         raise Problem(f"{settings.source}: no sale before {day}")
-    newest = known.select(pl.col("sold_on").max()).item()
     if day - newest > timedelta(days=settings.max_age_days + 1):
         after = newest + timedelta(days=1)
         raise Problem(
             f"{settings.source}: the newest sale before {day} is of {newest}, and sales.max_age_days is "
             f"{settings.max_age_days}: forecast from --date {after}, or bring newer sales"
         )
-    return known.group_by(*SERIES, "sold_on").agg(pl.sum("quantity")).sort(*SERIES, "sold_on")
-
-
-def numbered(sold: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The series, sorted, each with its number in `series`; and what was sold, by that number and day."""
-    series = sold.select(SERIES).unique().sort(SERIES).with_row_index("series")
-    daily = sold.join(series, on=SERIES).select("series", "sold_on", pl.col("quantity").cast(pl.Float32))
-    return series, daily
+    series = known.select(SERIES).unique().sort(SERIES).with_row_index("series").collect()
+    numbered = known.join(series.lazy(), on=SERIES).group_by("series", "sold_on").agg(pl.sum("quantity"))
+    return series, numbered.sort("series", "sold_on").collect()
 
 
 def history(daily: pl.DataFrame, series: int, last: date) -> NDArray[np.float32]:
@@ -114,7 +110,7 @@ def history(daily: pl.DataFrame, series: int, last: date) -> NDArray[np.float32]
     """
     if daily.is_empty():
         return np.empty((series, 0), np.float32)
-    first = daily.select(pl.col("sold_on").min()).item()
+    first = daily.select(pl.min("sold_on")).item()
     rows, days = daily["series"].to_numpy(), (daily["sold_on"] - first).dt.total_days().to_numpy()
     sold = np.zeros((series, (last - first).days + 1), np.float32)
     sold[rows, days] = daily["quantity"].to_numpy()

@@ -14,10 +14,11 @@ from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
+from .steps import names
 from .store import Store, make_database
 from .version import commit
 
-NAMES = [step.__name__ for step in STEPS]
+NAMES = names(STEPS)
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
@@ -207,8 +208,10 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
     record = run.record
     if record.headline == metrics.headline(record, settings.deploy.metric):
         record.headline = ""
-    yield
-    record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
+    try:
+        yield
+    finally:
+        record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
 
 
 def _note_data(run: Run) -> None:

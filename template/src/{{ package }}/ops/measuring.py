@@ -45,7 +45,7 @@ class Measuring:
         """Note a metric; the first that a run measures is the one that counts, unless `deploy.metric` names another.
 
         Args:
-            name: what the metric is called, as `hit_rate`.
+            name: what the metric is called, as `average_precision`.
             value: the model's.
             better: whether a higher or a lower value is better.
             baselines: the value of each simple method that the model has to beat, by its name, shown as it is.

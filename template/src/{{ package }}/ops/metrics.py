@@ -20,7 +20,7 @@ class Metric:
     """How good a model is, by one measure.
 
     Attributes:
-        name: what the metric is called, as `hit_rate`.
+        name: what the metric is called, as `average_precision`.
         value: the model's.
         better: whether a higher or a lower value is better.
         baselines: the value of each simple method that the model has to beat, by the method's name.

@@ -104,6 +104,12 @@ def newest(store: Store, stage: Stage) -> tuple[date, str, str, dict[str, int]] 
     return last.day, last.run_id, last.git_commit, {each.table.name: each.rows for each in mine}
 
 
+def counted(rows: int, table: str, total: int | None = None) -> str:
+    """How many rows of a table there are, and of how many, in words."""
+    rows_of = f"{rows:,}" if total in (None, rows) else f"{rows:,} of {total:,}"
+    return f"{rows_of} row{'' if (total or rows) == 1 else 's'} of {table}"
+
+
 def as_text(rows: pl.DataFrame) -> list[list[str]]:
     """The rows as a person reads them: a column's broken numbers all with as many decimals, whole ones as they are."""
     columns = [_column_as_text(column) for column in rows]

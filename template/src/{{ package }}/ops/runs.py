@@ -282,11 +282,13 @@ class Run(Measuring):
         return filelock.FileLock(self.folder / f"{part}lock")
 
     def _fetch(self, name: str) -> None:
+        if self._store is None:
+            return
         file, stored = self.folder / name, f"{self.record.run_id}/{name}"
-        if self._store and (
-            self._store.fetch(stored, file)
-            or (not name.endswith(".json") and self._store.fetch_folder(stored, file))  # notes are looked for often
-        ):
+        found = self._store.fetch(stored, file)
+        if not found and not name.endswith(".json"):  # a note of a shard, which is looked for often, is no folder
+            found = self._store.fetch_folder(stored, file)
+        if found:
             self._stored[name] = _state(file)
 
 

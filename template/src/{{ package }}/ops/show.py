@@ -18,7 +18,7 @@ from .logs import renderer
 from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
-from .results import Rows, as_text, find
+from .results import as_text, counted, find
 from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
@@ -125,7 +125,8 @@ def results(
         for row in as_text(each.rows):
             shown.add_row(*row)
         _print(shown)
-        print(f"\n{_counted(each)} for {found.date}" + f", {len(each.rows)} shown" * (len(each.rows) < each.matching))
+        count = counted(each.matching, each.table, each.total)
+        print(f"\n{count} for {found.date}" + f", {len(each.rows):,} shown" * (len(each.rows) < each.matching))
     if record:
         _summary(record, settings)
         if record.data:
@@ -166,13 +167,6 @@ def gates(found: "Iterable[Gate]") -> None:
         refused += [] if gate.passed else [gate.name]
     if refused:
         raise Refused(f"refused by {', '.join(refused)}")
-
-
-def _counted(found: Rows) -> str:
-    """How many rows of a table there are, and of how many, where a key was asked for."""
-    if found.matching < found.total:
-        return f"{found.matching:,} of {found.total:,} rows of {found.table}"
-    return f"{found.total:,} rows of {found.table}"
 
 
 def _print(table: Table) -> None:

@@ -10,6 +10,7 @@ from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
 from .problems import Problem
+from .results import counted
 from .runs import Record, Run, kept
 from .settings import Stage, StageSettings, load
 from .version import distance, short
@@ -135,7 +136,7 @@ def _look_at_rows(found: StageStatus, settings: StageSettings, last: Record | No
     by = records.of(settings, rows["run_id"])
     age = f"{_ago(by.started_at)} " if by else ""
     made_by = f"{age}by {rows['run_id']} of {short(rows['git_commit'])}"
-    counts = ", ".join(f"{count:,} rows of {table}" for table, count in rows["tables"].items())
+    counts = ", ".join(counted(count, table) for table, count in rows["tables"].items())
     found.published = f"{counts} for {rows['date']}, {made_by}"
     if by and last and by.run_id != last.run_id:
         of_rows = _in_short(provenance.differences(by, settings.stage))
