@@ -24,7 +24,7 @@ SAID_BEFORE = {
     ("tracking", "mlflow"): ("artifact", 'artifact = "model.npz" # the file of the run that is the model\n'),
 }
 PUBLISHES = """\
-{file} has to say what it publishes; below its imports:
+{file} has to say what it publishes, beside its other imports and below them:
     from .ops.published import Table
     TABLES = (Table("recommendations", key=("customer",)),)
 """

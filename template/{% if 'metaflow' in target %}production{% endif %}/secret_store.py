@@ -1,15 +1,15 @@
 """The secrets of a stage, stored under one name. Each of them is an environment variable of every task.
 
-secret_store.py keep NAME FOLDER    store a secret for each file of the folder; the others stay
+secret_store.py keep NAME           store the secrets that standard input has, as one JSON object; the others stay
 secret_store.py where NAME          print the reference that tasks need; exit code 1 where there are no secrets
 secret_store.py names NAME          print their names
 secret_store.py run NAME COMMAND    run a command with them; variables that are set already win; exit code 1 as above
 secret_store.py remove NAME         remove all of them
 """
 
+import json
 import os
 import sys
-from pathlib import Path
 
 
 def main(verb: str, name: str, *rest: str) -> None:
@@ -19,8 +19,7 @@ def main(verb: str, name: str, *rest: str) -> None:
     values = secret_backend.read(name)
     match verb:
         case "keep":
-            given = {file.name: file.read_text(encoding="utf-8").strip() for file in Path(rest[0]).iterdir()}
-            secret_backend.write(name, (values or {}) | given)
+            secret_backend.write(name, (values or {}) | json.load(sys.stdin))
         case "where" | "run" if values is None:
             sys.exit(1)
         case "where":

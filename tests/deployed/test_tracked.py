@@ -18,6 +18,12 @@ from rig import Project
 
 pytestmark = pytest.mark.docker
 NAME = "burger-combos-develop-main"
+COPY = """
+from pathlib import Path
+from burger_combos.ops.deploy.chosen import Chosen
+
+print(Chosen("develop").fetch_tracking(Path("{file}")))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +99,7 @@ def test_the_champion_goes_with_the_version_that_is_deployed(stage: Production) 
 
     def champion() -> str:
         """The commit of the champion, as the file has it that is deployed with the version."""
-        file = f"var/develop/{stage.branch}/mlflow.db"
-        copy = project.run("env", "STAGE=develop", "sh", "production/tracking.sh", file).stdout.strip()
+        copy = project.python(COPY.format(file=f"var/develop/{stage.branch}/mlflow.db")).stdout.strip()
         found = known(project, f"sqlite:///{copy}", stage.name)
         return str(found["versions"].get(found["champion"], {}).get("git_commit"))
 

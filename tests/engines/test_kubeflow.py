@@ -62,19 +62,25 @@ contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
 clusters: [{{name: here, cluster: {{server: "{address}"}}}}]
 users: [{{name: me, user: {{token: {token}}}}}]
 """
-# What the deployment that is common to engines has at hand when it calls one of them.
+SCHEDULE = "target.schedule(version)"
+# What the deployment that is common to targets has at hand when it calls one of them.
 CALL = """
-set -eu
-stage=develop
-. develop/image.sh
-name=$project-$stage-$branch
-given=develop/secrets
-. production/engine.sh
-reference=$1 image=$1
-[ -z "$2" ] || commit=$2
-shift 2
-ready
-"$@"
+import sys
+
+from burger_combos.ops.deploy.candidate import collect_secrets
+from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.programs import at_the_end
+from burger_combos.ops.deploy.target import Version
+from burger_combos.ops.problems import Problem
+
+target = Chosen("develop")
+version = Version("{image}", "{commit}" or target.here.commit, "{image}")
+with at_the_end:
+    try:
+        target.preflight()
+        {call}
+    except Problem as problem:
+        sys.exit(f"develop: {{problem}}")
 """
 
 
@@ -264,13 +270,14 @@ class Stage:
         (found,) = (each for each in self.server.recurring_runs.values() if each["status"] == "ENABLED")
         return found
 
-    def call(self, image: str, *call: str, commit: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """A function of engine.sh, as a deployment calls it."""
-        return replace(self.project, env=self.project.env | env).run("sh", "-c", CALL, "engine", image, commit, *call)
+    def call(self, image: str, call: str, commit: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """A function of the target, as a deployment calls it."""
+        project = replace(self.project, env=self.project.env | env)
+        return project.python(CALL.format(image=image, commit=commit, call=call))
 
-    def refused(self, image: str, *call: str, commit: str = "", **env: str) -> str:
+    def refused(self, image: str, call: str, commit: str = "", **env: str) -> str:
         """What a function says that has to fail."""
-        done = self.call(image, *call, commit=commit, **env)
+        done = self.call(image, call, commit=commit, **env)
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stderr
         return next(line for line in done.stderr.splitlines() if re.match("(error|develop): ", line))
@@ -349,9 +356,9 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
 
 
 def test_a_run_that_fails_says_so(stage: Stage) -> None:
-    assert stage.call(DIGEST, "activate").returncode == 0
-    run_id = stage.call(DIGEST, "run_once").stdout.strip()
-    followed = stage.call(DIGEST, "engine_logs", FOLLOW="1")
+    assert stage.call(DIGEST, SCHEDULE).returncode == 0
+    run_id = stage.call(DIGEST, "target.run_once(version)").stdout.strip()
+    followed = stage.call(DIGEST, "target.logs('', follow=True)")
     assert f"error: run {run_id} FAILED" in followed.stderr  # no registry has it
     assert f"FAILED     run {run_id}" in followed.stdout
 
@@ -359,15 +366,17 @@ def test_a_run_that_fails_says_so(stage: Stage) -> None:
 def test_what_cannot_be_deployed_is_one_line_and_changes_nothing(image: str, stage: Stage) -> None:
     server = stage.server
     before = [dict(each) for each in server.recurring_runs.values()]
-    assert "no version 0000-" in stage.refused(image, "activate", commit="0" * 40).replace("0" * 36, "")
-    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, "activate")
-    assert stage.refused(image, "activate", KFP_HOST="").startswith("develop: KFP_HOST is not set")
-    assert "Connection refused" in stage.refused(image, "activate", KFP_HOST="http://127.0.0.1:1")
-    assert "401" in stage.refused(image, "activate", KFP_TOKEN="another")
-    assert "names no cluster" in stage.refused(image, "secrets", KUBECONFIG="/nowhere")
-    assert "schedule.cron" in stage.refused(image, "activate", BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
-    assert "runs.store" in stage.refused(image, "activate", BURGER_COMBOS_RUNS__STORE="")
-    assert "SQLite" in stage.refused(image, "activate", BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
+    assert "no version 0000-" in stage.refused(image, SCHEDULE, commit="0" * 40).replace("0" * 36, "")
+    assert "[deploy] registry" in stage.refused("sha256:" + "5" * 64, SCHEDULE)
+    assert stage.refused(image, SCHEDULE, KFP_HOST="").startswith("develop: KFP_HOST is not set")
+    assert "Connection refused" in stage.refused(image, SCHEDULE, KFP_HOST="http://127.0.0.1:1")
+    assert "401" in stage.refused(image, SCHEDULE, KFP_TOKEN="another")
+    assert "names no cluster" in stage.refused(
+        image, "target.store_secrets(version, collect_secrets('develop'))", KUBECONFIG="/nowhere"
+    )
+    assert "schedule.cron" in stage.refused(image, SCHEDULE, BURGER_COMBOS_SCHEDULE__CRON="0 5 L * *")
+    assert "runs.store" in stage.refused(image, SCHEDULE, BURGER_COMBOS_RUNS__STORE="")
+    assert "SQLite" in stage.refused(image, SCHEDULE, BURGER_COMBOS_DATABASE__URL="sqlite:///var/results.db")
     assert [*server.recurring_runs.values()] == before
 
 

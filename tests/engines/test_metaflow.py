@@ -92,6 +92,7 @@ def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:
         ("start", "the flow has something of this name already: choose another"),
         ("join_choose", "the flow has something of this name already: choose another"),
         ("Tidy", "Metaflow allows a-z, 0-9 and _ only, and a letter first"),
+        ("a" * 71, "its name has 71 characters, at most 70 will do"),
     ],
 )
 def test_a_name_that_metaflow_does_not_allow_is_told_in_one_line(name: str, why: str, flow: Project) -> None:

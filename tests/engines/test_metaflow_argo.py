@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from rig import Project, change, environment
 
 NAME = "burgercombos.prod.main.pipeline"
 SECRET = "burger-combos-production-main"
+URL = "'BURGER_COMBOS_DATABASE__URL': b'postgresql://ada@db/shop'"
 
 # Images are folders, as deep as a deployment looks into them.
 DOCKER = """#!/bin/sh
@@ -31,6 +33,25 @@ run)
     cd "$image/app" && PYTHONPATH=$image/opt/app exec "$python" "$@"
     ;;
 esac
+"""
+
+
+# What `make deploy` has at hand when it calls the target.
+CALLS = """
+import sys
+
+from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.programs import Ended, at_the_end
+from burger_combos.ops.deploy.target import Version
+from burger_combos.ops.problems import Problem
+
+target, version = Chosen("production"), Version("{image}", "{commit}", "{image}")
+with at_the_end:
+    try:
+        target.preflight()
+        {calls}
+    except Problem as problem:
+        sys.exit(f"production: {{problem}}")
 """
 
 
@@ -50,11 +71,10 @@ class Argo(NamedTuple):
             shutil.copytree(self.project.folder / "src", folder / "opt/app")
         return f"registry.example.org/burger-combos@sha256:{digest}"
 
-    def does(self, commands: str, image: str = "") -> str:
+    def does(self, calls: str, image: str = "", commit: str = "") -> str:
         """What the machine that deploys says, from where `make deploy` has an image."""
-        image = image or self.image()
-        begin = f". production/host.sh; . production/candidate.sh; image={image} reference={image}; ready"
-        done = self.project.run("sh", "-euc", f"{begin}; {commands}")
+        image, commit = image or self.image(), commit or self.project.git("rev-parse", "HEAD")
+        done = self.project.python(CALLS.format(image=image, commit=commit, calls=calls))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -84,11 +104,10 @@ def container(template: dict[str, Any], step: str) -> dict[str, Any]:
 
 def test_compiled_it_is_what_argo_knows(production: Argo) -> None:
     """COMPILED."""
-    printed = production.does("""
-        settings() { echo; }
-        secret_store() { echo secrets; }
-        place . --quiet argo-workflows create --only-json
-    """)
+    printed = production.does(
+        "target.secret_store = lambda *_, **how: Ended((), 0, 'secrets'); "
+        "target.place(version, '--quiet', 'argo-workflows', 'create', '--only-json')"
+    )
     template = argo.validated("workflowtemplates", json.loads(printed))
     assert template["metadata"]["name"] == NAME
     assert production.objects == {}
@@ -99,9 +118,7 @@ def test_compiled_it_is_what_argo_knows(production: Argo) -> None:
 def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Argo) -> None:
     """DEPLOYED."""
     commit = production.project.git("rev-parse", "HEAD")
-    production.does(
-        "given=$(mktemp -d); echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL; secrets; activate"
-    )
+    production.does(f"target.store_secrets(version, {{{URL}}}); target.schedule(version)")
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert template["metadata"]["annotations"]["metaflow/tags"] == json.dumps([f"git:{commit}"])
     given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
@@ -127,9 +144,8 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
 
 
 def test_secrets_stay_until_they_are_given_anew_and_are_there_for_who_looks(production: Argo) -> None:
-    url = "echo postgresql://ada@db/shop >$given/BURGER_COMBOS_DATABASE__URL"
-    production.does(f"given=$(mktemp -d); {url}; echo a >$given/A; echo b >$given/B; secrets")
-    said = production.does("given=$(mktemp -d); echo c >$given/B; secrets; secret_store run env")
+    production.does(f"target.store_secrets(version, {{{URL}, 'A': b'a', 'B': b'b'}})")
+    said = production.does("target.store_secrets(version, {'B': b'c'}); target.secret_store('run', 'env')")
     assert "A=a\n" in said
     assert "B=c\n" in said
     kept = production.objects[f"secrets/default/{SECRET}"]["data"]
@@ -145,14 +161,14 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
     change(project.folder / "src/burger_combos/pipeline.py", only_in_image)
     project.git("commit", "--all", "--no-verify", "--message", "Wait")
     (Path(project.env["IMAGES"]) / production.image().partition(":")[2] / "opt/app/only_in_image.py").touch()
-    production.does("activate")
+    production.does("target.schedule(version)")
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["resources"]["requests"]["cpu"] == "4.0"
     assert container(template, "audit_all")["resources"]["requests"]["cpu"] == "2.0"
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is True
 
     project.git("reset", "--quiet", "--hard", first)
-    production.does(f"commit={first}; activate", image)
+    production.does("target.schedule(version)", image, first)
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert container(template, "train")["image"] == image
     assert container(template, "train")["resources"]["requests"]["cpu"] == "2.0"
@@ -162,30 +178,32 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
 
 
 def test_it_is_begun_and_away_with_it_nothing_is_left(production: Argo) -> None:
-    production.does("run_once")
+    production.does("target.run_once(version)")
     (begun,) = [each for key, each in production.objects.items() if key.startswith("workflows/")]
     assert begun["spec"]["workflowTemplateRef"] == {"name": NAME}
-    assert production.does("runs").startswith(f"argo-{begun['metadata']['name']} ")
-    production.does("uninstall")
+    assert production.does("print(*target.runs())").startswith(f"argo-{begun['metadata']['name']} ")
+    production.does("target.uninstall()")
     assert [key for key in production.objects if not key.startswith("workflows/")] == []
 
 
 def test_what_is_missing_is_said_in_one_line(production: Argo) -> None:
-    commands = ". production/host.sh; given=$(mktemp -d); secrets"
-    done = production.project.run("sh", "-euc", commands)
+    def refused(project: Project, calls: str) -> subprocess.CompletedProcess[str]:
+        return project.python(CALLS.format(image=production.image(), commit="", calls=calls))
+
+    done = refused(production.project, "target.store_secrets(version, {})")
     assert done.returncode == 1
     assert "error: production/platform.toml: database.url: a file of a task's own; a server is needed\n" in done.stderr
     profile = production.project.folder / "production/profiles/config_production.json"
     text = profile.read_text()
     change(profile, {"s3://shop/metaflow": ""})
-    done = production.project.run("sh", "-euc", ". production/host.sh; ready")
+    done = refused(production.project, "pass")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
         "production: production/profiles/config_production.json: METAFLOW_DATASTORE_SYSROOT_S3 is empty"
     )
     profile.write_text(text)
     nowhere = replace(production.project, env=production.project.env | {"KUBECONFIG": "/nowhere"})
-    done = nowhere.run("sh", "-euc", ". production/host.sh; ready")
+    done = refused(nowhere, "pass")
     assert done.returncode == 1
     assert done.stderr.startswith("production: no scheduler to deploy to: ConfigException: ")
     assert done.stderr.count("\n") == 1

@@ -394,6 +394,8 @@ refused("table Alerts has the key (stage, date, at, open)", "(stage, date, at): 
 refused("row 2 has no open", Alerts=alerts.with_columns(open=pl.Series([True, None])))
 refused("2 rows share their key", "open=True", Alerts=alerts.with_columns(open=pl.lit(True)))
 refused("no column 'at'", Alerts=alerts.drop("at"))
+refused("order_by: the rows have no column 'text'", Alerts=alerts.drop("text"),
+        declared=(TABLES[0], Table("Alerts", key=("at", "open"), order_by=("-text",))))
 refused("'stage' is added", Alerts=alerts.with_columns(stage=pl.lit("x")))
 refused("'forecast' is not among TABLES", "forecasts is meant?", forecast=forecasts)
 refused("List(Int64)", Alerts=alerts.with_columns(text=pl.lit([1])))

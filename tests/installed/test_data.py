@@ -408,11 +408,15 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
         ("keep = 30", "keep = 0", "develop/platform.toml: runs.keep: more than 0 is expected, not 0"),
         ("keep = 30", "kept = 30", "develop/platform.toml: runs.kept: unknown key; keep is meant?"),
         (
-            "[model]",
-            "[deploy.scale]\nmax_seconds = 1\n[model]",
+            "\n[model]\n",
+            "\n[deploy.scale]\nmax_seconds = 1\n\n[model]\n",
             "develop/settings.toml: deploy.scale.max_seconds: stands in develop/platform.toml, too: leave it in one",
         ),
-        ("[model]", "[deploy]\nmax_seconds = 1\n[model]", "develop/settings.toml: deploy.max_seconds: unknown key"),
+        (
+            "\n[model]\n",
+            "\n[deploy]\nmax_seconds = 1\n\n[model]\n",
+            "develop/settings.toml: deploy.max_seconds: unknown key",
+        ),
     ],
 )
 def test_a_wrong_settings_file_is_named(old: str, new: str, message: str, shop: Project, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -384,3 +385,78 @@ def test_copies_of_a_key_keep_its_type(project: Project) -> None:
     assert found["half"][1:] == [5, 0]
     assert found["a half more"][1:] == [25, 15]
     assert found["less than one"][1:] == [1, 0]
+
+
+HELD_OUT = """
+import json
+from datetime import date, datetime, timedelta
+from pathlib import Path
+import polars as pl
+from burger_combos.ops import holdout
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.runs import Record, Run
+from burger_combos.ops.scaling import COPIES, resized
+
+folder = Path({folder!r})
+run = Run(folder, Record("r", "develop", date(2026, 1, 1)))
+
+def problem(method, *values):
+    try:
+        method(run, *values)
+    except Problem as problem:
+        return str(problem)
+
+days = pl.Series("when", [date(2026, 1, day) for day in (1, 5, 9, 10)])
+moments = pl.Series("when", [datetime(2026, 1, day, 23) for day in (1, 5, 9, 10)])
+keys = pl.Series("key", range(1000))
+mine = holdout.by_key(run, keys, 0.2)
+facts = json.loads(json.dumps(run.record.facts))
+found = {{
+    "days": [holdout.last_days(run, each, 2).to_list() for each in (days, moments)],
+    "none": [holdout.last_days(run, days.clear(), 2).to_list(), holdout.by_key(run, keys.clear(), 0.2).to_list()],
+    "share": mine.mean(),
+    "types": [holdout.by_key(run, each, 0.2).equals(mine) for each in (keys.cast(pl.String), keys.cast(pl.Float64))],
+    "twice": holdout.by_key(run, pl.concat([keys, keys]), 0.2).equals(pl.concat([mine, mine])),
+    "padded": holdout.by_key(run, keys.cast(pl.String).str.zfill(6), 0.2).equals(holdout.by_key(run, keys, 0.2)),
+    "seed": holdout.by_key(run, keys, 0.2, seed=1).equals(holdout.by_key(run, keys, 0.2)),
+    "facts": facts,
+    "problems": [
+        problem(holdout.last_days, keys, 2), problem(holdout.last_days, days, 0),
+        problem(holdout.last_days, pl.concat([days, pl.Series([None], dtype=pl.Date)]), 2),
+        problem(holdout.by_key, keys, 1.0), problem(holdout.by_key, pl.Series("key", ["a", None]), 0.5),
+        problem(holdout.by_key, pl.Series("key", ["a"]), 0.5), problem(holdout.by_key, days, 0.5),
+    ],
+}}
+rows, copies = resized(pl.DataFrame({{"key": range(1000)}}), "key", 2)
+copies.write_parquet(folder / COPIES)
+both = holdout.by_key(run, rows["key"], 0.2)
+found["copies"] = [both.head(1000).equals(both.tail(1000)), run.record.facts["holdout"]["by_key"]]
+found["another column"] = holdout.by_key(run, pl.Series([f"p{{n % 10}}" for n in range(2000)]), 0.5).n_unique()
+print(json.dumps(found))
+"""
+
+
+def test_a_hold_out_is_by_time_or_by_key(project: Project, tmp_path: Path) -> None:
+    done = project.python(HELD_OUT.format(folder=str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["days"] == [[False, False, True, True]] * 2
+    assert found["none"] == [[], []]
+    assert 0.15 < found["share"] < 0.25
+    assert found["types"] == [True, True]
+    assert found["twice"] and found["padded"] and not found["seed"]
+    about = found["facts"]["holdout"]["by_key"]
+    assert about == {"share": 0.2, "seed": 0, "keys": 1000, "copies": 0, "rows": about["rows"], "of": 1000}
+    assert found["copies"][0] is True
+    assert (found["copies"][1]["keys"], found["copies"][1]["copies"]) == (2000, 1000)
+    assert found["problems"] == [
+        "holdout.last_days: 'key' holds Int64; days (Date) or moments (Datetime) are needed",
+        "holdout.last_days: days is 0; at least 1 is needed",
+        "holdout.last_days: 1 of 5 values of 'when' are missing (null)",
+        "holdout.by_key: share is 1; it has to be between 0 and 1",
+        "holdout.by_key: 1 of 2 values of 'key' are missing (null)",
+        found["problems"][5],
+        "holdout.by_key: 'when' holds Date; text or whole numbers are needed",
+    ]
+    assert re.fullmatch("holdout.by_key: all 1 keys are (held out|kept); .*", found["problems"][5])
+    assert found["another column"] == 2

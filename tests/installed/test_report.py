@@ -96,6 +96,7 @@ def test_what_was_refused_says_so_and_a_first_run_has_no_history(shop: Project) 
     told = html.unescape(file.read_text(encoding="utf-8"))
     assert '<p class="refused badge">refused</p>' in told
     assert "✗ better than a baseline" in told
+    assert re.search(r"develop, for [^<]* · hit rate 0\.\d+, baseline own frequency 0\.\d+</p>", told)
     assert "day by day" not in told
     assert "Scale" not in told
 
@@ -190,6 +191,116 @@ def test_it_can_be_printed(week: Project, tmp_path: Path) -> None:
     browser().run(report, tmp_path, f"--print-to-pdf={pdf}")
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
     assert 1 <= pages <= 4
+
+
+MEASURED = """
+import json
+from datetime import date
+from pathlib import Path
+from burger_combos.ops import charts, plots, report
+from burger_combos.ops.metrics import headline
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.runs import Record, Run
+
+def problem(draw, *values, **axes):
+    try:
+        draw("A", *values, **axes)
+    except Problem as problem:
+        return str(problem)
+
+run = Run(Path({folder!r}), Record("r", "develop", date(2026, 1, 1)))
+run.measure("average_precision", 0.31, better="higher", baselines={{"prior": 0.1, "logistic regression": 0.25}})
+run.measure("average_precision_train", 0.95, better="higher")
+run.measure("wape", 0.222, better="lower", baselines={{"seasonal naive": 0.29, "mean": 0.4}})
+run.measure("r2", -0.1, better="higher", baselines={{"mean": -0.2}})
+old = Record("r", "develop", date(2026, 1, 1), numbers={{"hit_rate": 0.3, "hit_rate_popularity": 0.2, "coverage": 0.5}})
+days = ["Mon", "Tue", "Wed", "Thu"]
+run.lines("Sales", days, {{"actual": [1.5, None, 2.5, None], "forecast": [None, float("nan"), 2.0, 3.0]}})
+curves = {{"model": [(0.1, 0.2), (0.5, 0.4)], "all": [(3, 1), (1, 1), (2, 1)]}}
+run.points("Calibration", curves, x="<forecast>", y="seen")
+run.bars("Few", {{"a": 1, "b": 2.5}})
+run.lines("Nothing", days, {{"actual": [None] * 4}})
+run.save()
+many = {{f"series {{n}}": [n, n + 1] for n in range(8)}}
+print(json.dumps({{
+    "tiles": report.tiles(run.record, ""),
+    "wape first": list(report.tiles(run.record, "wape")),
+    "old": report.tiles(old, "hit_rate"),
+    "headlines": [headline(run.record), headline(run.record, "wape"), headline(run.record, "none"), headline(old)],
+    "numbers": run.record.numbers,
+    "listed": list(report._numbers(run.record)),
+    "kept": Record.from_json(Path({folder!r}, "run.json").read_text()) == run.record,
+    "drawn": {{title: report._chart(title, chart) for title, chart in run.record.charts.items() if title != "Few"}},
+    "empty": [title for title, chart in run.record.charts.items() if charts.is_empty(chart)],
+    "eight": plots.lines(many, ["a", "b"], "Eight"),
+    "problems": [
+        problem(run.lines, days, {{"actual": [1, 2]}}),
+        problem(run.lines, days, {{"actual": [1, 2, 3, "4"]}}),
+        problem(run.points, {{"model": [(1, float("inf"))]}}, x="x", y="y"),
+        problem(run.points, {{"model": [(1, 2, 3)]}}, x="x", y="y"),
+        problem(run.points, {{"model": [(n, n) for n in range(1001)]}}, x="x", y="y"),
+        problem(run.bars, {{"a": None}}),
+    ],
+}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the report makes of metrics and charts of each kind."""
+    done = project.python(MEASURED.format(folder=str(tmp_path_factory.mktemp("measured"))))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_metric_stands_beside_its_own_baselines_only(measured: dict[str, Any]) -> None:
+    assert measured["tiles"] == {
+        "average precision": ["0.310", "1.24 × baseline logistic regression"],
+        "average precision train": ["0.950", ""],
+        "wape": ["0.222", "0.77 × baseline seasonal naive, less is better"],
+        "r2": ["-0.100", "baseline mean -0.200"],
+        "took": ["0.0 s", "0 steps"],
+    }
+    assert measured["wape first"][:2] == ["wape", "average precision"]
+    assert measured["old"] == {"hit rate": ["0.300", ""], "took": ["0.0 s", "0 steps"]}
+    first, second, none, old = measured["headlines"]
+    assert first == "average precision 0.310, baseline logistic regression 0.250"
+    assert second == "wape 0.222, baseline seasonal naive 0.290"
+    assert (none, old) == ("", "")
+    assert list(measured["numbers"]) == ["average_precision", "average_precision_train", "wape", "r2"]
+    assert measured["listed"][:3] == [
+        "average precision",
+        "average precision, prior",
+        "average precision, logistic regression",
+    ]
+    assert measured["kept"]
+
+
+def test_each_kind_of_chart_is_drawn(measured: dict[str, Any]) -> None:
+    sales, calibration = measured["drawn"]["Sales"], measured["drawn"]["Calibration"]
+    told = re.findall('<g class="dots"><title>(.*?)</title>', sales)
+    assert told == ["actual, Mon: 1.50", "actual, Wed: 2.50", "forecast, Wed: 2.00", "forecast, Thu: 3.00"]
+    assert re.findall(r"</span> (.*?)</span>", sales) == ["actual", "forecast"]
+    assert "&lt;forecast&gt;" in calibration and "<forecast>" not in calibration
+    assert ">seen</text>" in calibration
+    told = re.findall('<g class="dots"><title>(.*?)</title>', calibration)
+    assert told[:2] == ["model: 0.100, 0.200", "model: 0.500, 0.400"] and len(told) == 5
+    series = calibration.split('class="series serie-')
+    assert [each.count('class="line reactive') for each in series[1:3]] == [1, 0]  # what goes back is no line
+    assert measured["empty"] == ["Nothing"]
+    assert len(re.findall(r"</span> series \d</span>", measured["eight"])) == 8
+
+
+def test_a_chart_that_cannot_be_drawn_is_refused_when_it_is_made(measured: dict[str, Any]) -> None:
+    assert measured["problems"] == [
+        "chart 'A': series 'actual' has 2 values for 4 labels",
+        "chart 'A': actual: '4' is not a finite number",
+        "chart 'A': model: inf is not a finite number",
+        "chart 'A': series 'model': a point is two numbers, (x, y)",
+        "chart 'A': series 'model' has 1,001 values, and 1,000 can be shown: show fewer, or means",
+        "chart 'A': a: None is not a finite number",
+    ]
 
 
 def browser() -> Browser:

@@ -293,7 +293,7 @@ def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> N
     assert statuses(place) == ["ok", "ok", "ok"]
     assert {row["date"] for row in place.written("production")[0]} >= {past, str(due.date())}
     assert len(told.texts()) == 1
-    how = f"{missed}: sh production/look.sh run --date {missed}"
+    how = f"{missed}: make run DATE={missed}"
     assert "burger-combos production: the run that was due at " in told.texts()[0]
     assert told.texts()[0].endswith(f" begins only now; no run for {how}")
     view = json.loads(mine.call("status", "--stage", "production", "--json").stdout)

@@ -393,6 +393,7 @@ def test_a_library_of_ones_own_is_one_verb_also_where_there_is_no_uv(
     assert mine.git("status", "--porcelain").split() == ["M", "pyproject.toml", "M", "uv.lock"]
     project = tomllib.loads((mine.folder / "pyproject.toml").read_text())
     assert {"scikit-learn", "joblib"} <= {re.split("[>=]", each)[0] for each in project["project"]["dependencies"]}
+    assert "scikit-learn" not in str(project["dependency-groups"])  # which are the template's
     locked = tomllib.loads((mine.folder / "uv.lock").read_text())
     uploads = [wheel["upload-time"] for each in locked["package"] for wheel in each.get("wheels", [])]
     assert max(uploads) < project["tool"]["uv"]["exclude-newer"]

@@ -37,6 +37,8 @@ def test_the_template_keeps_its_own_rules() -> None:
             "'Hit rate' is a word of an example",
         ),
         ("Makefile.jinja", "{{ package }}: # recommends\n", "'recommend' is a word of an example"),
+        ("docs/data.md", "Your customers.\n", "data.md:1: 'customer' is a word of an example"),
+        ("production/README.md.jinja", "{{ package }}, by customer\n", "'customer' is a word of an example"),
         ("src/{{ package }}/ops/{% if a %}b{% endif %}.py", "# the items\n", "'items' is a word of an example"),
     ],
 )

@@ -28,13 +28,14 @@ def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 def test_scripts_have_no_findings(folders: dict[str, Path]) -> None:
     seen: set[tuple[str, str]] = set()
-    for target, folder in folders.items():
+    for folder in folders.values():
         scripts = {str(path.relative_to(folder)): sourced(path, folder) for path in folder.rglob("*.sh")}
         new = scripts.items() - seen
-        assert new, target
         seen |= new
-        done = sh(ROOT / ".venv/bin/shellcheck", "--external-sources", *sorted(name for name, _ in new), cwd=folder)
-        assert done.returncode == 0, done.stdout
+        if new:
+            done = sh(ROOT / ".venv/bin/shellcheck", "--external-sources", *sorted(name for name, _ in new), cwd=folder)
+            assert done.returncode == 0, done.stdout
+    assert len(seen) > 10
 
 
 def test_each_script_first_leaves_behind_what_the_shell_around_it_is_set_to(folders: dict[str, Path]) -> None:
@@ -45,7 +46,7 @@ def test_each_script_first_leaves_behind_what_the_shell_around_it_is_set_to(fold
             if text.startswith("#!") and path.name not in inside:
                 code = [line for line in text.splitlines() if not line.startswith("#")]
                 first = next(line for line in code if line not in ("set -eu", "tool=$1"))
-                assert re.fullmatch(r'\. "\$\(dirname "\$0"\)/(\.\./develop/)?prelude\.sh"', first), path
+                assert re.fullmatch(r'\. "\$\(dirname "\$0"\)/prelude\.sh"', first), path
 
 
 def test_who_runs_an_image_can_read_what_is_copied_into_it_whatever_its_mode_here(folders: dict[str, Path]) -> None:

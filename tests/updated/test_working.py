@@ -1,20 +1,33 @@
-"""A lived-in project after `copier update` from the first release and the last: set up, committed, checked, run."""
+"""A lived-in project after `copier update` from the first release and the last: set up, committed, checked, run.
 
+Its owners do what the update asks them to, and no more.
+"""
+
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import copier
 import pytest
 import rig
-from lived_in import live_in
+from lived_in import change, live_in
 from rig import Project
 
 RELEASES = list(rig.earlier_releases())
 
 
+def add_what_it_asks_for(mine: Project, said: str) -> None:
+    """The two lines that pipeline.py has to have, as the update prints them."""
+    asked = re.search(r"pipeline\.py has to say what it publishes.*\n    (from .*)\n    (TABLES = .*)\n", said)
+    assert asked, said
+    pipeline = f"src/{mine.package}/pipeline.py"
+    change(mine, pipeline, "import track\n", f"import track\n{asked[1]}\n")
+    change(mine, pipeline, "log = ", f"{asked[2]}\nlog = ")
+
+
 @pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
 def test_it_works_as_before_and_with_what_is_new(
-    release: str, generate: Callable[..., Project], tmp_path: Path
+    release: str, generate: Callable[..., Project], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     mine = generate(tmp_path / "mine", release=release)
     live_in(mine)
@@ -23,6 +36,7 @@ def test_it_works_as_before_and_with_what_is_new(
     mine.git("commit", "--quiet", "--no-verify", "--message", "Ours")
     mine.make("develop")
     copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True, unsafe=True)
+    add_what_it_asks_for(mine, capfd.readouterr().err)
     mine.make("setup")
     mine.git("add", "--all")
     committed = mine.run("git", "commit", "--message", "Update from the template")

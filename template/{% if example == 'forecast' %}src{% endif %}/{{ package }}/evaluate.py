@@ -92,8 +92,8 @@ def backtest(history: NDArray[np.floating], later: NDArray[np.floating], setting
 
 
 def enough(sales: int, settings: GateSettings) -> Verdict:
-    """Whether so many sales, a series' of a day each, are enough to judge by."""
-    found = f"{sales:,} sales of a series on a held-out day, gate.min_sales is {settings.min_sales:,}"
+    """Whether the held-out days on which a series sold, each series' counted, are enough to judge by."""
+    found = f"{sales:,} held-out days on which a series sold; gate.min_sales is {settings.min_sales:,}"
     is_enough = sales > 0 and sales >= settings.min_sales
     if not is_enough:
         found += f": too few to compare, and gate.unjudged is {settings.unjudged}"

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 TABLES = (Table("forecasts", key=("store", "product", "forecast_date")),)
 SHOWN = 6 * modelling.WEEK  # days before the forecast that a chart shows
-PIECES = 2  # decimals of what is forecast: a mean of many days like that one
+DECIMALS = 2  # of what is forecast, which is the mean of many days like that one
 
 
 class Settings(StageSettings):
@@ -108,7 +108,7 @@ def evaluate(run: Run, settings: Settings) -> None:
     run.record.numbers["bias"] = found.bias(evaluation.MODEL)
     _draw(
         run,
-        f"The last {ahead} days: sold, and forecast without them",
+        f"The last {settings.model.horizon} days: sold and forecast",
         _by_day(np.nansum(whole[found.judged], axis=0)[-SHOWN:], last),
         _by_day(found.forecasts[evaluation.MODEL].sum(axis=0), last),
     )
@@ -141,7 +141,7 @@ def predict(run: Run, settings: Settings, shard: Shard) -> None:
         {
             **{name: mine[name].gather(np.arange(len(mine)).repeat(horizon)) for name in selling.SERIES},
             "forecast_date": days * len(mine),
-            "quantity": quantity.round(PIECES).ravel(),
+            "quantity": quantity.round(DECIMALS).ravel(),
         }
     )
     rows.write_parquet(run.path("forecasts.parquet", shard))

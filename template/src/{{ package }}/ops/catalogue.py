@@ -15,14 +15,14 @@ _COLUMNS = {
     "sqlite": """
 SELECT found.name AS "table", each.name AS "column", each.type AS "kind", each.pk AS "place"
 FROM sqlite_master AS found, pragma_table_info(found.name) AS each
-WHERE found.type IN ('table', 'view') ORDER BY found.rowid, each.cid""",
+WHERE found.type = 'table' ORDER BY found.rowid, each.cid""",
     "postgresql": """
 SELECT found.relname::text AS "table", each.attname::text AS "column", format_type(each.atttypid, NULL) AS "kind",
     coalesce(array_position(key.indkey::int2[], each.attnum) + 1, 0)::int8 AS "place"
 FROM pg_class AS found
 JOIN pg_attribute AS each ON each.attrelid = found.oid AND each.attnum > 0 AND NOT each.attisdropped
 LEFT JOIN pg_index AS key ON key.indrelid = found.oid AND key.indisprimary
-WHERE found.relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(found.oid)
+WHERE found.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT found.relispartition AND pg_table_is_visible(found.oid)
     AND found.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
 ORDER BY found.oid, each.attnum""",
 }
@@ -64,7 +64,7 @@ class Found:
 
 
 def tables(store: "Store") -> dict[str, Found]:
-    """All tables and views that are seen without naming a schema, by their names."""
+    """All tables that are seen without naming a schema, by their names."""
     found: dict[str, Found] = {}
     rows = store.query(_COLUMNS[store.kind])
     for (name,), columns in rows.group_by("table", maintain_order=True):

@@ -73,7 +73,7 @@ def missed(good: Collection[date], deployed: "list[Deployment]", cron: Cron, unt
 def how_to_catch_up(days: list[date], stage: str) -> str:
     """Some days, and the command that does one of them."""
     listed = ", ".join(map(str, days[:5])) + f" and {len(days) - 5} more" * (len(days) > 5)
-    return f"{listed}: {'STAGE=develop ' * (stage == 'develop')}sh production/look.sh run --date {days[0]}"
+    return f"{listed}: make run DATE={days[0]}{' STAGE=develop' * (stage == 'develop')}"
 
 
 def _had_moment(day: date, cron: Cron, since: datetime, until: datetime) -> bool:

@@ -208,8 +208,10 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
     record = run.record
     if record.headline == metrics.headline(record, settings.deploy.metric):
         record.headline = ""
-    yield
-    record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
+    try:
+        yield
+    finally:
+        record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
 
 
 def _note_data(run: Run) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import faults, records
 from .fingerprint import RAW
-from .holdout import FACT
+from .holdout import noted
 from .metrics import Metric, measured, value_of
 from .plots import told_apart
 from .problems import Problem, Refused
@@ -129,7 +129,9 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
     scale = settings.deploy.scale
     metric = measured(trial.metrics, settings.deploy.metric)
     trials = []
-    print(f"    {'':8} {trial.by:>12} {metric.label if metric else '':>12} {'seconds':>9} {'MB':>7}")
+    label = metric.label if metric else ""
+    counted, measuring = max(12, len(trial.by)), max(12, len(label))  # the widths of these columns
+    print(f"    {'':8} {trial.by:>{counted}} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
     for factor in sorted({*scale.factors}):
         each = trial if factor == 1 else _try(settings.stage, day, factor)
         if each.problem:
@@ -137,7 +139,8 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
             return
         found = measured(each.metrics, metric.name) if metric else None
         quality = f"{found.value:.4f}" if found else "-" if metric else ""
-        print(f"    {factor:6g} × {each.size:12,} {quality:>12} {each.seconds:9.2f} {each.memory_mb:7.0f}", flush=True)
+        spent = f"{each.seconds:9.2f} {each.memory_mb:7.0f}"
+        print(f"    {factor:6g} × {each.size:{counted},} {quality:>{measuring}} {spent}", flush=True)
         trials.append(each)
     records.note_trials(settings, commit(), [asdict(each) for each in trials])
     yield _quality(metric, trial, trials[-1], scale.min_quality)
@@ -248,7 +251,7 @@ def trial(stage: Stage, day: date, factor: float) -> None:
             record.numbers,
             record.metrics,
             record.facts.get("gates", []),
-            record.facts.get(FACT, {}),
+            noted(record),
             own is not None,
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),

@@ -15,9 +15,10 @@ from .problems import Problem
 from .scaling import COPIES, as_text
 
 if TYPE_CHECKING:
-    from .runs import Run
+    from .runs import Record, Run
 
 FACT = "holdout"
+KINDS = {"last_days", "by_key"}
 ALL = 2.0**64  # how many hashes there are
 
 
@@ -102,10 +103,16 @@ def _copies(run: "Run") -> pl.DataFrame:
     return pl.read_parquet(file).unique("copy").select(key="copy", original="key")
 
 
+def noted(record: "Record") -> dict[str, dict[str, Any]]:
+    """What a run held out by this module, by kind; empty where it did not, or notes something of its own there."""
+    found = record.facts.get(FACT)
+    return found if isinstance(found, dict) and found.keys() <= KINDS else {}
+
+
 def _note(run: "Run", kind: str, found: dict[str, Any], held_out: pl.Series) -> None:
     run.refuse_in_shard("a hold-out", "hold out in a step that is not split")
     found |= {"rows": int(held_out.sum()), "of": len(held_out)}
-    run.record.facts[FACT] = {**run.record.facts.get(FACT, {}), kind: found}
+    run.record.facts[FACT] = {**noted(run.record), kind: found}
 
 
 def _refuse_nulls(name: str, values: pl.Series) -> None:

@@ -31,7 +31,7 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
     """
     raw = read(settings, make_up)
     raw.write_parquet(run.path(RAW))
-    run.record.numbers["rows_read"] = len(raw)
+    run.count("rows_read", len(raw))
 
 
 def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema) -> pl.DataFrame:

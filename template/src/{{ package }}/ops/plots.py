@@ -11,6 +11,7 @@ from typing import Any
 WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
 MANY = 31  # points of a line; more have smaller dots
+MOST_DECIMALS = 9
 DIGIT = 7  # the width of a character of a label
 # A page that names no colours, as a notebook, gets those of its text.
 LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"
@@ -126,10 +127,10 @@ def numbers(values: Iterable[float], least: int = 0) -> list[str]:
 def told_apart(values: Iterable[float]) -> list[str]:
     """Numbers as `numbers` writes them, with more decimals where different ones would look the same."""
     values = list(values)
-    for least in range(10):
-        found = numbers(values, least)
-        if len({*found}) == len({*values}):
-            break
+    found, decimals = numbers(values), 0
+    while len({*found}) < len({*values}) and decimals < MOST_DECIMALS:
+        decimals += 1
+        found = [f"{value:,.{decimals}f}" for value in values]
     return found
 
 

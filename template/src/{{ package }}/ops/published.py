@@ -126,6 +126,9 @@ def _refuse_rows(rows: pl.DataFrame, table: Table) -> None:
     where = f"table {table.name}"
     if lacking := [name for name in table.key if name not in rows.columns]:
         raise Problem(f"{where}: the rows have no column {lacking[0]!r} of its key{_either(lacking[0], rows.columns)}")
+    for name in table.order_by:
+        if (column := name.removeprefix("-")) not in rows.columns:
+            raise Problem(f"{where}: order_by: the rows have no column {column!r}{_either(column, rows.columns)}")
     for name in rows.columns:
         _refuse_name(name, where)
         if name.lower() in ADDED:

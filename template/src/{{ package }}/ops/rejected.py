@@ -64,7 +64,7 @@ def set_aside(run: Run, rejected: pl.DataFrame, total: int, settings: TableSetti
         Problem: they are more than `settings.max_rejected_share` of all rows, or all.
     """
     rejected.select(_as_text(column) for column in rejected).write_csv(run.path("rejected.csv"))
-    run.record.numbers["rows_rejected"] = len(rejected)
+    run.count("rows_rejected", len(rejected))
     run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
     for reason in _explained(rejected, settings):
         log.info("rejected", **reason)

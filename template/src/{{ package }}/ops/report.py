@@ -38,6 +38,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         run=run.record,
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
+        quality=_quality(run.record, settings.deploy.metric),
         history=_history(records.by_day(settings), settings.deploy.metric),
         charts={title: _chart(title, each) for title, each in run.record.charts.items() if not charts.is_empty(each)},
         scale=_scale(trials, run.record, settings.deploy.metric),
@@ -110,6 +111,12 @@ def _chart(title: str, chart: charts.Chart) -> str | list[Bar]:
     if kind == "points":
         return plots.points(chart["series"], title, x=chart["x"], y=chart["y"])
     return plots.bars(chart, title) if len(chart) > MANY else bars(chart)
+
+
+def _quality(record: Record, wanted: str) -> str:
+    """Which metric counts, and in which direction."""
+    metric = measured(record.metrics, wanted)
+    return f"{metric.label}, {'more' if metric.better == 'higher' else 'less'} is better" if metric else words(wanted)
 
 
 def _history(days: list[Record], wanted: str) -> str:

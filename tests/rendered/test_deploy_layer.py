@@ -1,0 +1,54 @@
+"""What does the verbs that need containers: on a machine that has Python and a shell, and nothing else, as in CI."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import rig
+from answers import VALUES
+from rig import sh
+
+IMPORTED = "import sys; sys.path.insert(0, 'src'); import {package}.ops.deploy.__main__"
+
+
+@pytest.fixture(scope="module")
+def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A project of each target."""
+    top = tmp_path_factory.mktemp("targets")
+    return {
+        target: rig.generate(plain, top / target, tracking="mlflow", target=target).folder
+        for target in VALUES["target"]
+    }
+
+
+def verb(folder: Path, name: str, **env: str) -> tuple[int, str]:
+    """The exit code of a verb, and what it says on standard error."""
+    done = sh("sh", "develop/verb.sh", name, cwd=folder, env=rig.environment() | env)
+    return done.returncode, done.stderr
+
+
+def test_the_standard_library_is_all_it_needs(folders: dict[str, Path]) -> None:
+    for folder in folders.values():
+        (package,) = (path.name for path in (folder / "src").iterdir())
+        done = sh(sys.executable, "-S", "-c", IMPORTED.format(package=package), cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_it_makes_of_cis_secrets_is_gone_when_it_ends(folders: dict[str, Path], tmp_path: Path) -> None:
+    given = {"SSH_KEY": "key", "KUBE_CONFIG": "kind: Config", "TMPDIR": str(tmp_path)}
+    for target in ("docker", "kubernetes"):
+        code, said = verb(folders[target], "deploy", **given)
+        assert code == 1
+        assert said.count("\n") == 1, said
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_verb_or_a_stage_that_is_not_there_is_one_line(folders: dict[str, Path]) -> None:
+    code, said = verb(folders["docker"], "deploi")
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("production: no verb deploi: there are clean, deploy, develop, ")
+    code, said = verb(folders["docker"], "deploy", STAGE="explore")
+    assert (code, said) == (1, "explore: STAGE=explore: what is deployed are develop and production\n")
+    code, said = verb(folders["docker"], "results")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "make setup" in said
