@@ -65,7 +65,90 @@ def text(project: Project, name: str) -> str:
 
 def conflicts(project: Project) -> list[str]:
     """The files with a conflict in them."""
-    return project.git("grep", "--files-with-matches", "^        "kubernetes": "production/kubernetes/base/pipeline.yaml",
+    return project.git("grep", "--files-with-matches", "^<<<<<<< ").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("release", "answers"), UNTOUCHED, ids=lambda value: value if isinstance(value, str) else called(value)
+)
+def test_an_untouched_project_becomes_what_a_new_one_is(
+    release: str, answers: Answers, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine, fresh = generate(tmp_path / "mine", release=release, **answers), generate(tmp_path / "fresh", **answers)
+    commit(mine.folder, "mine")
+    commit(fresh.folder, "fresh")
+    update(mine, **({"notebooks": DEFAULTS["notebooks"]} | answers))
+    assert as_new(mine) == as_new(fresh)
+    assert text(mine, "README.md") == text(fresh, "README.md")
+
+
+def test_a_project_that_was_not_asked_keeps_its_script_and_one_that_was_its_answer(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    earlier = generate(tmp_path / "a [folder] (of 2)", release="0.6.0")
+    commit(earlier.folder, "mine")
+    script = text(earlier, "explore/first_look.py")
+    update(earlier)
+    assert "notebooks: none\n" in text(earlier, ".copier-answers.yml")
+    assert text(earlier, "explore/first_look.py") == script
+    assert "marimo" not in text(earlier, "pyproject.toml")
+    commit(earlier.folder, "updated")
+    update(earlier, notebooks="jupyter", repository=REPOSITORY)
+    commit(earlier.folder, "chosen")
+    update(earlier)
+    assert "notebooks: jupyter\n" in text(earlier, ".copier-answers.yml")
+    assert "jupyterlab" in text(earlier, "pyproject.toml")
+    assert text(earlier, "explore/first_look.py") == script
+
+
+@pytest.mark.parametrize("target", ["metaflow-argo", "metaflow-aws"])
+def test_where_metaflow_runs_it_was_a_question_of_its_own_and_stays_answered(
+    target: str, generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine, fresh = (
+        generate(tmp_path / "mine", release="0.7.2", target=target),
+        generate(tmp_path / "fresh", target=target),
+    )
+    commit(mine.folder, "mine")
+    assert "target: metaflow\n" in text(mine, ".copier-answers.yml")
+    commit(fresh.folder, "fresh")
+    update(mine)
+    assert as_new(mine) == as_new(fresh)
+    assert f"target: {target}\n" in text(mine, ".copier-answers.yml")
+    commit(mine.folder, "updated")
+    update(mine)
+    assert mine.git("status", "--porcelain") == ""
+
+
+def test_a_package_keeps_its_name_where_a_later_release_brings_one_that_is_called_so(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    mine = generate(tmp_path / "mine", release="0.6.0", package="babel")
+    commit(mine.folder, "mine")
+    update(mine)
+    assert "package: babel\n" in text(mine, ".copier-answers.yml")
+    assert [folder.name for folder in (mine.folder / "src").iterdir()] == ["babel"]
+    assert (mine.folder / "src/babel/ops/plots.py").exists()
+    commit(mine.folder, "updated")
+    update(mine, database="postgresql")
+    assert "package: babel\n" in text(mine, ".copier-answers.yml")
+    with pytest.raises(ValueError, match="the project itself uses babel"):
+        generate(tmp_path / "new", package="babel")
+
+
+def test_a_project_moves_on_with_its_own_files_as_they_are(generate: Callable[..., Project], tmp_path: Path) -> None:
+    mine = generate(tmp_path / "mine", database="postgresql")
+    live_in(mine)
+    commit(mine.folder, "ours")
+
+    def own() -> dict[str, bytes]:
+        listed = [name for name in mine.git("ls-files").splitlines() if any(fnmatch(name, each) for each in ONCE)]
+        return {name: (mine.folder / name).read_bytes() for name in listed if "/ops/" not in name}
+
+    before = own()
+    assert {"quality.py", "pipeline.py", "test_pipeline.py"} <= {Path(name).name for name in before}
+    for target, brings in {
+        "kubernetes": "production/kubernetes/base/pipeline.yaml",
         "metaflow-argo": "production/runs.py",
         "metaflow-aws": "production/flow_schedule.py",
         "kubeflow": "production/graph.py",
@@ -254,6 +337,19 @@ def test_make_update_says_what_it_has_to_be_trusted_with(
     assert mine.git("status", "--porcelain") == ""
     mine.make("update", "TRUST=1")
     assert text(mine, "develop/gate.sh").endswith("# Newer.\n")
+
+
+def test_a_script_that_is_gone_stays_where_somebody_has_changed_it(
+    generate: Callable[..., Project], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = generate(tmp_path / "mine", release=RELEASES[-1])
+    change(mine, "production/deploy.sh", "#!/bin/sh\n", "#!/bin/sh\n# Ours.\n")
+    commit(mine.folder, "mine")
+    update(mine)
+    assert "production/deploy.sh is not the template's any more; it stays" in capfd.readouterr().err
+    assert text(mine, "production/deploy.sh").startswith("#!/bin/sh\n# Ours.\n")
+    assert not (mine.folder / "production/look.sh").exists()
+    assert conflicts(mine) == []
 
 
 def paths(revision: str) -> set[str]:
