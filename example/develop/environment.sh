@@ -44,9 +44,9 @@ runtime) more= ;;
 *) more=$what ;;
 esac
 there=$(find "$venv/" -maxdepth 1 -name 'ready-*' 2>/dev/null | sed 's/.*ready-//')
-groups=--no-default-groups
+groups="--no-default-groups --group platform"
 for group in $there $more; do
-    [ "$group" != all ] || groups=${groups#--no-default-groups}
+    [ "$group" != all ] || groups=${groups#--no-default-groups }
     ! grep -q "^$group = \[" pyproject.toml || groups="$groups --group $group"
 done
 
@@ -72,7 +72,8 @@ else
 fi
 if [ "$what" = runtime ] && [ ! -e "$venv/ready" ]; then
     # Python compiles a library at its first import, longer than the first run takes: another core begins with the last.
-    "$venv/bin/python" -c "import jinja2, pygal, scipy.sparse, pandera.polars" </dev/null >/dev/null 2>&1 &
+    package=$(sed -n 's/^name = "\(.*\)"$/\1/p' pyproject.toml | head -n 1 | tr - _)
+    "$venv/bin/python" -c "import jinja2, pygal, $package.pipeline" </dev/null >/dev/null 2>&1 &
 fi
 for group in $more; do
     : >"$venv/ready-$group"

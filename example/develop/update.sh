@@ -76,9 +76,38 @@ given() {
 option() {
     case $1 in
     package=*) fail "the package keeps its name" ;;
+    example=*) fail "a project keeps the example it began with, as its files are yours now: generate another project to see another example" ;;
     *=*) printf " --data '%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
     *) fail "$1 is no answer, which is NAME=VALUE" ;;
     esac
+}
+
+# make upgrade and releases both move the day of the lock: of two the later one is no conflict.
+settle_day() {
+    awk '!held && /^<<<<<<< / { line[held = 1] = $0; next }
+        !held { print; next }
+        { line[++held] = $0 }
+        held == 5 && line[2] line[4] ~ /^exclude-newer = .*exclude-newer = / && line[3] == "=======" && /^>>>>>>> / {
+            print (line[2] > line[4] ? line[2] : line[4])
+            held = 0
+        }
+        held == 5 { for (each = 1; each <= 5; each++) print line[each]; held = 0 }
+        END { for (each = 1; each <= held; each++) print line[each] }' pyproject.toml >"$made/settled"
+    cmp -s pyproject.toml "$made/settled" || cat "$made/settled" >pyproject.toml
+    grep -q '^<<<<<<< ' pyproject.toml || git reset --quiet -- pyproject.toml
+}
+
+# What another database asks for in settings.toml, which is the owner's and stays as it is.
+advise() {
+    was=$(git show "HEAD:./$answers" | sed -n 's/^database: //p') now=$(answer database)
+    if [ "$was" = "$now" ]; then
+        return
+    elif [ "$now" = postgresql ]; then
+        echo "$verb: your data comes from where settings.toml says, as before; to read what develop/seed.sql puts into the" \
+            "database, set source = \"table:NAME\" and database_url = \"postgresql://app@database/app\" there"
+    elif left=$(grep -l '^[^#]*@database[:/]' ./*/settings.toml); then
+        printf '%s\n' "$verb: the database in its container is gone, and these name it; set another source there:" "$left"
+    fi
 }
 
 data=
@@ -125,8 +154,10 @@ eval "copier update --defaults --conflict inline ${TRUST:+--trust} --data '_sinc
     echo "update: look at hooks/migrate.py of the template, which this update runs, then make update TRUST=1" >&2
 [ "$code" = 0 ] || exit "$code"
 rm -f "$made/answers"
+settle_day
 CI='' sh develop/setup.sh # as the lock is what changes
 if left=$(git grep -l '^<<<<<<< '); then
     printf '%s\n' "$verb: to be resolved, between <<<<<<< and >>>>>>>:" "$left"
 fi
+advise
 echo "$verb: git diff shows what is changed here; commit it, uv.lock with the rest"

@@ -13,9 +13,11 @@ with app.setup:
 
     from burger_combos import model, orders
     from burger_combos.ops import plots
+    from burger_combos.ops.ingest import parted, read
     from burger_combos.ops.problems import told_in_one_line
     from burger_combos.ops.settings import Stage, enter_project, load
     from burger_combos.pipeline import Settings
+    from burger_combos.sample import make_up
 
 
 @app.cell(hide_code=True)
@@ -33,8 +35,8 @@ def _():
     with told_in_one_line():
         enter_project(Stage.explore)
         settings = load(Settings, Stage.explore)
-        raw = orders.read(settings.orders, date.today())
-        found, rejected = orders.check(raw, settings.orders, date.today())
+        raw = read(settings.orders, lambda: make_up(settings.orders.sample, date.today()))
+        found, rejected = parted(raw, settings.orders, orders.schema(date.today()))
     mo.md(f"**{len(found):,} orders** from {settings.orders.source}; **{len(rejected):,} rows set aside**:")
     return found, rejected, settings
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from burger_combos import evaluate, model
+from burger_combos.ops.metrics import Metric
 
 
 def codes(*numbers: int) -> model.Codes:
@@ -38,14 +39,15 @@ def test_pairs_are_counted_exactly_beyond_the_integers_of_float32() -> None:
 
 
 def test_a_model_worse_than_a_baseline_is_refused() -> None:
-    metrics = {"held_out_orders": 500, "hit_rate": 0.30, "hit_rate_popularity": 0.10, "hit_rate_own_frequency": 0.31}
-    enough, better = evaluate.judge(metrics, evaluate.GateSettings())
+    hit_rate = Metric("hit_rate", 0.30, "higher", {"popularity": 0.10, "own frequency": 0.31})
+    enough, better = evaluate.judge(hit_rate, 500, evaluate.GateSettings())
     assert enough.passed
     assert not better.passed
     assert "own frequency 0.310" in better.finding
 
 
 def test_a_comparison_by_chance_is_not_judged() -> None:
-    few = {"held_out_orders": 500, "hit_rate": 0.01, "hit_rate_popularity": 0.02, "hit_rate_own_frequency": 0.0}
-    assert [v.passed for v in evaluate.judge(few, evaluate.GateSettings(unjudged="pass"))] == [True]
-    assert [v.passed for v in evaluate.judge(few, evaluate.GateSettings(unjudged="refuse"))] == [False]
+    few = Metric("hit_rate", 0.01, "higher", {"popularity": 0.02, "own frequency": 0.0})
+    assert [v.passed for v in evaluate.judge(few, 500, evaluate.GateSettings(unjudged="pass"))] == [True]
+    assert [v.passed for v in evaluate.judge(few, 500, evaluate.GateSettings(unjudged="refuse"))] == [False]
+    assert [v.passed for v in evaluate.judge(None, 0, evaluate.GateSettings(unjudged="refuse"))] == [False]

@@ -4,9 +4,10 @@ import polars as pl
 import pytest
 
 from burger_combos import orders
+from burger_combos.ops.ingest import parted
 from burger_combos.ops.problems import Problem
 
-TODAY = date(2026, 1, 31)
+SCHEMA = orders.schema(date(2026, 1, 31))
 SETTINGS = orders.OrderSettings(date_formats=("%m/%d/%y %H:%M", "%m/%d/%Y %H:%M"))
 
 
@@ -21,7 +22,7 @@ def rows(**changes: list[object]) -> pl.DataFrame:
 
 
 def test_orders_are_typed_and_both_date_styles_read() -> None:
-    found, rejected = orders.check(rows(), SETTINGS, TODAY)
+    found, rejected = parted(rows(), SETTINGS, SCHEMA)
     assert rejected.is_empty()
     assert found["ordered_at"].to_list() == [datetime(2026, 1, 30, 12), datetime(2026, 1, 29, 8, 15)]
     assert found["quantity"].to_list() == [1.0, 2.0]
@@ -44,7 +45,7 @@ def test_orders_are_typed_and_both_date_styles_read() -> None:
 def test_a_bad_row_is_set_aside_with_its_reason(column: str, bad: object, reason: str) -> None:
     raw = rows()
     raw = rows(**{column: [raw[column][0], bad]})
-    found, rejected = orders.check(raw, SETTINGS, TODAY)
+    found, rejected = parted(raw, SETTINGS, SCHEMA)
     assert found["customer"].to_list() == ["7"]
     assert rejected.rows(named=True) == [{"row": 2, **raw.row(1, named=True), "reason": reason}]
 
@@ -52,4 +53,10 @@ def test_a_bad_row_is_set_aside_with_its_reason(column: str, bad: object, reason
 def test_dates_that_fit_two_orders_of_day_and_month_are_refused() -> None:
     either = SETTINGS.model_copy(update={"date_formats": ("%m/%d/%y %H:%M", "%d/%m/%y %H:%M")})
     with pytest.raises(Problem, match="leave the one that is meant"):
-        orders.check(rows(ordered_at=["1/2/26 12:00", "1/3/26 08:15"]), either, TODAY)
+        parted(rows(ordered_at=["1/2/26 12:00", "1/3/26 08:15"]), either, SCHEMA)
+
+
+def test_orders_without_a_quantity_are_orders() -> None:
+    found, rejected = parted(rows().drop("quantity"), SETTINGS, SCHEMA)
+    assert found.columns == ["customer", "item", "ordered_at"]
+    assert rejected.is_empty()

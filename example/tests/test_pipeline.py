@@ -11,7 +11,7 @@ from burger_combos import evaluate, model, pipeline
 from burger_combos.ops import execute
 from burger_combos.ops.problems import Refused
 from burger_combos.ops.settings import PREFIX, Stage, load
-from burger_combos.ops.store import ROWS, Store
+from burger_combos.ops.store import Store
 from burger_combos.ops.version import commit
 
 TODAY = date.today()
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settin
 
 def written(settings: pipeline.Settings) -> pl.DataFrame:
     with Store(settings.database.url) as store:
-        return store.query(f"SELECT * FROM {ROWS} ORDER BY date, customer")
+        return store.query("SELECT * FROM recommendations ORDER BY date, customer")
 
 
 def test_a_run_writes_one_row_a_customer_with_its_commit(settings: pipeline.Settings) -> None:
@@ -50,7 +50,8 @@ def test_a_run_writes_one_row_a_customer_with_its_commit(settings: pipeline.Sett
     assert rows.columns == ["stage", "date", "customer", *places, "run_id", "git_commit"]
     assert rows["git_commit"].unique().to_list() == [run.record.git_commit] == [commit()]
     assert all(len(set(row)) == top_k for row in rows.select(places).iter_rows())
-    assert run.record.numbers["hit_rate"] > run.record.numbers["hit_rate_popularity"]
+    hit_rate = run.metric("hit_rate")
+    assert hit_rate.value > hit_rate.baselines["popularity"]
     report = run.path("report.html").read_text(encoding="utf-8")
     assert "<svg" in report
     assert run.record.run_id in report

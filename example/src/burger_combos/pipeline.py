@@ -5,28 +5,27 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-import structlog
 from numpy.typing import NDArray
 from pydantic_settings import SettingsConfigDict
 
 from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
-from .ops.problems import Problem, Refused
+from .ops import holdout, published
+from .ops.ingest import checked, fetch
+from .ops.problems import Problem
 from .ops.progress import track
-from .ops.rejected import set_aside
+from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
-from .ops.store import Store
-
-log = structlog.get_logger()
+from .ops.verdicts import enforce
+from .sample import make_up
 
 
 class Settings(StageSettings):
@@ -41,16 +40,12 @@ class Settings(StageSettings):
 
 def load(run: Run, settings: Settings) -> None:
     """Fetch the orders as they are."""
-    raw = ordering.read(settings.orders, run.record.date)
-    raw.write_parquet(run.path("raw.parquet"))
-    run.record.numbers["rows_read"] = len(raw)
+    fetch(run, settings.orders, lambda: make_up(settings.orders.sample, run.record.date))
 
 
 def check(run: Run, settings: Settings) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    raw = pl.read_parquet(run.path("raw.parquet"))
-    orders, rejected = ordering.check(raw, settings.orders, date.today())
-    set_aside(run, rejected, len(raw), settings.orders)
+    orders = checked(run, settings.orders, ordering.schema(date.today()))
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
     if known.is_empty():
         raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
@@ -64,9 +59,11 @@ def check(run: Run, settings: Settings) -> None:
     ).write_parquet(run.path("orders.parquet"))
     customers.to_frame().write_parquet(run.path("customers.parquet"))
     items.to_frame().write_parquet(run.path("items.parquet"))
-    run.record.numbers |= {"orders": len(known), "customers": len(customers), "items": len(items)}
+    run.count("orders", len(known))
+    run.count("customers", len(customers))
+    run.count("items", len(items))
     by_day = known.group_by(pl.col("ordered_at").dt.date()).len().sort("ordered_at").tail(60)
-    run.record.charts["Orders a day"] = {str(day): count for day, count in by_day.iter_rows()}
+    run.bars("Orders a day", {str(day): count for day, count in by_day.iter_rows()})
 
 
 def train(run: Run, settings: Settings) -> None:
@@ -78,27 +75,21 @@ def train(run: Run, settings: Settings) -> None:
 def evaluate(run: Run, settings: Settings) -> None:
     """Measure the same model, fitted without the last days, on those days."""
     orders = pl.read_parquet(run.path("orders.parquet"))
-    days = orders["ordered_at"].dt.date()
-    held_out = days > days.max() - timedelta(days=settings.gate.holdout_days)  # type: ignore[operator]
-    metrics = evaluation.backtest(
-        orders["customer"].to_numpy(), orders["item"].to_numpy(), held_out.to_numpy(), _shape(run), settings.model.top_k
-    )
-    run.record.numbers |= metrics
-    if "hit_rate" in metrics:
-        baselines = {name.replace("_", " "): metrics[f"hit_rate_{name}"] for name in evaluation.BASELINES}
-        run.record.headline = f"hit rate {metrics['hit_rate']:.3f}, baseline {max(baselines.values()):.3f}"
-        run.record.charts[f"Hit rate at {settings.model.top_k}"] = {"model": metrics["hit_rate"], **baselines}
+    held_out = holdout.last_days(run, orders["ordered_at"], settings.gate.holdout_days).to_numpy()
+    customers, items = orders["customer"].to_numpy(), orders["item"].to_numpy()
+    found = evaluation.backtest(customers, items, held_out, _shape(run), settings.model.top_k)
+    run.count("held_out_orders", found.orders if found else 0)
+    if found:
+        run.measure("hit_rate", found.hit_rate, better="higher", baselines=found.baselines)
+        run.measure("mrr", found.mrr, better="higher")
+        run.measure("coverage", found.coverage, better="higher")
+        run.bars(f"Hit rate at {settings.model.top_k}", {"model": found.hit_rate, **found.baselines})
 
 
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
-    verdicts = evaluation.judge(run.record.numbers, settings.gate)
-    run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
-    for verdict in verdicts:
-        tell = log.info if verdict.passed else log.warning
-        tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
-        if not verdict.passed:
-            raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
+    hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
+    enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
 
 
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
@@ -125,21 +116,14 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
     scored = pl.read_parquet(run.paths("recommendations.parquet"))
-    rows = scored.select(
-        pl.lit(str(run.record.stage)).alias("stage"),
-        pl.lit(run.record.date).alias("date"),
-        pl.exclude("score"),
-        pl.lit(run.record.run_id).alias("run_id"),
-        pl.lit(run.record.git_commit).alias("git_commit"),
-    )
-    with Store(settings.database.url) as store:
-        store.replace_day(run.record.stage, run.record.date, rows)
-    run.record.numbers["rows_published"] = len(rows)
+    rows = scored.drop("score")
+    published.publish(run, settings, {"recommendations": rows})
     most = rows["item_1"].value_counts(sort=True).head(10)
-    run.record.charts["Recommended first, to how many"] = dict(most.iter_rows())
-    run.record.charts["Customers, by the score of the first"] = _distribution(scored["score"].to_numpy())
+    run.bars("Recommended first, to how many", dict(most.iter_rows()))
+    run.bars("Customers, by the score of the first", _distribution(scored["score"].to_numpy()))
 
 
+TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
 STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
 

@@ -3,7 +3,10 @@
 Endpoint and credentials come from the environment, as AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID.
 """
 
+import json
 import re
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +14,11 @@ from typing import Any
 
 from .problems import Problem, one_line
 
+WHOLE = ".whole.json"  # lists the files of a folder; it is stored last, so that half a folder is taken for none
+
 
 class ArtifactStore:
-    """Files by name; a name's parts are divided by `/`.
+    """Files and folders by name; a name's parts are divided by `/`.
 
     Raises:
         Problem: the URL is none that is known, or what it names cannot be reached; so does each method.
@@ -28,7 +33,7 @@ class ArtifactStore:
                 options: Any = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 5}}
                 self._store: Any = obstore.store.from_url(url, **options)
             else:
-                self._store = obstore.store.LocalStore(url, mkdir=True)
+                self._store = obstore.store.LocalStore(url, mkdir=True, automatic_cleanup=True)
 
     def has(self, name: str) -> bool:
         """Whether anything is stored under a name."""
@@ -54,6 +59,53 @@ class ArtifactStore:
                 for chunk in found:
                     written.write(chunk)
         return True
+
+    def fetch_folder(self, name: str, folder: Path) -> bool:
+        """Write what is stored under a name to a folder, in place of what is there; return whether that was whole."""
+        about = self._whole(name)
+        if about is None:
+            return False
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for each in about["folders"]:
+            (partial / each).mkdir(parents=True, exist_ok=True)
+        for each in about["files"]:
+            (partial / each).parent.mkdir(parents=True, exist_ok=True)
+            if not self.fetch(f"{name}/{each}", partial / each):
+                break
+        else:
+            if self._whole(name) == about:  # otherwise somebody has stored another one meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.replace(folder)
+                return True
+        shutil.rmtree(partial, ignore_errors=True)
+        return False
+
+    def put_folder(self, name: str, folder: Path) -> None:
+        """Store a folder under a name, in place of what was there; as long as it is not there whole it is not there."""
+        import obstore
+
+        inside = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+        empty = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_dir()]
+        before = self.names(name)
+        self.remove([f"{name}/{WHOLE}"] if f"{name}/{WHOLE}" in before else [])
+        for each in inside:
+            self.put(f"{name}/{each}", folder / each)
+        self.remove(sorted({*before} - {f"{name}/{each}" for each in (*inside, WHOLE)}))
+        about = {"files": inside, "folders": sorted(empty), "stored": secrets.token_hex(8)}
+        with self._told():
+            obstore.put(self._store, f"{name}/{WHOLE}", json.dumps(about).encode())
+
+    def _whole(self, name: str) -> Any:
+        """What is known of a folder that is there whole; None where it is not."""
+        import obstore
+
+        with self._told():
+            try:
+                return json.loads(bytes(obstore.get(self._store, f"{name}/{WHOLE}").bytes()))
+            except FileNotFoundError:
+                return None
 
     def put(self, name: str, file: Path) -> None:
         """Store a file under a name, in place of what was there; as a whole or not at all."""

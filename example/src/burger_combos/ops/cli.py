@@ -22,9 +22,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 StageOption = Annotated[Stage, typer.Option(help="The stage to take settings, database and runs from.")]
 DateOption = Annotated[
     datetime | None,
-    typer.Option(
-        "--date", formats=["%Y-%m-%d"], help="The day to recommend for, from the orders before it. [default: today]"
-    ),
+    typer.Option("--date", formats=["%Y-%m-%d"], help="The day to work for, from the data before it. [default: today]"),
 ]
 RunOption = typer.Option("--run", help="The id of a run. [default: the last]")
 
@@ -41,7 +39,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Run all steps, from the orders to the day's rows in the database."""
+    """Run all steps, from the data to the day's rows in the database."""
     enter_project(stage)
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time
     from ..pipeline import Settings
@@ -58,20 +56,26 @@ def run(
         done = execute.run_all(settings, _day(day, settings), run_id)
     try:
         with show.read_in_part():
-            show.results(stage, rows=10, day=done.record.date)
+            show.results(stage, 10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
 
 
 @app.command()
 def step(
-    name: Annotated[str, typer.Argument(help="load, check, train, evaluate, gate, recommend or publish.")],
+    name: Annotated[str, typer.Argument(help="The name of one of STEPS in pipeline.py.")],
     run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
     stage: StageOption = Stage.develop,
     day: DateOption = None,
     shard: Annotated[int | None, typer.Option(min=0, help="Do only this shard of it.")] = None,
     catch_up: Annotated[
         bool, typer.Option("--catch-up", help="Do first what is missing of the steps before it.")
+    ] = False,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Only begin the run: for a first step whose shards are done one by one.")
+    ] = False,
+    join: Annotated[
+        bool, typer.Option("--join", help="Only count the step as done, once all its shards are: for a last step.")
     ] = False,
 ) -> None:
     """Run one step of a run, in a process of its own."""
@@ -83,7 +87,12 @@ def step(
         raise Problem(f"no step {name!r}: the steps are {', '.join(execute.NAMES)}{meant(name, execute.NAMES)}")
     with stoppable():
         settings = load(Settings, stage)
-        execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
+        if begin:
+            execute.begin(settings, run_id, _day(day, settings))
+        elif join:
+            execute.join_shards(settings, name, run_id)
+        else:
+            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
 
 
 @app.command()
@@ -98,11 +107,11 @@ def status(
     """Show each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
     from . import show
-    from .status import seen, told
+    from .status import look_at, parse
 
-    elsewhere = told(deployed.read()) if deployed else {}
+    elsewhere = parse(deployed.read()) if deployed else {}
     stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
-    views = [elsewhere.get(each) or seen(each) for each in stages]
+    views = [elsewhere.get(each) or look_at(each) for each in stages]
     with show.read_in_part():
         if as_json:
             print("\n".join(view.to_json() for view in views))
@@ -127,17 +136,24 @@ def logs(
 @app.command()
 def results(
     stage: StageOption = Stage.develop,
-    customer: Annotated[str, typer.Option(help="Show only this customer's row.")] = "",
-    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
+    key: Annotated[
+        str, typer.Option(help="Show only rows that have this, as 'store=S03 product=P011', or one value alone.")
+    ] = "",
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The rows' day. [default: the newest]")
+    ] = None,
+    table: Annotated[str, typer.Option(help="Show only this table.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows of each table to show.")] = 10,
     run_id: Annotated[str, RunOption] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one object of JSON and nothing else.")] = False,
 ) -> None:
-    """Show the newest rows, and which run and commit wrote them."""
+    """Show the newest rows, or those of a day, and which run and commit wrote them."""
     enter_project(stage)
     from . import show
 
     with show.read_in_part():
-        show.results(stage, rows, customer, run_id=run_id, as_json=as_json)
+        of = day.date() if day else None
+        show.results(stage, rows, table=table, key=key, day=of, run_id=run_id, as_json=as_json)
 
 
 @app.command()
@@ -172,7 +188,7 @@ def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.product
 
 @app.command(hidden=True)
 def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: StageOption = Stage.production) -> None:
-    """Put this version in charge of its stage, if it can work there."""
+    """Make this version the active one of its stage, if its settings are right."""
     enter_project(stage)
     from ..pipeline import Settings
     from . import deployments, logs, tracking
@@ -187,18 +203,18 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
         tracking.rolled_back(settings)
 
 
-@app.command("await", hidden=True)
-def awaited(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
-    """Wait until the version in charge of a stage has done its work there once."""
+@app.command(hidden=True)
+def wait(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
+    """Wait until the active version of a stage has finished the run that is due."""
     enter_project(stage)
     from . import deployments
 
-    deployments.awaited(load(StageSettings, stage), minutes)
+    deployments.wait_for_run(load(StageSettings, stage), minutes)
 
 
 @app.command(hidden=True)
-def charged(stage: StageOption = Stage.production) -> None:
-    """Print the image and the commit that are in charge of a stage; nothing where none is."""
+def active(stage: StageOption = Stage.production) -> None:
+    """Print the image and the commit of the active version; nothing where none is deployed."""
     enter_project(stage)
     from . import deployments
 
@@ -258,7 +274,7 @@ def _day(given: datetime | None, settings: StageSettings) -> date:
     if given.year < 1970:
         raise Problem(f"--date {given:%Y-%m-%d} is before 1970")
     if given.date() > today + timedelta(days=1):
-        raise Problem(f"--date {given:%Y-%m-%d} is in the future: its orders are not known yet")
+        raise Problem(f"--date {given:%Y-%m-%d} is in the future: its data is not known yet")
     return given.date()
 
 

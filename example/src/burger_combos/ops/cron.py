@@ -26,7 +26,8 @@ class Cron:
         try:
             self.after(datetime.now(self.zone))
         except CronSimError as error:
-            raise Problem(f"{settings_file(settings.stage)}: schedule.cron: {self.line!r}: {error}") from None
+            file = settings_file(settings.stage, "schedule", "cron")
+            raise Problem(f"{file}: schedule.cron: {self.line!r}: {error}") from None
 
     def after(self, moment: datetime) -> datetime | None:
         """The next of the moments."""
@@ -41,5 +42,5 @@ class Cron:
         return next((each for each in CronSim(self.line, later, reverse=True) if each <= moment), None)
 
     def day(self, moment: datetime) -> date:
-        """The day in the schedule's time zone, for which a run that is due then recommends."""
+        """The day in the schedule's time zone, for which a run that is due then works."""
         return moment.astimezone(self.zone).date()

@@ -1,7 +1,6 @@
-"""Which version is deployed: a line of JSON for each deployment and each rollback, the last of which counts.
+"""Which version is active: that of the last line of the deployment history, a line for each deployment and rollback.
 
-A line is there as a whole or not at all, so whoever stops in the middle of a deployment leaves the old version in
-charge.
+A line is written as a whole or not at all. So a deployment that is stopped half way leaves the old version active.
 """
 
 import json
@@ -10,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 
-from . import PREFIX, ledger, records
+from . import PREFIX, deployment_history, records
 from .cron import Cron
 from .due import ONGOING, newest
 from .problems import Problem
@@ -20,7 +19,7 @@ from .version import commit, short, template
 
 @dataclass(frozen=True)
 class Deployment:
-    """One version put in charge of a stage."""
+    """The activation of one version in a stage."""
 
     by: str
     action: str  # deploy or rollback
@@ -34,42 +33,42 @@ class Deployment:
 def history(stage: Stage) -> list[Deployment]:
     """All deployments to the stage, oldest first."""
     known = {each.name for each in fields(Deployment)}
-    lines = ledger.read(stage)
+    lines = deployment_history.read(stage)
     return [Deployment(**{key: value for key, value in json.loads(line).items() if key in known}) for line in lines]
 
 
 def promote(stage: Stage, by: str, action: str, schedule: str) -> None:
-    """Put this version, from this image, in charge of the stage.
+    """Make this version, of this image, the active one of the stage.
 
     Raises:
-        Problem: it cannot be noted.
+        Problem: the history cannot be written.
     """
-    ledger.add(stage, json.dumps(asdict(Deployment(by, action, schedule=schedule)), ensure_ascii=False))
+    deployment_history.add(stage, json.dumps(asdict(Deployment(by, action, schedule=schedule)), ensure_ascii=False))
 
 
-def in_charge(stage: Stage) -> bool:
-    """Whether the version that asks is the one that is deployed."""
+def is_active(stage: Stage) -> bool:
+    """Whether this process is of the active version, the one deployed last."""
     deployed = history(stage)[-1:]
     return bool(deployed) and deployed[0].image == os.environ.get(PREFIX + "IMAGE", "")
 
 
-def awaited(settings: StageSettings, minutes: float) -> None:
-    """Wait until the version in charge has ended the run that is due.
+def wait_for_run(settings: StageSettings, minutes: float) -> None:
+    """Wait until the active version has finished the run that is due.
 
     Raises:
         Problem: the run did not end well, or not in time.
     """
-    charged = history(settings.stage)[-1]
+    active = history(settings.stage)[-1]
     cron, now = Cron(settings), datetime.now(UTC)
     latest = time.monotonic() + 60 * minutes
     while time.monotonic() < latest:
         record = newest(records.recent(settings, cron, now), cron, now)
-        if record and record.image == charged.image and record.status not in ONGOING:
+        if record and record.image == active.image and record.status not in ONGOING:
             if record.status != "ok":
                 raise Problem(f"run {record.run_id} {record.status}: {record.problem}")
             return
         time.sleep(0.5)
-    raise Problem(f"no run of {short(charged.commit)} ended in {minutes:g} minutes; make logs RUN=scheduler says why")
+    raise Problem(f"no run of {short(active.commit)} ended in {minutes:g} minutes; make logs RUN=scheduler says why")
 
 
 def previous(stage: Stage, to: str) -> Deployment:

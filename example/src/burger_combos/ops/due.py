@@ -37,7 +37,7 @@ def due_since(runs: Collection[Record], image: str, cron: Cron, now: datetime) -
 
     Args:
         runs: those for the days from the last moment on, and the newest of earlier days.
-        image: what the version in charge runs in; what another one did last is due anew.
+        image: that of the active version; a day that another version did last is due anew.
         cron: the moments at which a run is due.
         now: the moment that is asked for.
     """
@@ -73,7 +73,7 @@ def missed(good: Collection[date], deployed: "list[Deployment]", cron: Cron, unt
 def how_to_catch_up(days: list[date], stage: str) -> str:
     """Some days, and the command that does one of them."""
     listed = ", ".join(map(str, days[:5])) + f" and {len(days) - 5} more" * (len(days) > 5)
-    return f"{listed}: {'STAGE=develop ' * (stage == 'develop')}sh production/look.sh run --date {days[0]}"
+    return f"{listed}: make run DATE={days[0]}{' STAGE=develop' * (stage == 'develop')}"
 
 
 def _had_moment(day: date, cron: Cron, since: datetime, until: datetime) -> bool:

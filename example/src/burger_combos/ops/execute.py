@@ -8,16 +8,17 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, provenance, records, report, tracking
+from . import alerts, faults, logs, metrics, provenance, records, report, tracking
 from .fingerprint import RAW, fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
-from .shards import Shard, by_shard, perform
+from .shards import Shard, by_shard, do_part, perform
+from .steps import names
 from .store import Store, make_database
 from .version import commit
 
-NAMES = [step.__name__ for step in STEPS]
+NAMES = names(STEPS)
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
@@ -39,13 +40,13 @@ def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
 def run_step(
     settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
 ) -> Run:
-    """Execute one step of a run; the first step begins it.
+    """Execute one step of a run; the first step begins it, unless it is done by shards: then `begin` has to.
 
     Args:
         settings: those of the stage.
         name: the step's.
         run_id: that of the run.
-        day: to recommend for, where the run begins.
+        day: to work for, where the run begins.
         shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
         catch_up: do what is not done yet of the steps before it, too.
 
@@ -53,11 +54,11 @@ def run_step(
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
-    if place == 0 or (catch_up and not Run.exists(settings.runs, run_id)):
+    if (place == 0 and shard is None) or (catch_up and not Run.exists(settings.runs, run_id)):
         run = _begin(settings, day, run_id)
     else:
         run = _continued(settings, run_id)
-    _join(run, NAMES[:place])
+    _join(run, settings, NAMES[:place])
     missing = [step for step in STEPS[:place] if step.__name__ not in run.record.steps]
     if missing and (shard is not None or not catch_up):
         raise Problem(f"run {run_id}: step {name} comes after {', '.join(step.__name__ for step in missing)}")
@@ -69,6 +70,38 @@ def run_step(
     with _executing(run, settings, f"log-{name}.jsonl"):
         for step in (*missing, STEPS[place]):
             _do(step, run, settings)
+    return run
+
+
+def begin(settings: Settings, run_id: str, day: date) -> Run:
+    """Begin a run whose steps are executed one by one.
+
+    Raises:
+        Problem: the database, or the place of the runs, cannot be written.
+    """
+    run = _begin(settings, day, run_id)
+    run.save()
+    return run
+
+
+def join_shards(settings: Settings, name: str, run_id: str) -> Run:
+    """Take over what all shards of a step have done; after the last step, this ends the run.
+
+    Args:
+        settings: those of the stage.
+        name: the step's.
+        run_id: that of the run.
+
+    Raises:
+        Problem: a shard, or an earlier step, is not done.
+    """
+    steps = NAMES[: NAMES.index(name) + 1]
+    run = _continued(settings, run_id)
+    _join(run, settings, steps)
+    if missing := [step for step in steps if step not in run.record.steps]:
+        raise Problem(f"run {run_id}: not all of {', '.join(missing)} is done")
+    with _executing(run, settings, f"log-{name}.jsonl"):
+        log.info("joined", step=name, shards=run.record.shards)
     return run
 
 
@@ -117,7 +150,7 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
                 run.record.problem = f"{name}: shard {missing[0]} is not done"  # if nobody waits any longer
                 time.sleep(POLL)
             run.record.problem = ""
-            _join(run, [name])
+            _join(run, settings, [name])
             run.save()
 
 
@@ -148,24 +181,37 @@ def _shard(run: Run, number: int) -> Shard:
     return run.shards[number]
 
 
-def _join(run: Run, names: list[str]) -> None:
+def _join(run: Run, settings: Settings, names: list[str]) -> None:
     """Count those steps as done all of whose shards are."""
     for step in STEPS:
         name = step.__name__
         if name in names and by_shard(step) and name not in run.record.steps and not run.missing(name):
-            run.join(name)
+            with _headline(run, settings):
+                run.join(name)
 
 
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    with faults.named(step.__name__, _whole(run)):
+    with _headline(run, settings), faults.named(step.__name__, _whole(run)):
         perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
+
+
+@contextmanager
+def _headline(run: Run, settings: Settings) -> Iterator[None]:
+    """Let the headline tell the metric that counts, unless a step has set another."""
+    record = run.record
+    if record.headline == metrics.headline(record, settings.deploy.metric):
+        record.headline = ""
+    try:
+        yield
+    finally:
+        record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
 
 
 def _note_data(run: Run) -> None:
@@ -179,14 +225,13 @@ def _note_data(run: Run) -> None:
 
 def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Shard) -> None:
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
-    before = dict(run.record.numbers)
     start = time.perf_counter()
     with faults.named(step.__name__, _whole(run)):
-        step(run, settings, shard)
+        part = do_part(step, run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
-    log.info(step.__name__, shard=str(shard), seconds=seconds, **_new(run, before))
-    run.finish(step.__name__, shard, seconds, _new(run, before))
-    run.record.numbers = before
+    measured = {name: round(values["value"], 4) for name, values in part.metrics.items()}
+    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured)
+    run.finish(seconds, shard, part)
 
 
 def _whole(run: Run) -> str:

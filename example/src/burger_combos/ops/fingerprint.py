@@ -56,7 +56,7 @@ def _hashes(column: pl.Series) -> Words:
         wide = pl.UInt64 if column.dtype == pl.UInt64 else pl.Int64
         found = _mixed(column.fill_null(0).cast(wide).to_numpy().view(np.uint64))
     else:
-        found = _of_texts(_as_text(column).fill_null(""))
+        found = hashes_of_texts(_as_text(column).fill_null(""))
     found[column.is_null().to_numpy()] = 1
     return found
 
@@ -69,7 +69,7 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-def _of_texts(texts: pl.Series) -> Words:
+def hashes_of_texts(texts: pl.Series) -> Words:
     """A hash of each text, for all of one length at once, eight bytes at a time."""
     lengths = texts.str.len_bytes().to_numpy()
     order = np.argsort(lengths, kind="stable")

@@ -8,23 +8,31 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import polars as pl
 
 from . import faults, records
 from .fingerprint import RAW
+from .holdout import noted
+from .metrics import Metric, measured, value_of
+from .plots import told_apart
 from .problems import Problem, Refused
-from .runs import Record
-from .settings import Deploy, Stage, StageSettings
+from .runs import Record, Run
+from .scaling import resize
+from .settings import Deploy, Runs, Stage, StageSettings, load
+from .shards import perform
+from .store import NotThere, without_password
+from .trials import WouldPublish, no_writing
 from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
 SMALL = 50.0  # MB, likewise
+UNMEASURED = "no metric is measured, so nothing is compared"
 
 
 @dataclass(frozen=True)
@@ -38,38 +46,20 @@ class Gate:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a run of all steps but the last, which would publish."""
+    """What came of a run of the steps up to the one that would publish."""
 
     factor: float
-    size: int = 0  # how many values `deploy.scale.by` has
+    size: int = 0
+    by: str = ""  # what the size is counted in: a column whose different values count, or `rows`
     numbers: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     gates: list[dict[str, object]] = field(default_factory=list)  # what the project's own gate says
+    holdout: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `ops/holdout.py` held out
+    own_resize: bool = False
     problem: str = ""
     seconds: float = 0
     memory_mb: float = 0  # above what the libraries take
-
-
-def resized(rows: pl.DataFrame, by: str, factor: float) -> pl.DataFrame:
-    """The rows of fewer or of more values of a column: a part of them as they are, or copies under other names.
-
-    Args:
-        rows: what the first step fetched.
-        by: the column, as `customer`.
-        factor: how many times as many values.
-
-    Raises:
-        Problem: there is no such column.
-    """
-    if by not in rows.columns:
-        raise Problem(f"deploy.scale.by: no column {by!r} in raw.parquet, only {', '.join(map(repr, rows.columns))}")
-    if factor == 1:
-        return rows
-    rows = rows.with_columns(pl.col(by).cast(pl.String))
-    copies = [rows.with_columns(pl.format("{}~{}", pl.col(by), pl.lit(copy))) for copy in range(1, int(factor))]
-    part = rows.filter(pl.col(by).hash(0) % 10_000 < round(factor % 1 * 10_000))
-    if factor > 1:
-        return pl.concat([rows, *copies, part.with_columns(pl.format("{}~part", pl.col(by)))])
-    return part
+    not_tried: list[str] = field(default_factory=list)  # the steps after the one that would publish
 
 
 def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
@@ -86,7 +76,8 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         yield Gate("pipeline", False, trial.problem)
         return
     read, rejected = trial.numbers.get("rows_read", 0), trial.numbers.get("rows_rejected", 0)
-    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}")
+    after = f"; nothing is published, so not tried: {', '.join(trial.not_tried)}" if trial.not_tried else ""
+    yield Gate("data", True, f"{rejected:,.0f} of {read:,.0f} rows set aside, for {day}{after}")
     yield from (Gate(str(each["gate"]), bool(each["passed"]), str(each["finding"])) for each in trial.gates)
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
@@ -94,43 +85,106 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
 
 
 def _against_production(deploy: Deploy, trial: Trial, running: Record | None) -> Gate:
-    name = "as good as production"
-    mine = trial.numbers.get(deploy.metric)
-    theirs = running.numbers.get(deploy.metric) if running else None
-    if running is None or theirs is None:
+    """Whether the metric that counts is as good as that of the version in production."""
+    name, share = "as good as production", deploy.min_of_production
+    metric = measured(trial.metrics, deploy.metric)
+    if metric is None and deploy.metric:
+        return Gate(name, False, _not_measured(deploy.metric, trial))
+    if share == 0:
+        return Gate(name, True, "not compared, as deploy.min_of_production is 0")
+    if metric is None:
+        if running and running.metrics:
+            return Gate(name, False, f"no metric is measured, and production has {', '.join(running.metrics)}")
+        return Gate(name, True, UNMEASURED)
+    if running is None:
         return Gate(name, True, "nothing to compare with yet")
-    if mine is None:
-        return Gate(name, False, f"no {deploy.metric} (deploy.metric), which production has")
-    found = f"{deploy.metric} {mine:.4g}, production {theirs:.4g} by {short(running.git_commit)} for {running.date}"
-    found += f"; deploy.min_of_production is {deploy.min_of_production:g}"
-    return Gate(name, mine >= deploy.min_of_production * theirs, found)
+    theirs = value_of(running, metric.name)
+    if theirs is None:
+        has = f", only {', '.join(running.metrics)}" if running.metrics else ""
+        return Gate(name, True, f"not compared: production has no {metric.name}{has}")
+    direction = running.metrics.get(metric.name, {}).get("better", metric.better)
+    if direction != metric.better:
+        found = f"{metric.name}: {metric.better} is better here, {direction} is better in production: give the metric "
+        found += "another name, or set deploy.min_of_production = 0 for this deployment"
+        return Gate(name, False, found)
+    mine, other = told_apart([metric.value, theirs])
+    found = f"{metric.label} {mine}, production {other} by {short(running.git_commit)} for {running.date}"
+    found += f"{_direction(metric)}; deploy.min_of_production is {share:g}"
+    return Gate(name, metric.good_enough_beside(theirs, share), found)
+
+
+def _not_measured(name: str, trial: Trial) -> str:
+    """Why the metric that is to count does not, and what to do."""
+    line = f'run.measure("{name}", value, better="higher") or, where less is better, better="lower"'
+    if name in trial.numbers:
+        return f"{name} (deploy.metric) is a number without a direction; in the step that computes it, write {line}"
+    return f"{name} (deploy.metric) is not measured; in the step that computes it, write {line}"
+
+
+def _direction(metric: Metric) -> str:
+    return " (less is better)" if metric.better == "lower" else ""
 
 
 def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate]:
-    deploy, scale = settings.deploy, settings.deploy.scale
+    scale = settings.deploy.scale
+    metric = measured(trial.metrics, settings.deploy.metric)
     trials = []
-    print(f"    {'':8} {scale.by:>12} {deploy.metric:>12} {'seconds':>9} {'MB':>7}")
+    label = metric.label if metric else ""
+    counted, measuring = max(12, len(trial.by)), max(12, len(label))  # the widths of these columns
+    print(f"    {'':8} {trial.by:>{counted}} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
     for factor in sorted({*scale.factors}):
         each = trial if factor == 1 else _try(settings.stage, day, factor)
         if each.problem:
-            yield Gate("scale", False, f"at {factor:g} times the {scale.by}s: {each.problem}")
+            yield Gate("scale", False, f"at {factor:g} times the size: {each.problem}")
             return
-        quality = each.numbers.get(deploy.metric, float("nan"))
-        print(
-            f"    {factor:6g} × {each.size:12,} {quality:12.4f} {each.seconds:9.2f} {each.memory_mb:7.0f}", flush=True
-        )
+        found = measured(each.metrics, metric.name) if metric else None
+        quality = f"{found.value:.4f}" if found else "-" if metric else ""
+        spent = f"{each.seconds:9.2f} {each.memory_mb:7.0f}"
+        print(f"    {factor:6g} × {each.size:{counted},} {quality:>{measuring}} {spent}", flush=True)
         trials.append(each)
     records.note_trials(settings, commit(), [asdict(each) for each in trials])
-    last = trials[-1]  # beside today's, whose customers it has in copies: fewer ones differ by chance
-    worst, best = last.numbers.get(deploy.metric, 0), trial.numbers.get(deploy.metric, 0)
-    fell = f"{deploy.metric} {worst:.4g} at {last.size:,}, {best:.4g} at {trial.size:,}"
-    fell += f"; deploy.scale.min_quality is {scale.min_quality:g}"
-    yield Gate("scale: quality", worst >= scale.min_quality * best, fell)
+    yield _quality(metric, trial, trials[-1], scale.min_quality)
     sizes = [each.size for each in trials]
     seconds = [each.seconds for each in trials]
     yield _growth("time", sizes, seconds, "s", QUICK, scale.max_seconds, scale.max_exponent)
     memory = [each.memory_mb for each in trials]
     yield _growth("memory", sizes, memory, "MB", SMALL, scale.max_memory_mb, scale.max_exponent)
+
+
+def _quality(metric: Metric | None, trial: Trial, last: Trial, share: float) -> Gate:
+    """Whether the metric holds at the largest size, beside today's, whose rows it has in copies.
+
+    At fewer rows it differs by chance. Copies say nothing where some of a row's are held out and others are not.
+    """
+    name = "scale: quality"
+    if metric is None:
+        return Gate(name, True, UNMEASURED)
+    if last.factor <= 1:
+        return Gate(name, True, "not compared: no size of deploy.scale.factors is above today's")
+    if not last.own_resize and (reason := _leak(trial, last)):
+        return Gate(name, True, f"not compared: {reason}")
+    found = measured(last.metrics, metric.name)
+    if found is None:
+        return Gate(name, False, f"no {metric.label} at {last.size:,}")
+    mine, today = told_apart([found.value, metric.value])
+    told = f"{metric.label} {mine} at {last.size:,}, {today} at {trial.size:,}{_direction(metric)}"
+    return Gate(name, found.good_enough_beside(metric.value, share), f"{told}; deploy.scale.min_quality is {share:g}")
+
+
+def _leak(trial: Trial, last: Trial) -> str:
+    """Why some copies of a row may be held out while others are learnt from; empty where they are on one side."""
+    if not last.holdout:
+        return (
+            "some copies of a row may be held out while others are learnt from; hold out by holdout.last_days or "
+            "holdout.by_key (ops/holdout.py), or write resize(raw, factor) in pipeline.py"
+        )
+    now, today = last.holdout.get("by_key"), trial.holdout.get("by_key")
+    if now and today and (strange := now["keys"] - now["copies"] - today["keys"]) > 0:
+        return (
+            f"holdout.by_key takes {strange:,} copies for other keys, as they are not written as in column "
+            f"{last.by!r} of {RAW}; hand it that column, or write resize(raw, factor) in pipeline.py"
+        )
+    return ""
 
 
 def _growth(
@@ -164,48 +218,65 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
-    """All steps but the last, in this process; what came of it goes to standard output as a line of JSON.
+    """The steps up to the one that would publish, in this process; print what came of it as a line of JSON.
 
     Raises:
         Problem: a step cannot do its work.
     """
-    from ..pipeline import STEPS, Settings
-    from .runs import Run
-    from .settings import Runs, load
-    from .shards import perform
+    from .. import pipeline
 
-    settings = load(Settings, stage)
+    first, *others = pipeline.STEPS
+    own = getattr(pipeline, "resize", None)
+    settings = load(pipeline.Settings, stage)
     run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
+    record = run.record
     try:
-        with faults.named(STEPS[0].__name__):
-            perform(STEPS[0], run, settings)
-        raw = run.path(RAW)
-        scale = settings.deploy.scale
-        size = 0
-        if raw.exists():
-            rows = resized(pl.read_parquet(raw), scale.by, factor)
-            rows.write_parquet(raw)
-            size = rows[scale.by].drop_nulls().n_unique()
-            run.record.numbers["rows_read"] = len(rows)
-            del rows
+        goes_on = _tried(first, run, settings)
+        size, by = 0, ""
+        if run.path(RAW).exists():
+            tables = getattr(pipeline, "TABLES", ())
+            with faults.named("resize"):
+                size, by, rows = resize(run.path(RAW), factor, settings.deploy.scale.by, tables, own)
+            record.numbers["rows_read"] = rows
         elif factor != 1:
-            raise Problem(
-                f"step {STEPS[0].__name__} leaves no raw.parquet to resize: deploy.scale.factors = [] goes without"
-            )
+            raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
         before, start = _peak(), datetime.now().timestamp()
-        for step in STEPS[1:-1]:
-            try:
-                with faults.named(step.__name__):
-                    perform(step, run, settings)
-            except Refused:
-                if "gates" not in run.record.facts:
-                    raise
+        while others and goes_on:
+            goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
-        gates = run.record.facts.get("gates", [])
-        result = Trial(factor, size, run.record.numbers, gates, "", seconds, max(0.0, _peak() - before))
+        result = Trial(
+            factor,
+            size,
+            by,
+            record.numbers,
+            record.metrics,
+            record.facts.get("gates", []),
+            noted(record),
+            own is not None,
+            seconds=seconds,
+            memory_mb=max(0.0, _peak() - before),
+            not_tried=[step.__name__ for step in others],
+        )
         print(json.dumps(asdict(result), default=float))
     finally:
         shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
+    """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
+    try:
+        with no_writing(), faults.named(step.__name__):
+            perform(step, run, settings)
+    except WouldPublish:
+        return False
+    except NotThere as problem:  # a run makes the stage's database before its first step, a trial does not
+        if str(problem).startswith(without_password(settings.database.url.get_secret_value())):
+            return False
+        raise
+    except Refused:
+        if "gates" not in run.record.facts:
+            raise
+    return True
 
 
 def _peak() -> float:

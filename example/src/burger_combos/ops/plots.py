@@ -4,15 +4,25 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable
+from itertools import cycle, pairwise
 from numbers import Integral
 from typing import Any
 
 WIDTH, HEIGHT = 460, 240
 STEPS = 5  # of an axis, at most
 MANY = 31  # points of a line; more have smaller dots
+MOST_DECIMALS = 9
 DIGIT = 7  # the width of a character of a label
 # A page that names no colours, as a notebook, gets those of its text.
 LINE = "var(--plot-line, color-mix(in srgb, currentColor 20%, transparent))"
+COLORS = (
+    "var(--plot-first, #d9722e)",
+    "var(--plot-second, #4f86ab)",
+    "var(--plot-third, #8f8479)",
+    "var(--plot-fourth, #3f8f6b)",
+    "var(--plot-fifth, #9463a8)",
+    "var(--plot-sixth, #b3912b)",
+)
 Point = tuple[float, float]
 
 
@@ -21,7 +31,7 @@ def bars(values: dict[str, float], title: str, *, across: bool = False) -> str:
     import pygal
 
     values = dict(reversed(values.items())) if across else values
-    look = _look() | _scale("value_formatter", values.values()) | {"show_legend": False}
+    look = _look() | _scale("value_formatter", values.values())
     plot = pygal.HorizontalBar(**look, spacing=4) if across else pygal.Bar(**look, spacing=1)
     told = zip(values, values.values(), numbers(values.values()), strict=True)
     plot.add("", [{"value": value, "tooltip": f"{label}: {shown}"} for label, value, shown in told])
@@ -36,10 +46,10 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
     import pygal
 
     found = [value for values in series.values() for value in values if value is not None and math.isfinite(value)]
-    most = max(found, default=0) * 1.1 or 1
-    look = _look() | _scale("value_formatter", [most]) | {"show_legend": len(series) > 1}
-    legend = {"legend_at_bottom": True, "legend_at_bottom_columns": 3, "legend_box_size": 10}
-    plot = pygal.Line(**look, **legend, range=(0, most), dots_size=3 if len(labels) <= MANY else 2)
+    least, most = min(0, min(found, default=0) * 1.1), max(found, default=0) * 1.1
+    most = most if most > least else 1
+    look = _look(len(series)) | _scale("value_formatter", [least, most])
+    plot = pygal.Line(**look, range=(least, most), dots_size=3 if len(labels) <= MANY else 2, allow_interruptions=True)
     decimals = places(found)
     for name, values in series.items():
         plot.add(
@@ -51,7 +61,36 @@ def lines(series: dict[str, list[float | None]], labels: list[str], title: str) 
                 for label, value in zip(labels, values, strict=True)
             ],
         )
-    return _drawn(plot, title, labels)
+    return _drawn(plot, title, labels) + _legend(series)
+
+
+def points(series: dict[str, list[list[float]]], title: str, *, x: str, y: str) -> str:
+    """Points (x, y) on two axes with titles; a series whose x never falls is a line, any other is points alone."""
+    import pygal
+
+    across = [each[0] for points in series.values() for each in points]
+    upward = [each[1] for points in series.values() for each in points]
+    crowded = max(map(len, series.values())) > MANY
+    plot = pygal.XY(
+        **_look(len(series)),
+        **_scale("value_formatter", _bounds(upward)),
+        **_scale("x_value_formatter", _bounds(across)),
+        dots_size=2 if crowded else 3,
+        range=_bounds(upward),
+        xrange=_bounds(across),
+        x_labels_major_every=1,
+        x_title=x,
+        y_title=y,
+    )
+    digits = places(across), places(upward)
+    for name, found in series.items():
+        values: list[Any] = [
+            {"value": tuple(each), "tooltip": f"{name}: {each[0]:,.{digits[0]}f}, {each[1]:,.{digits[1]}f}"}
+            for each in found
+        ]
+        is_line = all(one[0] <= other[0] for one, other in pairwise(found))
+        plot.add(name, values, stroke=is_line, show_dots=not (is_line and crowded))
+    return _drawn(plot, title, []) + _legend(series)
 
 
 def curve(points: list[Point], what: str, title: str) -> str:
@@ -63,7 +102,6 @@ def curve(points: list[Point], what: str, title: str) -> str:
         **_look(),
         **_scale("value_formatter", [most]),
         **_scale("x_value_formatter", [points[-1][0]]),
-        show_legend=False,
         dots_size=4,
         range=(0, most),
         xrange=(0, points[-1][0]),
@@ -86,6 +124,16 @@ def numbers(values: Iterable[float], least: int = 0) -> list[str]:
     return [f"{value:,.{0 if isinstance(value, Integral) or abs(value) >= 1000 else decimals}f}" for value in values]
 
 
+def told_apart(values: Iterable[float]) -> list[str]:
+    """Numbers as `numbers` writes them, with more decimals where different ones would look the same."""
+    values = list(values)
+    found, decimals = numbers(values), 0
+    while len({*found}) < len({*values}) and decimals < MOST_DECIMALS:
+        decimals += 1
+        found = [f"{value:,.{decimals}f}" for value in values]
+    return found
+
+
 def places(values: Iterable[float], least: int = 0) -> int:
     """The decimals that three digits of the greatest of these numbers take; none where all are whole."""
     broken = [abs(value) for value in values if math.isfinite(value) and value % 1]
@@ -102,7 +150,29 @@ def _scale(formatter: str, values: Iterable[float]) -> dict[str, Callable[[float
     return {formatter: lambda value: f"{value:,.{decimals}f}"}
 
 
-def _look() -> dict[str, Any]:
+def _bounds(values: list[float]) -> tuple[float, float]:
+    """Where an axis begins and ends: at nothing, unless all values are far from it."""
+    least, most = min(values), max(values)
+    room = (most - least or abs(most) or 1) * 0.05
+    if 0 <= least < most / 2 or least == most == 0:
+        return 0, most + room
+    return least - room, most + room
+
+
+def _legend(names: Iterable[str]) -> str:
+    """What each colour stands for, below a plot of several series; its lines break wherever the page is narrow."""
+    names = list(names)
+    if len(names) < 2:
+        return ""
+    style = "display: flex; flex-wrap: wrap; gap: .1em 1.2em; margin: .2em 0 0; font-size: .85em"
+    marks = (
+        f'<span><span style="color: {color}" aria-hidden="true">■</span> {html.escape(name)}</span>'
+        for name, color in zip(names, cycle(COLORS), strict=False)
+    )
+    return f'<p class="legend" style="{style}">{" ".join(marks)}</p>'
+
+
+def _look(series: int = 1) -> dict[str, Any]:
     from pygal.style import Style
 
     style = Style(
@@ -113,12 +183,12 @@ def _look() -> dict[str, Any]:
         foreground_subtle=LINE,
         guide_stroke_color=LINE,
         major_guide_stroke_color=LINE,
-        colors=("var(--plot-first, #d9722e)", "var(--plot-second, #4f86ab)", "var(--plot-third, #8f8479)"),
+        colors=COLORS * -(-series // len(COLORS)),  # pygal cannot mix colors that a page names
         opacity="1",
         font_family="inherit",
         label_font_size=12,
         major_label_font_size=12,
-        legend_font_size=12,
+        title_font_size=12,
     )
     return {
         "style": style,
@@ -130,7 +200,7 @@ def _look() -> dict[str, Any]:
         "show_minor_x_labels": False,
         "max_scale": STEPS,
         "y_labels_major_every": 1,
-        "truncate_legend": -1,
+        "show_legend": False,
         "truncate_label": -1,
         "disable_xml_declaration": True,
         "classes": (..., "plot"),

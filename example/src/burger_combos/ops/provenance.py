@@ -7,14 +7,14 @@ things are kept, when a run is due and who is told: they are recorded, too, but 
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
+from . import settings_files
 from .runs import Record
-from .settings import PREFIX, Stage, StageSettings, of_branch, settings_file, variables
+from .settings import PREFIX, Stage, StageSettings, of_branch, variables
 from .store import without_password
 
 MASK = "**********"  # in place of a secret
@@ -120,7 +120,7 @@ def _overrides(known: dict[str, Any]) -> dict[str, str]:
 
 
 def _in_file(stage: Stage) -> dict[str, Any]:
-    return _flat(_plain(tomllib.loads(settings_file(stage).read_text(encoding="utf-8"))))
+    return _flat(_plain(settings_files.read(stage)))
 
 
 def _sources(section: BaseModel, *keys: str) -> Iterator[tuple[str, str]]:

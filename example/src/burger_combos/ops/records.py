@@ -12,7 +12,7 @@ from .cron import Cron
 from .due import SHOWN
 from .runs import Record
 from .settings import StageSettings
-from .store import ROWS, NotThere, Store
+from .store import NotThere, Store
 
 
 def save(record: Record, settings: StageSettings) -> None:
@@ -66,15 +66,19 @@ def good_days(settings: StageSettings) -> set[date]:
 
 
 def published(settings: StageSettings) -> dict[str, Any]:
-    """Of the newest day's rows, which are of one run: `date`, `rows`, `run_id`, `git_commit`; empty without any."""
-    mine = f"stage = '{settings.stage}'"
-    newest = f"{mine} AND date = (SELECT max(date) FROM {ROWS} WHERE {mine})"
-    columns = "max(date) AS date, count(*) AS rows, max(run_id) AS run_id, max(git_commit) AS git_commit"
-    with _there(settings, ROWS) as store:
-        if store is None:
-            return {}
-        found = store.query(f"SELECT {columns} FROM {ROWS} WHERE {newest}").row(0, named=True)
-    return found if found["rows"] else {}
+    """Of the newest day's rows, which are of one run: `date`, `run_id`, `git_commit`, and the counts of its `tables`.
+
+    Empty where there are none.
+    """
+    from . import results  # which reads records
+
+    try:
+        database = Store(settings.database.url)
+    except NotThere:
+        return {}
+    with database as store:
+        found = results.newest(store, settings.stage)
+    return dict(zip(("date", "run_id", "git_commit", "tables"), found, strict=True)) if found else {}
 
 
 def by_day(settings: StageSettings, days: int = 60) -> list[Record]:

@@ -1,7 +1,7 @@
 """Rows that do not fit: parted from the others, kept with their reasons, and too many of them refused."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandera.polars as pa
@@ -13,18 +13,29 @@ from .runs import Run
 from .tables import TableSettings
 from .values.date_formats import possible
 from .values.hints import hint
+from .values.value_settings import full_name
 
 log = structlog.get_logger()
-_UNREADABLE = {"is no name": pl.String, "is no number": pl.Float64, "fits none of orders.date_formats": pl.Datetime}
+_UNREADABLE: dict[str, tuple[Callable[[pl.DataType], bool], pl.DataType | None]] = {  # which types, read as what
+    "is no name": (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), pl.String()),
+    "is no whole number": (lambda dtype: dtype.is_integer(), pl.Float64()),
+    "is no number": (lambda dtype: dtype.is_float(), pl.Float64()),
+    "is neither true nor false": (lambda dtype: dtype == pl.Boolean, None),
+    "fits none of ": (lambda dtype: dtype in (pl.Datetime, pl.Date), pl.Datetime()),
+}
 
 
-def part(raw: pl.DataFrame, typed: pl.DataFrame, schema: pa.DataFrameSchema) -> tuple[pl.DataFrame, pl.DataFrame]:
+def part(
+    raw: pl.DataFrame, typed: pl.DataFrame, schema: pa.DataFrameSchema, settings: TableSettings | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part the rows that fit a schema from those that do not.
 
     Args:
         raw: the rows as they were read.
         typed: the same rows in the schema's types, null where a value could not be read.
         schema: what holds for each row that fits.
+        settings: how the values were read. With them, a value that could not be read is a reason also where the schema
+            lets it be null.
 
     Returns:
         The typed rows that fit, and the raw ones that do not, with their `row` (from 1) and the `reason`.
@@ -32,11 +43,14 @@ def part(raw: pl.DataFrame, typed: pl.DataFrame, schema: pa.DataFrameSchema) -> 
     Raises:
         Problem: the schema demands what is not of a row, as a column that is not there.
     """
-    reasons = pl.DataFrame(schema={"row": pl.Int32, "reason": pl.String})
+    found = [pl.DataFrame(schema={"column": pl.String, "index": pl.Int32, "reason": pl.String})]
     try:
         schema.validate(typed, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        reasons = _reasons(errors.failure_cases, raw, typed)
+        found.append(_failures(errors.failure_cases, raw, typed, settings))
+    if settings:
+        found += _unread(raw, typed, schema, settings)
+    reasons = _by_row(pl.concat(found))
     row = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("row")
     rejected = raw.select(row, pl.all()).join(reasons, on="row").sort("row")
     fit = typed.with_columns(row).join(reasons, on="row", how="anti", maintain_order="left").drop("row")
@@ -50,7 +64,7 @@ def set_aside(run: Run, rejected: pl.DataFrame, total: int, settings: TableSetti
         Problem: they are more than `settings.max_rejected_share` of all rows, or all.
     """
     rejected.select(_as_text(column) for column in rejected).write_csv(run.path("rejected.csv"))
-    run.record.numbers["rows_rejected"] = len(rejected)
+    run.count("rows_rejected", len(rejected))
     run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
     for reason in _explained(rejected, settings):
         log.info("rejected", **reason)
@@ -69,28 +83,60 @@ def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings)
         value = f": {most['value']!r}" if "value" in most else ""
         words = f"; {most['hint']}" if "hint" in most else ""
         raise Problem(
-            f"{settings.source}: {len(rejected):,} of {total:,} rows rejected ({share:.1%}; orders.max_rejected_share "
-            f"allows {settings.max_rejected_share:.1%}), {most['rows']:,} because {most['reason']}; "
+            f"{settings.source}: {len(rejected):,} of {total:,} rows rejected ({share:.1%}; "
+            f"{full_name(settings, 'max_rejected_share')} allows {settings.max_rejected_share:.1%}), "
+            f"{most['rows']:,} because {most['reason']}; "
             f"first in row {most['first']}{value}{words}"
         )
 
 
-def _reasons(failures: pl.DataFrame, raw: pl.DataFrame, typed: pl.DataFrame) -> pl.DataFrame:
-    """For each row that does not fit, all that is wrong with it."""
+def _failures(
+    failures: pl.DataFrame, raw: pl.DataFrame, typed: pl.DataFrame, settings: TableSettings | None
+) -> pl.DataFrame:
+    """What is wrong with which value: `column`, `index` and `reason`."""
     of_no_row = failures.filter(pl.col("index").is_null())
     if len(of_no_row):
         column, check, case = of_no_row.select("column", "check", "failure_case").row(0)
         where = f"column {column}" if column else "the table"
-        raise Problem(f"the schema of orders does not fit {where} as a whole: {check}: {case}")
+        schema = f"the schema of {full_name(settings)}" if settings else "the schema"
+        raise Problem(f"{schema} does not fit {where} as a whole: {check}: {case}")
     told = failures.select("column", "index", reason="check")
     for name in told.filter(pl.col("reason") == "not_nullable")["column"].unique():
-        unread = next((why for why, kind in _UNREADABLE.items() if typed[name].dtype == kind), "cannot be read")
         there = raw[name].is_not_null() if name in raw.columns else pl.repeat(False, len(raw), eager=True)
-        why = pl.when(pl.lit(there).gather(pl.col("index"))).then(pl.lit(unread)).otherwise(pl.lit("is missing"))
+        unread = pl.lit(_why(typed[name].dtype, settings))
+        why = pl.when(pl.lit(there).gather(pl.col("index"))).then(unread).otherwise(pl.lit("is missing"))
         nulls = (pl.col("column") == name) & (pl.col("reason") == "not_nullable")
         told = told.with_columns(pl.when(nulls).then(why).otherwise("reason").alias("reason"))
+    return told.cast({"index": pl.Int32})
+
+
+def _unread(
+    raw: pl.DataFrame, typed: pl.DataFrame, schema: pa.DataFrameSchema, settings: TableSettings
+) -> Iterator[pl.DataFrame]:
+    """The values that could not be read, of columns that may be null."""
+    for name, column in schema.columns.items():
+        if column.nullable and name in typed.columns:
+            rows = (raw[name].is_not_null() & typed[name].is_null()).arg_true().cast(pl.Int32)
+            why = _why(typed[name].dtype, settings)
+            yield pl.DataFrame({"index": rows}).select(column=pl.lit(name), index="index", reason=pl.lit(why))
+
+
+def _by_row(told: pl.DataFrame) -> pl.DataFrame:
+    """For each row that does not fit, all that is wrong with it."""
     of_row = pl.format("{} {}", pl.col("column").fill_null("row"), "reason")
     return told.group_by(row=pl.col("index") + 1).agg(of_row.sort().str.join("; ").alias("reason"))
+
+
+def _why(dtype: pl.DataType, settings: TableSettings | None) -> str:
+    """What is to be said of a value that could not be read as this type."""
+    why = next((why for why, (fits, _) in _UNREADABLE.items() if fits(dtype)), "cannot be read")
+    return why + (full_name(settings or _only_settings(), "date_formats") if why.endswith(" ") else "")
+
+
+def _only_settings() -> TableSettings:
+    """Those of the project's one table, for code of earlier releases, which does not name them."""
+    own = [kind for kind in TableSettings.__subclasses__() if not kind.__module__.startswith(f"{__package__}.")]
+    return (own[0] if len(own) == 1 else TableSettings).model_construct()
 
 
 def _explained(rejected: pl.DataFrame, settings: TableSettings) -> Iterator[dict[str, Any]]:
@@ -101,7 +147,8 @@ def _explained(rejected: pl.DataFrame, settings: TableSettings) -> Iterator[dict
         column, _, why = reason.partition("; ")[0].partition(" ")
         if column in rejected.columns and why != "is missing":
             told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
-            if why in _UNREADABLE and (words := hint(rows[column], _UNREADABLE[why](), settings)):
+            kind = next((kind for begun, (_, kind) in _UNREADABLE.items() if why.startswith(begun)), None)
+            if kind is not None and (words := hint(rows[column], kind, settings)):
                 told["hint"] = words
         yield told
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import plots, provenance, records
+from . import charts, plots, provenance, records
+from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
+from .scaling import ROWS
 from .settings import StageSettings
 from .version import short
 
@@ -30,18 +32,20 @@ def write(run: Run, settings: StageSettings) -> Path:
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    trials = records.trials(settings, run.record.git_commit)
     page = here.get_template("report.html.j2").render(
         project=Path(__file__).with_name(PROJECT).read_text(encoding="utf-8").strip(),
         run=run.record,
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
+        quality=_quality(run.record, settings.deploy.metric),
         history=_history(records.by_day(settings), settings.deploy.metric),
-        charts={title: _chart(title, values) for title, values in run.record.charts.items() if values},
-        scale=_scale(records.trials(settings, run.record.git_commit), settings.deploy.metric),
-        by=settings.deploy.scale.by,
+        charts={title: _chart(title, each) for title, each in run.record.charts.items() if not charts.is_empty(each)},
+        scale=_scale(trials, run.record, settings.deploy.metric),
+        by=_counted(trials, settings.deploy.scale.by),
         rejected=bars(run.record.facts.get("rejected", {})),
         seconds=bars(run.record.steps, "{:.2f} s"),
-        numbers=dict(zip(run.record.numbers, plots.numbers(run.record.numbers.values(), 3), strict=True)),
+        numbers=_numbers(run.record),
         data=provenance.data(run.record),
         overridden=provenance.overridden(run.record),
     )
@@ -50,23 +54,45 @@ def write(run: Run, settings: StageSettings) -> Path:
     return file
 
 
-def tiles(record: Record, metric: str) -> dict[str, tuple[str, str]]:
-    """What one wants to know first: by its name a number, and what to hold it against."""
+def tiles(record: Record, wanted: str) -> dict[str, tuple[str, str]]:
+    """What one wants to know first: by its name a number, and what to hold it against.
+
+    Args:
+        record: that of the run.
+        wanted: the metric that counts, as `deploy.metric` has it; it comes first.
+    """
     numbers = record.numbers
-    found: dict[str, tuple[str, str]] = {}
-    if metric in numbers:
-        theirs = {_words(name[len(metric) + 1 :]): numbers[name] for name in _baselines(record, metric)}
-        best = max(theirs, key=lambda name: theirs[name], default="")
-        against = f"{numbers[metric] / theirs[best]:.2f} × {best}" if best and theirs[best] else ""
-        found[_words(metric)] = (plots.number(numbers[metric]), against)
-    if "coverage" in numbers:
-        found["coverage"] = (f"{numbers['coverage']:.0%}", "of the items")
+    found = {metric.label: (plots.number(metric.value), _against(metric)) for metric in all_of(record, wanted)}
+    if wanted in numbers and wanted not in record.metrics:  # of a project that notes it without a direction
+        found = {words(wanted): (plots.number(numbers[wanted]), "")} | found
     if "rows_published" in numbers:
         found["published"] = (plots.number(numbers["rows_published"]), f"rows for {record.date}")
     if numbers.get("rows_read"):
         share = numbers.get("rows_rejected", 0) / numbers["rows_read"]
         found["set aside"] = (f"{share:.2%}", f"of {plots.number(numbers['rows_read'])} rows")
     return found | {"took": (f"{record.seconds:.1f} s", f"{len(record.steps)} steps")}
+
+
+def _against(metric: Metric) -> str:
+    """What a metric is held against: its best baseline, and the direction where less is better."""
+    parts = []
+    if best := metric.best_baseline():
+        name, value = best
+        if value > 0 and metric.value >= 0:
+            parts.append(f"{metric.value / value:.2f} × baseline {words(name)}")
+        else:  # a ratio would say nothing
+            parts.append(f"baseline {words(name)} {plots.number(value)}")
+    return ", ".join(parts + ["less is better"] * (metric.better == "lower"))
+
+
+def _numbers(record: Record) -> dict[str, str]:
+    """All numbers of a run, each metric's baselines below it."""
+    found: dict[str, float] = {}
+    for name, value in record.numbers.items():
+        found[words(name)] = value
+        for baseline, theirs in record.metrics.get(name, {}).get("baselines", {}).items():
+            found[f"{words(name)}, {words(baseline)}"] = theirs
+    return dict(zip(found, plots.numbers(found.values(), 3), strict=True))
 
 
 def bars(values: dict[str, float], form: str = "") -> list[Bar]:
@@ -77,38 +103,52 @@ def bars(values: dict[str, float], form: str = "") -> list[Bar]:
     return [Bar(label, value, length / most) for (label, length), value in zip(lengths.items(), told, strict=True)]
 
 
-def _chart(title: str, values: dict[str, float]) -> str | list[Bar]:
-    return plots.bars(values, title) if len(values) > MANY else bars(values)
+def _chart(title: str, chart: charts.Chart) -> str | list[Bar]:
+    """A chart of a record, of the kind that it has."""
+    kind = charts.kind(chart)
+    if kind == "lines":
+        return plots.lines(chart["series"], chart["labels"], title)
+    if kind == "points":
+        return plots.points(chart["series"], title, x=chart["x"], y=chart["y"])
+    return plots.bars(chart, title) if len(chart) > MANY else bars(chart)
 
 
-def _history(days: list[Record], metric: str) -> str:
-    """The quality beside the baselines', day by day; nothing where there is one day, or none."""
-    days = [day for day in days if metric in day.numbers]
+def _quality(record: Record, wanted: str) -> str:
+    """Which metric counts, and in which direction."""
+    metric = measured(record.metrics, wanted)
+    return f"{metric.label}, {'more' if metric.better == 'higher' else 'less'} is better" if metric else words(wanted)
+
+
+def _history(days: list[Record], wanted: str) -> str:
+    """The metric that counts beside its baselines, day by day; nothing where there is one day, or none."""
+    metric = next((found for day in reversed(days) if (found := measured(day.metrics, wanted))), None)
+    name = metric.name if metric else wanted
+    days = [day for day in days if value_of(day, name) is not None]
     if len(days) < 2:
         return ""
-    names = [metric, *_baselines(days[-1], metric)]
-    series = {
-        "model" if name == metric else _words(name[len(metric) + 1 :]): [day.numbers.get(name) for day in days]
-        for name in names
-    }
+    series = {"model": [value_of(day, name) for day in days]}
+    for baseline in metric.baselines if metric else ():
+        of_days = [day.metrics.get(name, {}).get("baselines", {}) for day in days]
+        series[words(baseline)] = [each.get(baseline) for each in of_days]
     return plots.lines(series, [f"{day.date:%d %b}" for day in days], "Quality, day by day")
 
 
-def _scale(trials: list[dict[str, Any]], metric: str) -> dict[str, str]:
+def _scale(trials: list[dict[str, Any]], record: Record, wanted: str) -> dict[str, str]:
     """What the scale check of this version's deployment found: time, memory and quality by size."""
     if len({trial["size"] for trial in trials}) < 2:
         return {}
     found = {
         "seconds": [(trial["size"], trial["seconds"]) for trial in trials],
         "MB": [(trial["size"], trial["memory_mb"]) for trial in trials],
-        _words(metric): [(trial["size"], trial["numbers"].get(metric, 0)) for trial in trials],
     }
+    name = wanted or next(iter(record.metrics), "")
+    quality = [(trial["size"], trial["numbers"][name]) for trial in trials if name in trial["numbers"]]
+    if len(quality) > 1:
+        found[words(name)] = quality
     return {what: plots.curve(points, what, f"Scale: {what}") for what, points in found.items()}
 
 
-def _baselines(record: Record, metric: str) -> list[str]:
-    return [name for name in record.numbers if name.startswith(f"{metric}_")]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _counted(trials: list[dict[str, Any]], by: str) -> str:
+    """What the sizes of the scale check are numbers of."""
+    by = next((trial["by"] for trial in trials if trial.get("by")), by or ROWS)
+    return ROWS if by == ROWS else f"different values of {by}"

@@ -23,10 +23,13 @@ import filelock
 
 from . import PREFIX
 from .artifacts import ArtifactStore
+from .measuring import Measuring
 from .problems import Problem
 from .settings import Runs, Stage
-from .shards import Shard, all_of
+from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
+
+State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
 @dataclass
@@ -44,14 +47,17 @@ class Record:
     problem: str = ""
     steps: dict[str, float] = field(default_factory=dict)  # seconds of each finished step
     numbers: dict[str, float] = field(default_factory=dict)  # counts and metrics
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # value, better and baselines; the first counts
     shards: int = 1  # how many a step is split into, if it can be
+    given: dict[str, list[str]] = field(default_factory=dict)  # the counts and metrics that each step noted
     headline: str = ""  # how good the result is, in a few words
-    charts: dict[str, dict[str, float]] = field(default_factory=dict)  # for the report: a value for each label
+    charts: dict[str, dict[str, Any]] = field(default_factory=dict)  # for the report, by title; see charts.py
     facts: dict[str, Any] = field(default_factory=dict)  # what else the report shows
     settings: dict[str, Any] = field(default_factory=dict)  # those in force, by full name; secrets are masked
     overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
 
     @property
     def seconds(self) -> float:
@@ -78,14 +84,14 @@ class Record:
         )
 
 
-class Run:
+class Run(Measuring):
     """One execution of the pipeline, or what other processes have done of it so far."""
 
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
         self._store = store
-        self._stored: dict[str, tuple[int, int]] = {}  # how each file was when it was last the same as in the store
+        self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 
     @classmethod
     def create(cls, runs: Runs, stage: Stage, day: date, run_id: str | None = None) -> Self:
@@ -144,21 +150,31 @@ class Run:
             for file in sorted(self.folder.iterdir(), key=lambda file: file.name == "run.json"):
                 if self._stored.get(file.name) != _state(file) and not file.name.endswith(("lock", ".partial")):
                     self._stored[file.name] = _state(file)
-                    self._store.put(f"{self.record.run_id}/{file.name}", file)
+                    put = self._store.put_folder if file.is_dir() else self._store.put
+                    put(f"{self.record.run_id}/{file.name}", file)
 
     def path(self, name: str, shard: Shard | None = None) -> Path:
-        """A file in the run's folder, or what a shard has of it."""
-        file = self.folder / (name if shard is None or shard.count == 1 else f"-{shard}.".join(name.rsplit(".", 1)))
-        if not file.exists():
-            self._fetch(file.name)
+        """A file or a folder in the run's folder, or what a shard has of it."""
+        file = self.folder / name
+        if shard is not None and shard.count > 1:
+            file = file.with_stem(f"{file.stem}-{shard}")
+        outermost = file.relative_to(self.folder).parts[0]
+        if not (self.folder / outermost).exists():
+            self._fetch(outermost)
         return file
+
+    def found(self, *patterns: str) -> list[str]:
+        """The names of the run's files and folders that are such, as `model.*`, here and where machines share them."""
+        there = self._store.names(self.record.run_id) if self._store else []
+        known = {name.split("/")[1] for name in there} | {file.name for file in self.folder.iterdir()}
+        return sorted(name for name in known if any(fnmatch(name, pattern) for pattern in patterns))
 
     def paths(self, name: str) -> list[Path]:
         """What each shard has of a file, in their order."""
         return [self.path(name, shard) for shard in self.shards]
 
     def kept(self, name: str) -> str:
-        """Where a file of the run is for whoever looks later; empty where there is none."""
+        """Where a file or a folder of the run is for whoever looks later; empty where there is none."""
         place = f"{self._store.url}/{self.record.run_id}" if self._store else str(self.folder)
         return f"{place}/{name}" if self.path(name).exists() else ""
 
@@ -167,13 +183,13 @@ class Run:
         """All that a step is split into."""
         return all_of(self.record.shards)
 
-    def finish(self, step: str, shard: Shard, seconds: float, numbers: dict[str, float]) -> None:
-        """Note that a shard's part of a step is done, and what numbers it adds to the record."""
-        text = json.dumps({"seconds": seconds, "numbers": numbers}, default=_plain)
-        partial = self.folder / f"{step}-{shard}.partial"
+    def finish(self, seconds: float, shard: Shard, part: Part) -> None:
+        """Note that a shard's part of a step is done, how long it took, and what it adds to the record."""
+        text = json.dumps({"seconds": seconds, "counts": part.counts, "metrics": part.metrics}, default=_plain)
+        partial = self.folder / f"{part.step}-{shard}.partial"
         partial.write_text(text + "\n", encoding="utf-8")
         self.share()  # the note comes after what it tells of
-        partial.replace(self.folder / f"{step}-{shard}.json")
+        partial.replace(self.folder / f"{part.step}-{shard}.json")
         self.share()
 
     def missing(self, step: str) -> list[Shard]:
@@ -181,11 +197,21 @@ class Run:
         return [shard for shard in self.shards if not self.path(f"{step}-{shard}.json").exists()]
 
     def join(self, step: str) -> None:
-        """Take over into the record what the shards have noted of a step, once none is missing; numbers are summed."""
+        """Take over into the record what the shards have noted of a step, once none is missing.
+
+        Raises:
+            Problem: the shards do not measure the same.
+        """
         notes = [json.loads(self.path(f"{step}-{shard}.json").read_text(encoding="utf-8")) for shard in self.shards]
+        self.take_over(step, joined([Part(step, note["counts"], note["metrics"]) for note in notes]))
         self.record.steps[step] = max(note["seconds"] for note in notes)
-        for name in {name: None for note in notes for name in note["numbers"]}:
-            self.record.numbers[name] = sum(note["numbers"].get(name, 0) for note in notes)
+
+    def take_over(self, step: str, found: Joined) -> None:
+        """Put into the record what the shards of a step say together, in place of what they said before."""
+        self.record.numbers |= found.counts
+        for metric in found.metrics:
+            self.note(metric)
+        self.replace_numbers(step, [*found.counts, *(metric.name for metric in found.metrics)])
 
     def forget(self, steps: list[str]) -> None:
         """Have steps done anew."""
@@ -193,13 +219,16 @@ class Run:
         self.remove(*(f"{step}-{shard}.json" for step in steps for shard in self.shards))
 
     def remove(self, *patterns: str) -> None:
-        """Remove the files whose names are such, as `log*.jsonl`, here and where machines share them."""
+        """Remove the files and folders whose names are such, as `log*.jsonl`, here and where machines share them."""
         there = self._store.names(self.record.run_id) if self._store and patterns else []
         for pattern in patterns:
             for file in self.folder.glob(pattern):
-                file.unlink(missing_ok=True)
+                if file.is_dir():
+                    shutil.rmtree(file)
+                else:
+                    file.unlink(missing_ok=True)
             if self._store:
-                self._store.remove([name for name in there if fnmatch(name.rpartition("/")[2], pattern)])
+                self._store.remove([name for name in there if fnmatch(name.split("/")[1], pattern)])
 
     def log(self, read: dict[str, int]) -> list[dict[str, Any]]:
         """What its processes have logged since the last look, in the order of time.
@@ -208,9 +237,8 @@ class Run:
             read: how much of each file was read so far; it is brought up to date.
         """
         if self._store:
-            for name in self._store.names(self.record.run_id):
-                if "/log" in name:
-                    self._fetch(name.rpartition("/")[2])
+            for name in self.found("log*.jsonl"):
+                self._fetch(name)
         events: list[dict[str, Any]] = []
         for file in sorted(self.folder.glob("log*.jsonl")):
             with file.open(encoding="utf-8") as lines:
@@ -254,8 +282,13 @@ class Run:
         return filelock.FileLock(self.folder / f"{part}lock")
 
     def _fetch(self, name: str) -> None:
-        file = self.folder / name
-        if self._store and self._store.fetch(f"{self.record.run_id}/{name}", file):
+        if self._store is None:
+            return
+        file, stored = self.folder / name, f"{self.record.run_id}/{name}"
+        found = self._store.fetch(stored, file)
+        if not found and not name.endswith(".json"):  # a note of a shard, which is looked for often, is no folder
+            found = self._store.fetch_folder(stored, file)
+        if found:
             self._stored[name] = _state(file)
 
 
@@ -324,9 +357,11 @@ def _folder(runs: Runs, run_id: str) -> Path:
     return folder
 
 
-def _state(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_size
+def _state(file: Path) -> State:
+    """What tells whether a file, or one of a folder's, was changed."""
+    files = [file, *(each for each in file.rglob("*") if each.is_file())] if file.is_dir() else [file]
+    found = [(str(each.relative_to(file)), each.stat()) for each in files]
+    return sorted((name, known.st_mtime_ns, known.st_size) for name, known in found)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The scheduler: runs the pipeline when it is due, in a process of its own, as long as this version is in charge.
+"""The scheduler: runs the pipeline when it is due, in a process of its own, as long as this version is active.
 
 What is due follows from the records of the runs alone (`due.py`), so that a scheduler which was killed, or whose
 machine was off, does on its return what it missed. The day is due anew where another version did it last: a deployment
@@ -49,33 +49,33 @@ class Scheduler:
 
         logs.start()
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        self.clock = BlockingScheduler(timezone=UTC, job_defaults=defaults)
-        self.clock.add_job(self._watch, "interval", seconds=1, next_run_time=datetime.now(UTC))
+        self.timer = BlockingScheduler(timezone=UTC, job_defaults=defaults)
+        self.timer.add_job(self._watch, "interval", seconds=1, next_run_time=datetime.now(UTC))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         log.info("scheduler", cron=self.cron.line, timezone=str(self.cron.zone), image=self.image[:19])
         try:
-            self.clock.start()
+            self.timer.start()
         except KeyboardInterrupt:
             pass
         finally:
             self._stand_down()
-            self.clock.shutdown()
+            self.timer.shutdown()
 
     def _watch(self) -> None:
-        """Begin when this version is put in charge, and stop when another one is."""
-        in_charge = deployments.in_charge(self.stage)
-        if in_charge and not self.active:
-            log.info("scheduler", in_charge=True)
+        """Begin when this version becomes the active one, and stop when another one does."""
+        is_active = deployments.is_active(self.stage)
+        if is_active and not self.active:
+            log.info("scheduler", active=True)
             self.active = True
             self.ending.clear()
             self._again(datetime.now(UTC))
-        elif not in_charge and self.active:
-            log.info("scheduler", in_charge=False)
+        elif not is_active and self.active:
+            log.info("scheduler", active=False)
             self._stand_down()
 
     def _again(self, moment: datetime | None) -> None:
         if moment is not None and self.active:
-            self.clock.add_job(self._work, "date", run_date=moment, id="work", replace_existing=True)
+            self.timer.add_job(self._work, "date", run_date=moment, id="work", replace_existing=True)
 
     def _stand_down(self) -> None:
         self.active = False
@@ -85,7 +85,7 @@ class Scheduler:
         """Run what is due, and come back when the next is."""
         lock = filelock.FileLock(Path("var", self.stage, "scheduler.lock"))
         try:
-            with lock.acquire(timeout=GRACE):  # whoever was in charge before is stopping
+            with lock.acquire(timeout=GRACE):  # the version that was active before is stopping
                 due = self._due()
                 if due is not None and not self._executed():
                     self._execute(due)

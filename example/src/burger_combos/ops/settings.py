@@ -1,13 +1,14 @@
-"""A stage's settings: `<stage>/settings.toml`, overridden by environment variables.
+"""A stage's settings: `<stage>/settings.toml` and `<stage>/platform.toml`, overridden by environment variables.
 
-The variable for `[orders] source` in package `shop` is `SHOP_ORDERS__SOURCE`; secrets belong there. A container may be
+The first is the project's own: data, model, gate. The second is kept by the template: database, schedule, deployment.
+
+The variable for `[database] url` in package `shop` is `SHOP_DATABASE__URL`; secrets belong there. A container may be
 given them as files: `/run/secrets/NAME` is taken for the variable NAME.
 """
 
 import os
 import re
 import sys
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -27,13 +28,14 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from . import PREFIX as PREFIX
+from . import settings_files
 from .complaints import all_variables, complaint
 from .problems import Problem, meant, told_in_one_line
 from .version import branch
@@ -103,9 +105,9 @@ class Alert(Section):
 class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
-    by: str = "customer"  # the column of the first step's raw.parquet whose values are more or fewer
+    by: str = ""  # the column of raw.parquet whose values are more or fewer; empty: the first key column that it has
     factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
-    min_quality: NonNegativeFloat = 0.95  # the metric at the largest, times today's
+    min_quality: NonNegativeFloat = 0.95  # the share of today's quality that is enough at the largest size
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
     max_seconds: PositiveFloat = 3600  # at the largest
     max_memory_mb: PositiveFloat = 8000
@@ -115,8 +117,8 @@ class Deploy(Section):
     """What a version has to show before it goes to production, and where its image is kept."""
 
     registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
-    metric: str = "hit_rate"  # the number of a run that says how good it is, more being better
-    min_of_production: NonNegativeFloat = 0.95  # at least this many times that of the version now in production
+    metric: str = ""  # the one that counts; empty: the first that a run measures
+    min_of_production: NonNegativeFloat = 0.95  # this share of production's quality is enough; 0: no comparison
     scale: Scale = Scale()
 
 
@@ -142,11 +144,9 @@ class StageSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables come before the file, which has to be there."""
-        file = settings_file(init_settings()["stage"])
-        if not file.is_file():
-            raise Problem(f"{file}: no such file in {Path.cwd()}")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        """Environment variables come before the files."""
+        values = settings_files.read(init_settings()["stage"])
+        return init_settings, env_settings, InitSettingsSource(settings_cls, values)
 
 
 S = TypeVar("S", bound=StageSettings)
@@ -158,9 +158,15 @@ def no_stage(name: str) -> str:
     return f"stage {name!r} is none of {', '.join(Stage)}{meant(name, Stage)}"
 
 
-def settings_file(stage: Stage) -> Path:
-    """The settings file of a stage, relative to the project's folder."""
-    return Path(stage) / "settings.toml"
+def settings_file(stage: Stage, *keys: str) -> Path:
+    """The settings file of a stage, relative to the project's folder.
+
+    Args:
+        stage: whose settings.
+        keys: those that lead to a value or a section, as `"database", "url"`: it is the file in which they stand, or
+            else belong. Without any it is the file that each stage has to have.
+    """
+    return settings_files.holder(stage, keys, platform=bool(keys) and keys[0] in StageSettings.model_fields)
 
 
 def enter_project(stage: Stage) -> None:
@@ -185,21 +191,16 @@ def load(kind: type[S], stage: Stage) -> S:
     Raises:
         Problem: there is no such file, it cannot be read, or a key or value is wrong; all that is wrong, in one line.
     """
-    file = settings_file(stage)
     enter_project(stage)
     _adopt_secrets()
     try:
         settings = kind(stage=stage)
-    except OSError as error:
-        raise Problem(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Problem(f"{file}: not valid TOML: {error}") from None
     except SettingsError as error:
         value = getattr(error.__cause__, "doc", None)  # what JSON could not be read from
         names = [written for written in variables().values() if os.environ[written] == value]
         raise Problem(f"environment variable {', '.join(names)}: not JSON, as a list or a section has to be") from None
     except ValidationError as error:
-        raise Problem(_complaints(kind, file, (), error)) from None
+        raise Problem(_complaints(kind, stage, (), error)) from None
     if kind is not StageSettings:
         _refuse_stray_variables(kind)
     return settings
@@ -220,7 +221,7 @@ def section(kind: type[T], stage: Stage, keys: tuple[str, ...], values: dict[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise Problem(_complaints(kind, settings_file(stage), keys, error)) from None
+        raise Problem(_complaints(kind, stage, keys, error)) from None
 
 
 def _adopt_secrets() -> None:
@@ -234,7 +235,7 @@ def _adopt_secrets() -> None:
                 raise Problem(f"{file}: not UTF-8 text") from None
 
 
-def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error: ValidationError) -> str:
+def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], error: ValidationError) -> str:
     """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
     here = variables()
     told: dict[tuple[int | str, ...], str] = {}
@@ -244,7 +245,8 @@ def _complaints(kind: type[BaseModel], file: Path, above: tuple[str, ...], error
             continue  # a list is not too short for having a wrong value
         keys = [str(key) for key in (*above, *place)]
         names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-        where = next((f"environment variable {here[name]}" for name in names if name in here), file)
+        variable = next((here[name] for name in names if name in here), None)
+        where = f"environment variable {variable}" if variable else settings_file(stage, *keys)
         told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
     return "; ".join(told.values())
 

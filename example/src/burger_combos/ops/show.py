@@ -15,12 +15,14 @@ from rich.table import Table
 
 from . import provenance, records, report
 from .logs import renderer
+from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
+from .results import as_text, counted, find
 from .runs import Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
-from .status import Seen, deployments, lines
-from .store import ROWS, NotThere, Store
+from .status import StageStatus, deployments, lines
+from .store import NotThere, Store
 from .terminal import shows_colors
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ STATUS = (
 )
 
 
-def status(views: list[Seen], *, all_deployments: bool) -> None:
+def status(views: list[StageStatus], *, all_deployments: bool) -> None:
     """A table with a column a stage, and the deployments of those that have any."""
     columns = {view.stage: lines(view) for view in views}
     table = Table("", *columns, box=None, pad_edge=False)
@@ -81,60 +83,57 @@ def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
 
 
 def results(
-    stage: Stage, rows: int, customer: str = "", day: date | None = None, run_id: str = "", *, as_json: bool = False
+    stage: Stage,
+    rows: int,
+    *,
+    table: str = "",
+    key: str = "",
+    day: date | None = None,
+    run_id: str = "",
+    as_json: bool = False,
 ) -> None:
     """The rows of a day, of a run, or the newest; from which run and commit, the metrics, and where the report is."""
     settings = load(StageSettings, stage)
     try:
         database = Store(settings.database.url)
     except NotThere:
-        raise Problem(f"{settings_file(stage)}: no results yet in {stage}") from None
+        raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:
-        if not store.has(ROWS):
-            raise Problem(f"{store.name}: no results yet in {stage}")
-        chosen, values = f"stage = '{stage}'", []
-        if run_id:
-            chosen, values = f"{chosen} AND run_id = $1", [run_id]
-        else:
-            chosen += " AND date = " + (f"'{day}'" if day else f"(SELECT max(date) FROM {ROWS} WHERE {chosen})")
-        total = store.query(f"SELECT count(*) AS n FROM {ROWS} WHERE {chosen}", *values)["n"][0]
-        if customer:
-            values += [customer]
-            chosen += f" AND customer = ${len(values)}"
-        found = store.query(f"SELECT * FROM {ROWS} WHERE {chosen} ORDER BY customer LIMIT {rows}", *values)
-        if found.is_empty():
-            which = f" of run {run_id!r} (or a later one replaced it)" * bool(run_id)
-            which += f" for customer {customer!r}" * bool(customer)
-            raise Problem(f"{store.name}: no row in {stage}{which}")
-        record = records.find(store, found["run_id"][0])
-    shown = found.drop("stage", "date", "run_id", "git_commit")
-    file = kept(settings.runs, found["run_id"][0], report.FILE)
+        found = find(store, stage, rows, table=table, key=key, day=day, run_id=run_id)
+    record, file = found.record, kept(settings.runs, found.run_id, report.FILE)
     if as_json:
         told = {
             "stage": stage,
-            "date": found["date"][0],
-            "run": found["run_id"][0],
-            "commit": found["git_commit"][0],
+            "date": found.date,
+            "run": found.run_id,
+            "commit": found.git_commit,
             "database": store.name,
             "report": file,
             "numbers": record.numbers if record else {},
-            "customers": total,
-            "rows": shown.to_dicts(),
+            "metrics": record.metrics if record else {},
+            "tables": {
+                each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
+                for each in found.tables
+            },
         }
         print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
         return
-    table = Table(*shown.columns, box=None, pad_edge=False)
-    for row in shown.iter_rows():
-        table.add_row(*("-" if value is None else str(value) for value in row))
-    _print(table)
-    print(f"\n{total:,} customers for {found['date'][0]}" + (f", {len(found)} shown" if len(found) < total else ""))
+    for each in found.tables:
+        if each is not found.tables[0]:
+            print()
+        shown = Table(*each.rows.columns, box=None, pad_edge=False)
+        for row in as_text(each.rows):
+            shown.add_row(*row)
+        _print(shown)
+        count = counted(each.matching, each.table, each.total)
+        print(f"\n{count} for {found.date}" + f", {len(each.rows):,} shown" * (len(each.rows) < each.matching))
     if record:
         _summary(record, settings)
         if record.data:
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():
             print(f"setting  {name} {value}")
-    print(f"database {store.name}\ncommit   {found['git_commit'][0]}\nrun      {found['run_id'][0]}")
+    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}")
     if file:
         print(f"report   {file}")
     last = None if run_id or day else records.last(settings)
@@ -214,11 +213,12 @@ def _summary(record: Record, settings: StageSettings) -> None:
         table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
     for reason, count in record.facts.get("rejected", {}).items():
         table.add_row("set aside", number(count), reason)
-    metric = settings.deploy.metric
-    days = [day for day in records.by_day(settings) if metric in day.numbers][-30:]
-    if len(days) > 1:
-        values = [day.numbers[metric] for day in days]
-        table.add_row("each day", _sparkline(values), f"{days[0].date} to {days[-1].date}")
+    metric = settings.deploy.metric or next(iter(record.metrics), "")
+    days = [(day.date, value_of(day, metric)) for day in records.by_day(settings)]
+    known = [(day, value) for day, value in days if value is not None][-30:]
+    if len(known) > 1:
+        values = [value for _, value in known]
+        table.add_row("each day", _sparkline(values), f"{known[0][0]} to {known[-1][0]}")
     print()
     _print(table)
     print()

@@ -10,6 +10,7 @@ from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
 from .problems import Problem
+from .results import counted
 from .runs import Record, Run, kept
 from .settings import Stage, StageSettings, load
 from .version import distance, short
@@ -19,7 +20,7 @@ MANY = 3  # settings that differ; more are counted only
 
 
 @dataclass
-class Seen:
+class StageStatus:
     """What is known of a stage; as JSON it comes from where the stage runs."""
 
     stage: str
@@ -38,10 +39,10 @@ class Seen:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def seen(stage: Stage) -> Seen:
+def look_at(stage: Stage) -> StageStatus:
     """Look at a stage from here."""
     made = history(stage)
-    found = Seen(stage, deployments=[_told(each) for each in made[-10:]])
+    found = StageStatus(stage, deployments=[_for_other_versions(each) for each in made[-10:]])
     try:
         settings = load(StageSettings, stage)
         record = records.last(settings)
@@ -58,18 +59,18 @@ def seen(stage: Stage) -> Seen:
     return found
 
 
-def told(text: str) -> dict[str, Seen]:
+def parse(text: str) -> dict[str, StageStatus]:
     """What stages elsewhere tell of themselves, a line each, by their names."""
     found = {}
     for line in text.splitlines():
         values = json.loads(line)
-        found[values["stage"]] = Seen(
-            **{key: value for key, value in values.items() if key in Seen.__dataclass_fields__}
+        found[values["stage"]] = StageStatus(
+            **{key: value for key, value in values.items() if key in StageStatus.__dataclass_fields__}
         )
     return found
 
 
-def lines(view: Seen) -> dict[str, str]:
+def lines(view: StageStatus) -> dict[str, str]:
     """The rows of the table, for one stage."""
     if view.problem:
         return {"commit": view.problem}
@@ -102,7 +103,7 @@ def lines(view: Seen) -> dict[str, str]:
     return rows
 
 
-def deployments(view: Seen) -> list[tuple[str, ...]]:
+def deployments(view: StageStatus) -> list[tuple[str, ...]]:
     """When, what, which commit, which image, by whom; the newest first."""
     each = [Deployment(**values) for values in view.deployments]
     return [
@@ -111,7 +112,7 @@ def deployments(view: Seen) -> list[tuple[str, ...]]:
     ]
 
 
-def _look_at_schedule(found: Seen, settings: StageSettings, made: list[Deployment], last: Record | None) -> None:
+def _look_at_schedule(found: StageStatus, settings: StageSettings, made: list[Deployment], last: Record | None) -> None:
     """When the next run is due, and which days have none that is good, today's only where it is late."""
     cron, now = Cron(settings), datetime.now(UTC)
     following = cron.after(now)
@@ -124,7 +125,7 @@ def _look_at_schedule(found: Seen, settings: StageSettings, made: list[Deploymen
         found.missed = how_to_catch_up(days, settings.stage)
 
 
-def _look_at_rows(found: Seen, settings: StageSettings, last: Record | None) -> None:
+def _look_at_rows(found: StageStatus, settings: StageSettings, last: Record | None) -> None:
     """What is published, by which run, and whether its settings and those of the last run are the file's."""
     rows = records.published(settings)
     found.published = "none yet"
@@ -135,7 +136,8 @@ def _look_at_rows(found: Seen, settings: StageSettings, last: Record | None) -> 
     by = records.of(settings, rows["run_id"])
     age = f"{_ago(by.started_at)} " if by else ""
     made_by = f"{age}by {rows['run_id']} of {short(rows['git_commit'])}"
-    found.published = f"{rows['rows']:,} rows for {rows['date']}, {made_by}"
+    counts = ", ".join(counted(count, table) for table, count in rows["tables"].items())
+    found.published = f"{counts} for {rows['date']}, {made_by}"
     if by and last and by.run_id != last.run_id:
         of_rows = _in_short(provenance.differences(by, settings.stage))
         if of_rows != of_last:
@@ -159,7 +161,7 @@ def _outcome(settings: StageSettings, record: Record) -> tuple[Record, str]:
     return run.record, f"stopped after {list(run.record.steps)[-1]}" if run.record.steps else "stopped"
 
 
-def _told(deployment: Deployment) -> dict[str, str]:
+def _for_other_versions(deployment: Deployment) -> dict[str, str]:
     """A deployment as any version of copier-ml reads it, which may be an earlier one that is checked out."""
     return {key: value for key, value in asdict(deployment).items() if key != "schedule"}
 

@@ -1,27 +1,28 @@
-"""The database, by URL: the day's rows and the record of every run. SQLite and PostgreSQL, through ADBC.
+"""The database, by URL: the rows of each day and the record of every run. SQLite and PostgreSQL, through ADBC.
 
 Both take `$1` for a parameter and Arrow tables for many rows, so that one piece of code serves them.
 """
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 from adbc_driver_manager import Error, dbapi
 from pydantic import SecretStr
 
-from . import locks
+from . import catalogue, locks, trials
 from .problems import Problem, one_line
 from .settings import Stage
 
-ROWS = "recommendations"
+if TYPE_CHECKING:
+    from .published import Table
 
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -143,31 +144,60 @@ class Store:
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
 
-    def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
-        """Put these rows in place of the stage's of that day, all or none; whoever else publishes waits.
+    def replace(self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame]]") -> None:
+        """Put rows in place of the stage's of that day, in all tables or in none; whoever else publishes waits.
 
         Args:
             stage: the stage that the rows are of.
             day: the day that the rows are for.
-            rows: one row a customer: `stage`, `date`, `customer`, the items, `run_id` and `git_commit`.
+            tables: each table with its rows, of all its columns: stage, date, key, others, run_id and git_commit.
+
+        Raises:
+            Problem: a table is there with another key, or a column with other values.
         """
         with self._transaction():
-            self._fit_columns(rows)
-            self._execute(f"DELETE FROM {ROWS} WHERE stage = '{stage}' AND date = '{day}'")
-            self._append(ROWS, rows)
+            for table, rows in tables:
+                fitting = self._fitted(table, rows)
+                self._execute(f"DELETE FROM \"{table.name}\" WHERE stage = '{stage}' AND date = '{day}'")
+                self._append(table.name, fitting)
 
-    def _fit_columns(self, rows: pl.DataFrame) -> None:
-        """A table of the rows' columns; one that is there gets those which it lacks."""
-        types = {name: _sql_type(dtype) for name, dtype in rows.schema.items()}
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-        self._execute(f"CREATE TABLE IF NOT EXISTS {ROWS} ({columns}, PRIMARY KEY (stage, date, customer))")
-        there = self.query(f"SELECT * FROM {ROWS} LIMIT 0").columns
-        for name in types.keys() - set(there):
-            self._execute(f'ALTER TABLE {ROWS} ADD COLUMN "{name}" {types[name]}')
+    def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
+        """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
+        self.replace(stage, day, [(_first_table(self, rows), rows)])
+
+    def _fitted(self, table: "Table", rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows as the table takes them, which is made, or gets the columns that it lacks."""
+        columns = catalogue.storable(rows, table.name)
+        kinds = {name: catalogue.kind_of_values(column.dtype) for name, column in columns.items()}
+        found = catalogue.tables(self).get(table.name)
+        if found is None:
+            types = ", ".join(f'"{name}" {catalogue.sql_type(kind)}' for name, kind in kinds.items())
+            key = ", ".join(f'"{name}"' for name in ("stage", "date", *table.key))
+            self._execute(f'CREATE TABLE "{table.name}" ({types}, PRIMARY KEY ({key}))')
+            return pl.DataFrame(list(columns.values()))
+        if not found.is_published or set(found.key) != set(table.key):
+            raise Problem(
+                f"{self.name}: table {table.name} has the key ({', '.join(found.primary)}), and pipeline.py declares "
+                f"({', '.join(('stage', 'date', *table.key))}): give it another name in TABLES, or the old one in the "
+                f'database, as ALTER TABLE "{table.name}" RENAME TO "{table.name}_before"'
+            )
+        for name, kind in kinds.items():
+            there = found.columns.get(name)
+            if there is None:
+                self._execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {catalogue.sql_type(kind)}')
+            elif (there, kind) == ("numbers", "whole numbers"):
+                columns[name] = columns[name].cast(pl.Float64)
+            elif there != kind and there in catalogue.KINDS:
+                raise Problem(
+                    f"{self.name}: table {table.name}: column {name} holds {there} there, and would get {kind}: cast "
+                    "it, or give it another name"
+                )
+        return pl.DataFrame(list(columns.values()))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Alone in writing until the end; nothing is written if it fails."""
+        """Alone in writing until the end; nothing is written if it fails, or in a trial."""
+        trials.refuse_to_write()
         with self._translated():
             try:
                 with self._told_of_waiting():
@@ -236,12 +266,27 @@ _LOCK = {
 }
 
 
-def _sql_type(dtype: pl.DataType) -> str:
-    if dtype.is_integer():
-        return "BIGINT"
-    if dtype.is_float():
-        return "DOUBLE PRECISION"
-    return {pl.Boolean: "BOOLEAN", pl.Date: "DATE", pl.Datetime: "TIMESTAMP"}.get(dtype.base_type(), "TEXT")
+def _first_table(store: Store, rows: pl.DataFrame) -> "Table":
+    from .published import declared, line_to_add  # which import this module
+
+    tables = declared()
+    if not tables:
+        known = next(iter(catalogue.published(store).values()), None)
+        own = [name for name in rows.columns if name not in catalogue.ADDED]
+        raise Problem(line_to_add(known.name if known else "predictions", known.key[0] if known else own[0]))
+    return tables[0]
+
+
+def __getattr__(name: str) -> str:
+    """`ROWS`, the name of the first of the pipeline's tables, for tests of projects that earlier releases made."""
+    if name != "ROWS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .published import declared, line_to_add
+
+    tables = declared()
+    if not tables:
+        raise Problem(line_to_add("predictions", "id"))
+    return tables[0].name
 
 
 def sqlite_file(url: SecretStr) -> Path | None:

@@ -19,6 +19,7 @@ from .sources.rows import joined
 from .sources.table_settings import TableSettings as TableSettings
 from .sources.workbooks import read_sheet
 from .values.text import cleaned
+from .values.value_settings import full_name
 
 _START = 1 << 20  # bytes, in which a header is found
 _FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
@@ -61,8 +62,9 @@ def read_table(settings: TableSettings, columns: dict[str, str]) -> pl.DataFrame
     frame = frame.cast({pl.Null: pl.String})
     for name in wanted:
         _refuse_unplain(frame[name], source)
+    missing = full_name(settings, "null_values")
     return pl.DataFrame(
-        {ours: cleaned(frame[theirs].alias(ours), settings.null_values) for ours, theirs in columns.items()}
+        {ours: cleaned(frame[theirs].alias(ours), settings.null_values, missing) for ours, theirs in columns.items()}
     )
 
 
@@ -72,8 +74,8 @@ def _refuse_unread(settings: TableSettings) -> None:
         default = TableSettings.model_fields[key].default
         if getattr(settings, key) != default and f"{__package__}.values.{reader}" not in sys.modules:
             raise Problem(
-                f"{key} is set, and no code of this project reads it: orders.py is of an earlier release; use "
-                f"ops/values/{reader}.py in it, as a new project does, or leave {key} at {default!r}"
+                f"{full_name(settings, key)} is set, and no code of this project reads it, as in an earlier release: "
+                f"use ops/ingest.py or ops/values/{reader}.py, as a new project does, or leave {key} at {default!r}"
             )
 
 

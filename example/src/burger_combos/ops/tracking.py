@@ -45,7 +45,8 @@ def of(settings: StageSettings) -> dict[str, Tracker]:
     for name, values in settings.tracking.items():
         module = _module(f".{name}")
         if not hasattr(module, "Tracker"):
-            raise Problem(f"{settings_file(settings.stage)}: tracking.{name}: nothing here keeps runs so")
+            file = settings_file(settings.stage, "tracking", name)
+            raise Problem(f"{file}: tracking.{name}: nothing here keeps runs so")
         found[name] = module.Tracker(section(module.Keys, settings.stage, ("tracking", name), values))
     return found
 

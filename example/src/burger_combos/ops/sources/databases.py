@@ -92,7 +92,7 @@ def _refuse_missing(wanted: Sequence[str], there: list[str], name: str) -> None:
     twice = [each for each in wanted if there.count(each) > 1 or f"{each}:1" in there]  # SQLite's name for the second
     if twice:
         raise Problem(
-            f"{name}: two columns are called {twice[0]!r}; give one another name, as in SELECT id AS order_id"
+            f"{name}: two columns are called {twice[0]!r}; give one another name, as in SELECT id AS other_id"
         )
 
 

@@ -9,6 +9,10 @@ from ..problems import Problem
 from .text import whole
 from .value_settings import ValueSettings
 
+_TRUTHS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
 _SPREADSHEET = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
 _SCIENTIFIC = r"^[+-]?\d+(\.\d+)?[eE]\d+$"
 
@@ -58,6 +62,46 @@ def numbers(column: pl.Series, settings: ValueSettings) -> pl.Series:
         raise Problem(f"column {column.name}: {column.dtype} is no number")
     found = column.cast(pl.Float64, strict=False)
     return found.set(~found.is_finite(), None)
+
+
+def whole_numbers(column: pl.Series, settings: ValueSettings) -> pl.Series:
+    """Whole numbers, Int64; exact also from 2^53 on, where a broken number is none any more.
+
+    Args:
+        column: numbers, or text in which they are written; a fraction of zeros is none.
+        settings: which signs stand for the decimal point and between thousands.
+
+    Raises:
+        Problem: the column's type is no number.
+    """
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64, strict=False)
+    if column.dtype == pl.String:
+        text = _with_point(column, settings)
+    elif column.dtype.is_decimal():
+        text = column.cast(pl.String)
+    else:
+        text = pl.Series(column.name, [None] * len(column), pl.String)
+    exact = text.str.extract(r"^\s*([+-]?\d+)(?:\.0*)?\s*$").str.strip_prefix("+").cast(pl.Int64, strict=False)
+    broken = numbers(column, settings)
+    broken = broken.set((broken.abs() >= 2**53) | (broken % 1 != 0), None)
+    return exact.fill_null(broken.cast(pl.Int64, strict=False)).alias(column.name)
+
+
+def truths(column: pl.Series) -> pl.Series:
+    """Booleans, of 1 and 0, or of text such as true and false, yes and no.
+
+    Raises:
+        Problem: the column's type is neither of these.
+    """
+    if column.dtype == pl.Boolean:
+        return column
+    if column.dtype == pl.String:
+        return column.str.to_lowercase().replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+    if column.dtype.is_numeric() or column.dtype == pl.Null:
+        number = column.cast(pl.Float64, strict=False)
+        return number.set(~number.is_in([0.0, 1.0]), None).cast(pl.Boolean)
+    raise Problem(f"column {column.name}: {column.dtype} is neither true nor false")
 
 
 def _with_point(text: pl.Series, settings: ValueSettings) -> pl.Series:

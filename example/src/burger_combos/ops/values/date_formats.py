@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -32,6 +32,7 @@ class DateFormat:
     """One way in which a date is written: of strptime's, or a number of `UNIX` or `EXCEL`."""
 
     text: str
+    setting: str = field(default="date_formats", compare=False)  # whose it is, for a complaint
 
     @property
     def is_number(self) -> bool:
@@ -81,7 +82,7 @@ class DateFormat:
             try:
                 found = text.str.strptime(pl.Datetime("us"), self.text, strict=False)
             except pl.exceptions.PolarsError as error:
-                raise Problem(f"orders.date_formats: {self.text!r}: {one_line(error)}") from None
+                raise Problem(f"{self.setting}: {self.text!r}: {one_line(error)}") from None
         found = possible(in_utc(found))
         found = found.set((found.to_physical() < _THREE_DIGITS).fill_null(False), None)
         if "y" in self._fields:
@@ -125,18 +126,18 @@ class DateFormat:
         return self.is_number or all(part.startswith("%") and _plain(part) not in ("%b", "%p") for part in self._parts)
 
 
-def known(text: str) -> DateFormat:
-    """The format of that name.
+def known(text: str, setting: str = "date_formats") -> DateFormat:
+    """The format of that name, which a setting has.
 
     Raises:
         Problem: it reads the name of a time zone, which says too little: several zones have the same.
     """
     if re.search("(?<!%)(%%)*%Z", text):
         raise Problem(
-            f"orders.date_formats: {text!r}: %Z would skip a zone's name without moving the hour: use %z for offsets "
-            "as +02:00, or write the name into the format as it stands and set orders.timezone"
+            f"{setting}: {text!r}: %Z would skip a zone's name without moving the hour: use %z for offsets as +02:00, "
+            f"or write the name into the format as it stands and set {setting.removesuffix('date_formats')}timezone"
         )
-    return DateFormat(text)
+    return DateFormat(text, setting)
 
 
 def in_utc(times: pl.Series, timezone: str = "") -> pl.Series:

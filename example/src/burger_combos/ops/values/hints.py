@@ -8,7 +8,7 @@ import polars as pl
 
 from .columns import numbers
 from .date_formats import EXCEL, DateFormat
-from .value_settings import ValueSettings
+from .value_settings import ValueSettings, full_name
 
 SAMPLE = 1_000  # values to judge by
 _DAYS = (
@@ -61,14 +61,17 @@ def _dates(text: pl.Series, settings: ValueSettings) -> Iterator[tuple[pl.Series
         found = DateFormat(name).read(text)
         found = found.set(~found.is_between(*_PLAUSIBLE), None)
         if name not in settings.date_formats:
-            yield found, f'{_COUNTED.get(name, "")}"{name}" in orders.date_formats'
+            yield found, f'{_COUNTED.get(name, "")}"{name}" in {full_name(settings, "date_formats")}'
         elif settings.timezone:
-            yield found, f"an hour that orders.timezone skips; another zone than {settings.timezone}"
+            yield found, f"an hour that {full_name(settings, 'timezone')} skips; another zone than {settings.timezone}"
 
 
 def _signs(text: pl.Series, settings: ValueSettings) -> Iterator[tuple[pl.Series, str]]:
     """What other signs in numbers read."""
     for decimal, thousands in _SIGNS:
         signs = {"decimal": decimal, "thousands": thousands}
-        changed = [f'orders.{key} = "{sign}"' for key, sign in signs.items() if getattr(settings, key) != sign]
-        yield numbers(text, settings.model_copy(update=signs)), " with ".join(changed)
+        changed = {key: sign for key, sign in signs.items() if getattr(settings, key) != sign}
+        yield (
+            numbers(text, settings.model_copy(update=signs)),
+            " with ".join(f'{full_name(settings, key)} = "{sign}"' for key, sign in changed.items()),
+        )

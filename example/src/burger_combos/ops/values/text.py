@@ -17,12 +17,17 @@ _TO_LOOK_AT = r"[^ -~]|^ | $"
 _WHOLE = r"^([+-]?\d+)\.0+$"
 
 
-def cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
+def cleaned(column: pl.Series, null_values: tuple[str, ...], setting: str = "null_values") -> pl.Series:
     """Text in one form (Unicode's NFC), without what cannot be seen and without blanks around it.
 
     It is null where it stands for nothing: empty, or one of `null_values`, with these capitals. A whole number loses a
     fraction of zeros where every value of the column is whole, or where the same one is there without it. NaN is null;
     other types stay as they are. What was changed is noted.
+
+    Args:
+        column: the values.
+        null_values: what stands for nothing.
+        setting: which setting these are, for the log.
     """
     if column.dtype.is_float():
         return column.fill_nan(None)
@@ -33,7 +38,7 @@ def cleaned(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
     seen = _seen(column)
     text = seen.set(seen.is_in(["", *null_values]), None)
     short = whole(text)
-    _say_alike(text, null_values)
+    _say_alike(text, null_values, setting)
     note_changed(column.name, "characters", int((seen != column).sum()))
     note_changed(column.name, "fraction of zeros", int((short != text).sum()))
     return short
@@ -55,12 +60,12 @@ def whole(text: pl.Series) -> pl.Series:
     )
 
 
-def _say_alike(text: pl.Series, null_values: tuple[str, ...]) -> None:
+def _say_alike(text: pl.Series, null_values: tuple[str, ...], setting: str) -> None:
     """Tell of values that stand for nothing elsewhere, or but for their capitals; people and things have such names."""
     words = {word.lower() for word in (*null_values, *MISSING)}
     few = text.filter(text.str.len_chars() <= max(map(len, words)))
     for value, count in few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows():
-        log.info("perhaps missing", column=text.name, value=value, values=count, setting="orders.null_values")
+        log.info("perhaps missing", column=text.name, value=value, values=count, setting=setting)
 
 
 def _seen(text: pl.Series) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Made-up orders of a shop that sells burgers online: any number of customers, the same ones every time."""
+"""Yours: made-up orders of a shop that sells burgers online: any number of customers, the same ones every time."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, NonNegativeInt
 
-from .settings import Section
+from .ops.settings import Section
 
 BURGERS = ("Classic", "Cheese", "Bacon", "Chicken", "Veggie", "Smoky BBQ", "Jalapeño", "Mushroom", "Fish", "Double")
 SIDES = ("fries", "onion rings", "salad", "nuggets", "coleslaw", "sweet potato", "cola", "lemonade", "shake", "beer")

@@ -1,4 +1,4 @@
-"""Where the deployments of a stage are noted: a file beside its runs, on the machine that runs them."""
+"""The deployment history of a stage: a file beside its runs, on the machine that runs them."""
 
 import os
 from pathlib import Path

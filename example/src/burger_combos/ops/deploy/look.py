@@ -1,0 +1,61 @@
+"""Look at a stage where it is deployed, with the words that every stage has, or run a day that was missed there."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ..problems import Problem
+from .chosen import Chosen
+from .develop import Develop
+from .programs import become, end_with
+from .target import Target
+
+
+def status(arguments: Sequence[str]) -> NoReturn:
+    """Show what is deployed beside what was run here: of the stage that STAGE names, or of each."""
+    named = os.environ.get("STAGE")
+    lines = "".join(Chosen(stage).status_line() for stage in ([named] if named else ["develop", "production"]))
+    Develop().local("status", "--deployed", "-", *arguments, give=lines)
+
+
+def logs(target: Target, arguments: Sequence[str]) -> NoReturn:
+    """Show the log of the run that RUN names, or of the last; with FOLLOW, as it grows."""
+    _only_where_deployed(target, "logs", arguments)
+    end_with(target.logs(os.environ.get("RUN", ""), *arguments, follow=bool(os.environ.get("FOLLOW"))))
+
+
+def results(target: Target, arguments: Sequence[str]) -> NoReturn:
+    """Show the newest rows, and bring the report of their run here, so that it can be opened."""
+    _only_where_deployed(target, "results", arguments)
+    shown = target.on_stage("results", *arguments, out=False)
+    print(shown.stdout, end="", flush=True)
+    if not shown.returncode:
+        for found in re.finditer(r'^(?:report   (.*)|  "report": "(.*)",)$', shown.stdout, re.MULTILINE):
+            target.fetch_report(Path(found[1] or found[2]))
+    end_with(shown)
+
+
+def run(target: Target, arguments: Sequence[str]) -> NoReturn:
+    """Run the pipeline once, for the day DATE, with the active version.
+
+    Raises:
+        Problem: there is none.
+    """
+    target.preflight()
+    if not target.deployed():
+        raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
+    day = ("--date", os.environ["DATE"]) if os.environ.get("DATE") else ()
+    end_with(target.on_stage("run", "--stage", target.here.stage, *day, *arguments))
+
+
+def _only_where_deployed(target: Target, verb: str, arguments: Sequence[str]) -> None:
+    """Where nothing is deployed, look at what was run here by hand instead."""
+    if target.LOOK_NEEDS_PREFLIGHT:
+        target.preflight()
+    if target.deployed():
+        return
+    if target.here.stage == "develop":
+        Develop().local(verb, *arguments)
+    become(target.here.command, verb, *arguments)

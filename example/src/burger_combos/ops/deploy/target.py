@@ -1,0 +1,148 @@
+"""What a target does: the interface between the verbs, which are the same everywhere, and what runs a stage."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from .checkout import Checkout
+from .engine import Engine
+from .programs import Ended, become
+
+if TYPE_CHECKING:
+    from .develop import Develop
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version on its way to a stage, or active there."""
+
+    reference: str  # what the image is called where it runs: with its digest, or the id of one that no registry has
+    commit: str
+    image: str = ""  # the image here; empty where it has not been looked for
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of develop in a container: the image and docker run's options."""
+
+    develop: "Develop"
+    image: str
+    options: list[str]
+
+
+class Target(ABC):
+    """A stage of this branch where it is deployed."""
+
+    FROM_REGISTRY: ClassVar[bool]  # whether the target takes images from a registry only
+    LOOK_NEEDS_PREFLIGHT: ClassVar[bool]  # whether looking, too, needs what a deployment needs
+    REMOVED: ClassVar[str]  # what `uninstall` removes of {stage} and {branch}
+
+    def __init__(self, stage: str) -> None:
+        self.here = Checkout(stage)
+        self.engine = Engine(self.here)
+        self.name = self.here.name
+
+    @abstractmethod
+    def preflight(self) -> None:
+        """Check that the target can be reached.
+
+        Raises:
+            Problem: it cannot; the message says what is missing.
+        """
+
+    @abstractmethod
+    def deployed(self) -> bool:
+        """Whether the stage is deployed."""
+
+    @abstractmethod
+    def active(self) -> Version | None:
+        """The active version; None where there is none."""
+
+    def is_active(self, version: Version) -> bool:
+        """Whether a version is the active one, and works."""
+        now = self.active()
+        return now is not None and (now.reference, now.commit) == (version.reference, version.commit)
+
+    @abstractmethod
+    def prepare(self, version: Version, secrets: Mapping[str, bytes]) -> None:
+        """Make ready what the stage stands on, as a database beside it."""
+
+    @abstractmethod
+    def store_secrets(self, version: Version, secrets: Mapping[str, bytes]) -> None:
+        """Store secrets where only the stage reads them, never on a command line. What was stored earlier stays.
+
+        Args:
+            version: what is to be deployed.
+            secrets: each value by the name of its variable.
+
+        Raises:
+            Problem: they cannot be stored, or lack something.
+        """
+
+    @abstractmethod
+    def on_candidate(self, version: Version, *command: str) -> bool:
+        """Call the command line of a version that is not active, where the stage runs; whether it ended well."""
+
+    @abstractmethod
+    def on_stage(self, *command: str, version: Version | None = None, out: bool = True, errors: bool = True) -> Ended:
+        """Call the command line where the stage runs, or as if it were there.
+
+        Args:
+            command: its arguments.
+            version: the version in whose name, where that is not the active one yet.
+            out: show standard output; otherwise it is returned.
+            errors: show standard error.
+        """
+
+    @abstractmethod
+    def activate(self, version: Version, by: str, action: str) -> None:
+        """Make a version the active one, note it in the deployment history, and run it once.
+
+        Args:
+            version: the version.
+            by: who does it.
+            action: `deploy` or `rollback`.
+
+        Raises:
+            Problem: it cannot be; then the old version stays active.
+        """
+
+    @abstractmethod
+    def logs(self, run: str, *arguments: str, follow: bool) -> Ended:
+        """Show a log.
+
+        Args:
+            run: the run's id; empty for the last run, `scheduler` for what the target itself tells.
+            arguments: those of the command line's logs.
+            follow: go on as it grows.
+        """
+
+    @abstractmethod
+    def status_line(self) -> str:
+        """The line that `status --json` prints where the stage is deployed; nothing where it is not."""
+
+    @abstractmethod
+    def fetch_report(self, report: Path) -> None:
+        """Bring the report of a run here, under the same path."""
+
+    def fetch_tracking(self, file: Path) -> Path | None:
+        """Bring MLflow's SQLite file and the folder beside it here, under another path; None where there are none."""
+        return None
+
+    @abstractmethod
+    def uninstall(self) -> None:
+        """Remove the stage with its schedule, its secrets and all that the target keeps of it."""
+
+    @classmethod
+    def develop_run(cls, run: Run) -> NoReturn:
+        """Run develop in its image as the target runs a stage."""
+        name = ("--name", f"{run.develop.name}-run-{os.getpid()}")
+        become(*run.develop.container(*name, *run.options, run.image, "run", "--stage", "develop"))
+
+    @classmethod
+    def local_run(cls, here: Checkout) -> list[str]:
+        """The command that runs develop without a container."""
+        return [here.command, "run", "--stage", "develop"]
