@@ -1,6 +1,7 @@
 """The project in the working directory: what its last commit holds, and merging into its files."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -30,6 +31,8 @@ def merge(mine: Path, base: Path, theirs: Path) -> None:
     if not theirs.exists():
         if base.exists() and mine.read_bytes() == base.read_bytes():
             mine.unlink()
+        elif base.exists():
+            print(f"{mine} is not the template's any more; it stays, as somebody has changed it", file=sys.stderr)
         return
     base.parent.mkdir(parents=True, exist_ok=True)
     base.touch()

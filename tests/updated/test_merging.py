@@ -339,6 +339,19 @@ def test_make_update_says_what_it_has_to_be_trusted_with(
     assert text(mine, "develop/gate.sh").endswith("# Newer.\n")
 
 
+def test_a_script_that_is_gone_stays_where_somebody_has_changed_it(
+    generate: Callable[..., Project], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = generate(tmp_path / "mine", release=RELEASES[-1])
+    change(mine, "production/deploy.sh", "#!/bin/sh\n", "#!/bin/sh\n# Ours.\n")
+    commit(mine.folder, "mine")
+    update(mine)
+    assert "production/deploy.sh is not the template's any more; it stays" in capfd.readouterr().err
+    assert text(mine, "production/deploy.sh").startswith("#!/bin/sh\n# Ours.\n")
+    assert not (mine.folder / "production/look.sh").exists()
+    assert conflicts(mine) == []
+
+
 def paths(revision: str) -> set[str]:
     """What a release could write, by path, its conditions left out."""
     listed = sh("git", "ls-tree", "-r", "--name-only", revision, "template/", cwd=ROOT).stdout.splitlines()
