@@ -83,8 +83,9 @@ def calibration(left: Labels, predicted: Probabilities, groups: int = 10) -> Poi
 
 def precision_recall(left: Labels, predicted: Probabilities, points: int = 50) -> Points:
     """For ever longer lists of the riskiest: the share of all who left that is on it, and the share of it that left."""
-    precision, recall, _ = precision_recall_curve(left, predicted)
-    shown = np.unique(np.linspace(0, len(recall) - 2, points).astype(int))[::-1]  # the last one is of an empty list
+    found = precision_recall_curve(left, predicted)
+    precision, recall = (each[-2::-1] for each in found[:2])  # from the shortest list on; the last one is empty
+    shown = np.unique(np.searchsorted(recall, np.linspace(recall[0], 1, points)))
     return list(zip(recall[shown].tolist(), precision[shown].tolist(), strict=True))
 
 
