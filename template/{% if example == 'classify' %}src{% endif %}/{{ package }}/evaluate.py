@@ -56,7 +56,7 @@ def backtest(
         the prior, which is the share of the earlier examples that left, for each of them.
     """
     contenders = {
-        MODEL: trees(categorical, settings),
+        MODEL: trees(len(features), categorical, settings),
         LOGISTIC: logistic_regression(categorical, features.shape[1]),
     }
     for contender in contenders.values():
@@ -104,9 +104,9 @@ def judge(leavers: int, metrics: dict[str, Metric], settings: GateSettings) -> l
     if enough:
         loss = metrics["log_loss"]
         prior = loss.baselines[PRIOR]
-        told = f"log loss {loss.value:.4f}, that of the prior for everybody {prior:.4f}"
+        told = f"log loss {loss.value:.4f}, prior {prior:.4f}; less is better"
         verdicts += [
             better_than_baselines(metrics["average_precision"], settings.min_lift),
-            Verdict("probabilities that mean something", loss.value < prior, told, prior / max(loss.value, 1e-9)),
+            Verdict("sound probabilities", loss.value < prior, told, prior / max(loss.value, 1e-9)),
         ]
     return verdicts

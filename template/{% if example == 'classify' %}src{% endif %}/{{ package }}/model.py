@@ -30,6 +30,7 @@ Matrix = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.float64]
 
+FEWEST = 20  # examples in a leaf, whatever their share
 MOST_CATEGORIES = 250  # of a feature, which the trees hold; rarer ones count as missing
 
 
@@ -38,7 +39,7 @@ class ModelSettings(Section):
 
     trees: PositiveInt = 100
     leaves: int = Field(default=8, ge=2)  # of a tree; more find more that matters together, and more that is chance
-    min_leaf: PositiveInt = 20  # examples in a leaf
+    leaf_share: float = Field(default=0.006, ge=0, lt=0.5)  # of the examples, in a leaf at least: copies change nothing
     learning_rate: float = Field(default=0.08, gt=0, le=1)
     seed: NonNegativeInt = 1
     threads: PositiveInt = 1  # of the processor; where fewer are free, many are much slower than one
@@ -76,7 +77,7 @@ class Model:
 def learn(examples: pl.DataFrame, features: Sequence[str], categories: Sequence[str], settings: ModelSettings) -> Model:
     """Fit the model to examples: these features, some of them categories, and `left`."""
     known = {name: most_frequent(examples[name]) for name in categories}
-    classifier = trees([features.index(name) for name in categories], settings)
+    classifier = trees(len(examples), [features.index(name) for name in categories], settings)
     fit(classifier, matrix(examples, features, known), examples["left"].to_numpy(), settings.threads)
     return Model(tuple(features), known, classifier)
 
@@ -98,12 +99,12 @@ def matrix(examples: pl.DataFrame, features: Sequence[str], categories: Mapping[
     return numbers.with_columns(pl.when(pl.all().is_finite()).then(pl.all())).to_numpy()
 
 
-def trees(categorical: Sequence[int], settings: ModelSettings) -> HistGradientBoostingClassifier:
-    """The model, not yet fitted; `categorical` are the columns that hold codes."""
+def trees(examples: int, categorical: Sequence[int], settings: ModelSettings) -> HistGradientBoostingClassifier:
+    """The model, not yet fitted, for so many examples; `categorical` are the columns that hold codes."""
     return HistGradientBoostingClassifier(
         max_iter=settings.trees,
         max_leaf_nodes=settings.leaves,
-        min_samples_leaf=settings.min_leaf,
+        min_samples_leaf=max(FEWEST, round(settings.leaf_share * examples)),
         learning_rate=settings.learning_rate,
         categorical_features=list(categorical),
         early_stopping=False,  # which would hold out examples by chance

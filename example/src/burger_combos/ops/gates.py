@@ -22,6 +22,7 @@ from .holdout import noted
 from .metrics import Metric, measured, value_of
 from .plots import told_apart
 from .problems import Problem, Refused
+from .published import declared
 from .runs import Record, Run
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
@@ -234,9 +235,8 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         goes_on = _tried(first, run, settings)
         size, by = 0, ""
         if run.path(RAW).exists():
-            tables = getattr(pipeline, "TABLES", ())
             with faults.named("resize"):
-                size, by, rows = resize(run.path(RAW), factor, settings.deploy.scale.by, tables, own)
+                size, by, rows = resize(run.path(RAW), factor, settings.deploy.scale.by, declared(), own)
             record.numbers["rows_read"] = rows
         elif factor != 1:
             raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")

@@ -4,7 +4,6 @@ import os
 import re
 import sys
 import tomllib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ IN_DEVCONTAINER = VENV == "/opt/venv"
 PYTHON = f"{VENV}/bin/python"  # where the libraries are
 
 
-@dataclass(frozen=True)
 class Checkout:
     """A stage of what is checked out."""
 
-    stage: str
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
 
     @cached_property
     def _pyproject(self) -> dict[str, Any]:

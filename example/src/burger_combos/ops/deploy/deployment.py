@@ -1,7 +1,6 @@
 """From a commit to the active version of a stage, and back."""
 
 import os
-from dataclasses import replace
 
 from ..problems import Problem
 from .candidate import Candidate, collect_secrets, whoever
@@ -23,7 +22,7 @@ def deploy(target: Target) -> None:
     candidate = Candidate.choose(target.engine)
     version = Version(candidate.image, here.commit, candidate.image)
     if target.FROM_REGISTRY:
-        version = replace(version, reference=candidate.push())
+        version = version._replace(reference=candidate.push())
         if "@sha256:" not in version.reference:
             files = f"[deploy] registry in {here.stage}/platform.toml, or REGISTRY="
             raise Problem(f"{files}: the name of one that the cluster takes images from")
@@ -38,7 +37,7 @@ def deploy(target: Target) -> None:
         if not target.on_candidate(version, "gates", "--stage", here.stage):
             raise Problem(f"the gates refuse {version.commit}: nothing was deployed")
         if not target.FROM_REGISTRY:
-            version = replace(version, reference=candidate.push())
+            version = version._replace(reference=candidate.push())
         target.activate(version, whoever(), "deploy")
         here.say(f"deployed {version.commit} as {version.reference}")
     _first_run(target)

@@ -3,9 +3,8 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from .checkout import Checkout
 from .engine import Engine
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from .develop import Develop
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """A version on its way to a stage, or active there."""
 
     reference: str  # what the image is called where it runs: with its digest, or the id of one that no registry has
@@ -24,8 +22,7 @@ class Version:
     image: str = ""  # the image here; empty where it has not been looked for
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A run of develop in a container: the image and docker run's options."""
 
     develop: "Develop"
