@@ -29,7 +29,7 @@ BARE = re.compile(rf"(?<![\w./$-])(?:uvx \w|(?:{TOOLS}) (?:--?\w|(?:{CALLED})\b)
 REACHED = re.compile(r"(?:sh develop/(?:uv|tool)\.sh |^ *tool |\$again |eval \").*$|python\" -m $")
 SPOKEN = {"a", "another", "environments", "it", "one", "such", "the", "them", "up"}  # "make them one" is no verb
 # What git, a shell and coreutils bring, or the page says that one needs.
-PROGRAMS = {"docker", "env", "export", "git", "mkdir", "printf", "ssh-keyscan", "xcode-select"}
+PROGRAMS = {"docker", "echo", "env", "export", "git", "mkdir", "printf", "ssh-keyscan", "xcode-select"}
 SET_UP = {".venv/bin/python"}  # which each environment has; this one may not be set up
 
 
@@ -58,7 +58,7 @@ def named(page: str) -> Iterator[str]:
 
 def complaint(project: Project, command: str) -> str:
     """What a shell says to a command whose program is not there, or make to one that it does not know."""
-    program, *words = command.split()
+    program, *words = re.sub('"[^"]*"', "''", command).split()
     if program == "make":
         done = project.run("make", "--dry-run", *(word for word in words if re.fullmatch(r"[a-z]+", word)))
         return "" if "No rule" not in done.stderr else done.stderr
