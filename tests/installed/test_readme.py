@@ -20,7 +20,10 @@ ELSEWHERE = {
     "make test": (".ci/run", "engine.py make test"),
     "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
     "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),
-    "make answer target=kubernetes": ("tests/updated/test_merging.py", '"kubernetes": "kubernetes/base/pipeline.yaml"'),
+    "make answer target=kubernetes": (
+        "tests/updated/test_merging.py",
+        '"kubernetes": "production/kubernetes/base/pipeline.yaml"',
+    ),
     "make engines": (".ci/run", "engine.py make engines"),
     "python3 tests/containers/engine.py make engines": (".ci/run", "python3 tests/containers/engine.py make engines"),
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
