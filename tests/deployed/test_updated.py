@@ -14,6 +14,8 @@ from production import Production
 from rig import VERSION, Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
+TABLES = 'TABLES = (Table("recommendations", key=("customer",)),)'
+MEASURED = 'run.measure("hit_rate", metrics["hit_rate"], better="higher", baselines=baselines)'
 RELEASES = list(rig.earlier_releases())
 
 
@@ -26,6 +28,12 @@ def test_it_runs_in_its_image_and_is_deployed(release: str, generate: Callable[.
     mine.git("commit", "--quiet", "--no-verify", "--message", "Before")
     copier.run_update(mine.folder, overwrite=True, defaults=True, quiet=True, unsafe=True)
     mine.make("setup")
+    refused = mine.run("make", "develop")
+    assert "TABLES = (" in refused.stderr  # what the update has said, too
+    pipeline = f"src/{mine.package}/pipeline.py"
+    change(mine, pipeline, "\nStep = ", f"\n{TABLES}\nStep = ")
+    change(mine, pipeline, "from .ops.runs import", "from .ops.published import Table\nfrom .ops.runs import")
+    change(mine, pipeline, "        run.record.headline", f"        {MEASURED}\n        run.record.headline")
     mine.git("add", "--all")
     mine.git("commit", "--quiet", "--no-verify", "--message", "Update from the template")
     done = mine.run("make", "develop")
