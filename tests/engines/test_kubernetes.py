@@ -203,7 +203,7 @@ def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(deployed: Deployed
     assert "production" not in away.status() or away.status()["production"]["commit"] == "none yet"
 
 
-def test_away_with_it(deployed: Deployed) -> None:
+def test_uninstall(deployed: Deployed) -> None:
     assert f"SURE={deployed.name}" in deployed.refused("clean", "STAGE=production")
     deployed.make("clean", "STAGE=production", f"SURE={deployed.name}")
     left = deployed.kube.kubectl(

@@ -177,7 +177,7 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is False
 
 
-def test_it_is_begun_and_away_with_it_nothing_is_left(production: Argo) -> None:
+def test_it_runs_once_and_uninstall_leaves_nothing(production: Argo) -> None:
     production.does("target.run_once(version)")
     (begun,) = [each for key, each in production.objects.items() if key.startswith("workflows/")]
     assert begun["spec"]["workflowTemplateRef"] == {"name": NAME}

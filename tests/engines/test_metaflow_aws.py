@@ -171,7 +171,7 @@ def test_a_rollback_puts_the_image_before_and_its_flow_back(production: Producti
     assert production.start() == before
 
 
-def test_away_with_it_nothing_is_left_in_the_account(production: Production) -> None:
+def test_uninstall_leaves_nothing_in_the_account(production: Production) -> None:
     name = f"burger-combos-production-{production.project.git('symbolic-ref', '--short', 'HEAD')}"
     production.project.make("clean", "STAGE=production", f"SURE={name}")
     assert aws.client(production.account, "stepfunctions").list_state_machines()["stateMachines"] == []
