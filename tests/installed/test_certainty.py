@@ -234,8 +234,8 @@ def test_a_run_for_a_day_long_past_takes_nothing_from_the_newest(place: Project)
     assert (mine.folder / "var/production/runs/today/report.html").exists()
     assert f"rows set aside, for {TODAY}" in mine.call("gates").stdout
     done(mine.with_env(GATE__MIN_LIFT="9"), *past, "--run-id", "bad", code=REFUSED)
-    awaited = mine.call("await", "--minutes", "0.02")
-    assert awaited.returncode == 0, awaited.stderr
+    waited = mine.call("wait", "--minutes", "0.02")
+    assert waited.returncode == 0, waited.stderr
 
 
 # What the database tells of two runs, the later of which is for an earlier day.

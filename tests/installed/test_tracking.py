@@ -344,7 +344,7 @@ import sys
 sys.argv = ["burger-combos", *{arguments}]
 from burger_combos.ops import cli, settings
 if {without}:
-    settings.TomlConfigSettingsSource = lambda kind, file: (lambda: {{}})
+    settings.settings_files.read = lambda stage: {{}}
 try:
     cli.main()
 except SystemExit as end:
