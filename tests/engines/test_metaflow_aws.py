@@ -142,7 +142,7 @@ with told_in_one_line():
     both = production.project.python(script.format(cron="0 5 1 * MON", zone="UTC"))
     assert both.stderr == "error: schedule.cron: '0 5 1 * MON': for EventBridge, day or weekday has to be *\n"
     last = production.project.python(script.format(cron="0 5 L * *", zone="UTC"))
-    assert last.stderr.startswith("error: schedule.cron: '0 5 L * *': L and # are more than")
+    assert last.stderr.startswith("error: schedule.cron: '0 5 L * *': L and # are not supported")
     zone = production.project.python(script.format(cron="0 5 * * *", zone="Europe/Lisbon"))
     assert zone.stderr.startswith("error: schedule.timezone: Europe/Lisbon: EventBridge")
 
