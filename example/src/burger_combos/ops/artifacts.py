@@ -28,7 +28,7 @@ class ArtifactStore:
         import obstore.store
 
         self.url = url
-        with self._told():
+        with self._translated():
             if "://" in url:
                 options: Any = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 5}}
                 self._store: Any = obstore.store.from_url(url, **options)
@@ -39,7 +39,7 @@ class ArtifactStore:
         """Whether anything is stored under a name."""
         import obstore
 
-        with self._told():
+        with self._translated():
             try:
                 obstore.head(self._store, name)
             except FileNotFoundError:
@@ -50,7 +50,7 @@ class ArtifactStore:
         """Write what is stored under a name to a file; return whether there was any."""
         import obstore
 
-        with self._told():
+        with self._translated():
             try:
                 found = obstore.get(self._store, name)
             except FileNotFoundError:
@@ -94,14 +94,14 @@ class ArtifactStore:
             self.put(f"{name}/{each}", folder / each)
         self.remove(sorted({*before} - {f"{name}/{each}" for each in (*inside, WHOLE)}))
         about = {"files": inside, "folders": sorted(empty), "stored": secrets.token_hex(8)}
-        with self._told():
+        with self._translated():
             obstore.put(self._store, f"{name}/{WHOLE}", json.dumps(about).encode())
 
     def _whole(self, name: str) -> Any:
         """What is known of a folder that is there whole; None where it is not."""
         import obstore
 
-        with self._told():
+        with self._translated():
             try:
                 return json.loads(bytes(obstore.get(self._store, f"{name}/{WHOLE}").bytes()))
             except FileNotFoundError:
@@ -111,14 +111,14 @@ class ArtifactStore:
         """Store a file under a name, in place of what was there; as a whole or not at all."""
         import obstore
 
-        with self._told():
+        with self._translated():
             obstore.put(self._store, name, file)
 
     def names(self, prefix: str = "") -> list[str]:
         """The names that begin with the parts of a prefix, the one written last at the end."""
         import obstore
 
-        with self._told():
+        with self._translated():
             found = [each for chunk in obstore.list(self._store, prefix or None) for each in chunk]
         return [each["path"] for each in sorted(found, key=lambda each: each["last_modified"])]
 
@@ -127,11 +127,11 @@ class ArtifactStore:
         import obstore
 
         if names:
-            with self._told():
+            with self._translated():
                 obstore.delete(self._store, names)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
         try:

@@ -1,4 +1,4 @@
-"""The published tables of a database, as its own catalogue knows them: whoever looks needs no code of the project's."""
+"""The published tables of a database, as its own catalogue knows them: to look needs no code of the project."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

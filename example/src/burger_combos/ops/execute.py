@@ -246,7 +246,7 @@ def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
 
 @contextmanager
 def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Iterator[None]:
-    """Log, keep the record, and see to it that a failure is known to whoever looks."""
+    """Log, keep the record, and make each failure visible."""
     record = run.record
     with run.alone():
         logs.start(run.path(log_file))
@@ -288,7 +288,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
 
 @contextmanager
 def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> Iterator[None]:
-    """Log, and see to it that a failure is known; all else is for whoever has the other steps."""
+    """Log, and make a failure visible; the process that has the other steps does the rest."""
     with run.alone(f"{step}-{shard}."):
         logs.start(run.path(f"log-{step}-{shard}.jsonl"))
         structlog.contextvars.bind_contextvars(run_id=run.record.run_id)

@@ -20,7 +20,7 @@ from . import faults, records
 from .fingerprint import RAW
 from .holdout import noted
 from .metrics import Metric, measured, value_of
-from .plots import told_apart
+from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
 from .runs import Record, Run
@@ -108,7 +108,7 @@ def _against_production(deploy: Deploy, trial: Trial, running: Record | None) ->
         found = f"{metric.name}: {metric.better} is better here, {direction} is better in production: give the metric "
         found += "another name, or set deploy.min_of_production = 0 for this deployment"
         return Gate(name, False, found)
-    mine, other = told_apart([metric.value, theirs])
+    mine, other = distinct_digits([metric.value, theirs])
     found = f"{metric.label} {mine}, production {other} by {short(running.git_commit)} for {running.date}"
     found += f"{_direction(metric)}; deploy.min_of_production is {share:g}"
     return Gate(name, metric.good_enough_beside(theirs, share), found)
@@ -167,7 +167,7 @@ def _quality(metric: Metric | None, trial: Trial, last: Trial, share: float) -> 
     found = measured(last.metrics, metric.name)
     if found is None:
         return Gate(name, False, f"no {metric.label} at {last.size:,}")
-    mine, today = told_apart([found.value, metric.value])
+    mine, today = distinct_digits([found.value, metric.value])
     told = f"{metric.label} {mine} at {last.size:,}, {today} at {trial.size:,}{_direction(metric)}"
     return Gate(name, found.good_enough_beside(metric.value, share), f"{told}; deploy.scale.min_quality is {share:g}")
 

@@ -12,7 +12,7 @@ PATIENCE = 60.0  # seconds until SQLite gives up
 
 
 @contextmanager
-def told_of_waiting(name: str, file: Path | None = None, *, slow: bool = False) -> Iterator[None]:
+def report_waiting(name: str, file: Path | None = None, *, slow: bool = False) -> Iterator[None]:
     """Say on standard error that this takes long since somebody has the database locked.
 
     Args:

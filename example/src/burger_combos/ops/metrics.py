@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from .plots import told_apart
+from .plots import distinct_digits
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class Metric:
         """The value beside the best baseline's, in a few words."""
         best = self.best_baseline()
         if best is None:
-            return f"{self.label} {told_apart([self.value])[0]}"
-        mine, theirs = told_apart([self.value, best[1]])
+            return f"{self.label} {distinct_digits([self.value])[0]}"
+        mine, theirs = distinct_digits([self.value, best[1]])
         return f"{self.label} {mine}, baseline {words(best[0])} {theirs}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def numbers(values: Iterable[float], least: int = 0) -> list[str]:
     return [f"{value:,.{0 if isinstance(value, Integral) or abs(value) >= 1000 else decimals}f}" for value in values]
 
 
-def told_apart(values: Iterable[float]) -> list[str]:
+def distinct_digits(values: Iterable[float]) -> list[str]:
     """Numbers as `numbers` writes them, with more decimals where different ones would look the same."""
     values = list(values)
     found, decimals = numbers(values), 0

@@ -18,7 +18,7 @@ from .settings import PREFIX, Stage, StageSettings, of_branch, variables
 from .store import without_password
 
 MASK = "**********"  # in place of a secret
-UNTOLD = ("stage", "tracking")  # known otherwise, and full of secrets
+NOT_RECORDED = ("stage", "tracking")  # known otherwise, and full of secrets
 
 
 def note(record: Record, settings: StageSettings) -> None:
@@ -36,7 +36,7 @@ def note(record: Record, settings: StageSettings) -> None:
 
 def in_force(settings: StageSettings) -> dict[str, Any]:
     """Each setting by its full name, as JSON has it; secrets are masked, and left out where they are empty."""
-    return _flat({key: each for key, each in _plain(settings).items() if key not in UNTOLD})
+    return _flat({key: each for key, each in _plain(settings).items() if key not in NOT_RECORDED})
 
 
 def makes_result(name: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from . import charts, plots, provenance, records
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
-from .scaling import ROWS
 from .settings import StageSettings
+from .trials import ROWS
 from .version import short
 
 FILE = "report.html"

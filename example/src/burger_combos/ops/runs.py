@@ -174,7 +174,7 @@ class Run(Measuring):
         return [self.path(name, shard) for shard in self.shards]
 
     def kept(self, name: str) -> str:
-        """Where a file or a folder of the run is for whoever looks later; empty where there is none."""
+        """Where a file or a folder of the run is kept; empty where there is none."""
         place = f"{self._store.url}/{self.record.run_id}" if self._store else str(self.folder)
         return f"{place}/{name}" if self.path(name).exists() else ""
 

@@ -9,9 +9,9 @@ import polars as pl
 from .fingerprint import RAW, hashes_of_texts
 from .problems import Problem
 from .published import Table
+from .trials import ROWS
 
 COPIES = "copies.parquet"  # beside raw.parquet in a trial's folder: each copy and the key that it is a copy of
-ROWS = "rows"  # what the size is counted in where no column is
 EXACT = 2**53  # the largest whole numbers that a float holds exactly
 DIGITS = 18  # as many fit any whole number of 64 bits
 

@@ -58,7 +58,7 @@ class Scheduler:
         except KeyboardInterrupt:
             pass
         finally:
-            self._stand_down()
+            self._deactivate()
             self.timer.shutdown()
 
     def _watch(self) -> None:
@@ -71,13 +71,13 @@ class Scheduler:
             self._again(datetime.now(UTC))
         elif not is_active and self.active:
             log.info("scheduler", active=False)
-            self._stand_down()
+            self._deactivate()
 
     def _again(self, moment: datetime | None) -> None:
         if moment is not None and self.active:
             self.timer.add_job(self._work, "date", run_date=moment, id="work", replace_existing=True)
 
-    def _stand_down(self) -> None:
+    def _deactivate(self) -> None:
         self.active = False
         self.ending.set()
 

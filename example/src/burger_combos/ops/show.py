@@ -186,7 +186,7 @@ class _Console(Console):
 
 @contextmanager
 def read_in_part() -> Iterator[None]:
-    """End quietly where whoever reads the output has seen enough, as `head` does."""
+    """End quietly where the reader of the output has seen enough, as `head` does."""
     try:
         yield
         sys.stdout.flush()

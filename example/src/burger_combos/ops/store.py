@@ -145,7 +145,7 @@ class Store:
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
 
     def replace(self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame]]") -> None:
-        """Put rows in place of the stage's of that day, in all tables or in none; whoever else publishes waits.
+        """Put rows in place of the stage's of that day, in all tables or in none; other writers wait.
 
         Args:
             stage: the stage that the rows are of.
@@ -223,7 +223,7 @@ class Store:
             raise (NotThere if missing else Problem)(f"{self.name}: {one_line(error)}") from None
 
     def _told_of_waiting(self, *, slow: bool = False) -> AbstractContextManager[None]:
-        return locks.told_of_waiting(self.name, self._file, slow=slow)
+        return locks.report_waiting(self.name, self._file, slow=slow)
 
     def _execute(self, sql: str, *parameters: str) -> None:
         with self._connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from .problems import Problem
 
+ROWS = "rows"  # what the size of a trial is counted in where no column is
 _running = False
 
 

@@ -65,7 +65,7 @@ def main(verb: str, *arguments: str) -> None:
             known[verb]()
     except Problem as problem:
         sys.exit(f"{stage}: {problem}")
-    except BrokenPipeError:  # whoever reads has seen enough, as head does
+    except BrokenPipeError:  # the reader has seen enough, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:

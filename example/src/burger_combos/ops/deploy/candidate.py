@@ -32,7 +32,7 @@ class Candidate:
         if named and "sha256:" not in named:
             raise Problem(f"IMAGE={named}: not a digest, as in NAME@sha256:…")
         if named:
-            return cls(engine, engine.given(named))
+            return cls(engine, engine.find(named))
         if image := engine.of_commit():
             here.say(f"the image that is here of {here.commit}")
             return cls(engine, image)
@@ -100,7 +100,7 @@ def scan(engine: Engine) -> None:
         Problem: there are some.
     """
     named = os.environ.get("IMAGE", "")
-    candidate = Candidate(engine, engine.given(named) if named else engine.build("runtime"))
+    candidate = Candidate(engine, engine.find(named) if named else engine.build("runtime"))
     cache = f"type=volume,source={engine.here.project}-scan,target=/root/.cache"
     if not candidate.examine("scan", "--mount", cache):
         raise Problem("known vulnerabilities that have a fix: make upgrade, or a newer base image, brings it")
@@ -127,6 +127,6 @@ def collect_secrets(stage: str) -> dict[str, bytes]:
     return found
 
 
-def whoever() -> str:
-    """Who deploys."""
+def deployed_by() -> str:
+    """The person, or CI, that deploys."""
     return os.environ.get("DEPLOYED_BY") or ask("git", "config", "user.name") or ask("id", "-un")

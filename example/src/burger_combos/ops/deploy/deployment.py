@@ -3,7 +3,7 @@
 import os
 
 from ..problems import Problem
-from .candidate import Candidate, collect_secrets, whoever
+from .candidate import Candidate, collect_secrets, deployed_by
 from .programs import call
 from .target import Target, Version
 
@@ -38,7 +38,7 @@ def deploy(target: Target) -> None:
             raise Problem(f"the gates refuse {version.commit}: nothing was deployed")
         if not target.FROM_REGISTRY:
             version = version._replace(reference=candidate.push())
-        target.activate(version, whoever(), "deploy")
+        target.activate(version, deployed_by(), "deploy")
         here.say(f"deployed {version.commit} as {version.reference}")
     _first_run(target)
     stage = here.stage
@@ -61,7 +61,7 @@ def rollback(target: Target) -> None:
     reference, _, commit = found.stdout.strip().rpartition(" ")
     if not target.engine.fetch(reference):
         raise Problem(f"the image {reference} is neither here nor to be had: {refused}")
-    target.activate(Version(reference, commit, reference), whoever(), "rollback")
+    target.activate(Version(reference, commit, reference), deployed_by(), "rollback")
     _first_run(target)
     here.say(f"rolled back to {commit} as {reference}")
 

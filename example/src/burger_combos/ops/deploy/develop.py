@@ -55,7 +55,7 @@ class Develop:
             become(*Chosen.local_run(here))
         if image := os.environ.get("IMAGE", ""):
             here.say(f"in {image}")
-            image = self.engine.given(image)
+            image = self.engine.find(image)
         else:
             here.say(f"in production's image, built from {here.commit}")
             image = self.engine.build("runtime", "--tag", f"{here.project}:{self.slug}")
@@ -108,7 +108,7 @@ class Develop:
         become(*self.container(*options, image, *command))
 
     def container(self, *arguments: str) -> list[str]:
-        """The command of a container that runs as whoever is here."""
+        """The command of a container that runs as this user."""
         terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
         shown = ["--interactive", "--tty"] if terminal else []
         unlabelled = ("--security-opt", "label=disable")

@@ -217,7 +217,7 @@ class DockerHost(Target):
         return lines[-1] if lines else ""
 
     def _lock(self, image: str) -> None:
-        """Wait until no other deployment is under way, whoever makes it, from wherever.
+        """Wait until no other deployment is under way, on whatever machine it was started.
 
         A container's name is there once. The container ends with this program, however that ends, as its standard input
         does.

@@ -92,7 +92,7 @@ class Engine:
         """Whether an image is here, or could be pulled."""
         return bool(self.ask("image", "inspect", image)) or not self.do("pull", "--quiet", image, out=False).returncode
 
-    def given(self, image: str) -> str:
+    def find(self, image: str) -> str:
         """The id of the image that IMAGE names, which was built and tested elsewhere.
 
         Raises:

@@ -67,7 +67,7 @@ def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> p
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=locks.PATIENCE)) as database:
         try:
             database.execute("PRAGMA query_only = ON")
-            with locks.told_of_waiting(name, file):
+            with locks.report_waiting(name, file):
                 there = [each[0] for each in database.execute(f"SELECT * FROM {relation} LIMIT 0").description]
             _refuse_missing([each.lower() for each in wanted], [each.lower() for each in there], name)
             return frame(wanted, database.execute(f"SELECT {columns} FROM {relation}"), name)
