@@ -72,7 +72,7 @@ def path_without(*programs: str) -> str:
 def sh(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return what it printed; a failure is the caller's to judge."""
     return subprocess.run(
-        command, cwd=cwd, env=environment() if env is None else env, text=True, capture_output=True, timeout=600
+        command, cwd=cwd, env=environment() if env is None else env, text=True, capture_output=True, timeout=1200
     )
 
 
