@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import rig
+from answers import VALUES
 from containers import engine, images
 from containers.docker import belongings
 from copier._main import Worker
@@ -48,6 +49,16 @@ def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template without a history, which is copied sooner."""
     folder = tmp_path_factory.mktemp("plain") / "template"
     return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+
+
+@pytest.fixture(scope="session")
+def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of a project of each target, with MLflow, only written; tests leave its files as they are."""
+    top = tmp_path_factory.mktemp("targets")
+    return {
+        target: rig.generate(plain, top / target, tracking="mlflow", target=target).folder
+        for target in VALUES["target"]
+    }
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,10 @@
 import sys
 from pathlib import Path
 
-import pytest
 import rig
-from answers import VALUES
 from rig import sh
 
 IMPORTED = "import sys; sys.path.insert(0, 'src'); import {package}.ops.deploy.__main__"
-
-
-@pytest.fixture(scope="module")
-def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A project of each target."""
-    top = tmp_path_factory.mktemp("targets")
-    return {
-        target: rig.generate(plain, top / target, tracking="mlflow", target=target).folder
-        for target in VALUES["target"]
-    }
 
 
 def verb(folder: Path, name: str, **env: str) -> tuple[int, str]:

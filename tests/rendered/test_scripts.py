@@ -3,9 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-import rig
-from answers import VALUES
 from rig import ROOT, sh
 
 
@@ -14,16 +11,6 @@ def sourced(script: Path, folder: Path) -> str:
     text = script.read_text(encoding="utf-8")
     others = [folder / name for name in re.findall(r"# shellcheck source=(\S+)", text) if name != "/dev/null"]
     return text + "".join(sourced(other, folder) for other in others)
-
-
-@pytest.fixture(scope="module")
-def folders(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A project of each target, with all that scripts work with."""
-    top = tmp_path_factory.mktemp("targets")
-    return {
-        target: rig.generate(plain, top / target, tracking="mlflow", target=target).folder
-        for target in VALUES["target"]
-    }
 
 
 def test_scripts_have_no_findings(folders: dict[str, Path]) -> None:
