@@ -397,6 +397,8 @@ refused("no column 'at'", Alerts=alerts.drop("at"))
 refused("order_by: the rows have no column 'text'", Alerts=alerts.drop("text"),
         declared=(TABLES[0], Table("Alerts", key=("at", "open"), order_by=("-text",))))
 refused("'stage' is added", Alerts=alerts.with_columns(stage=pl.lit("x")))
+refused("column sold holds numbers there, which are exact to 2^53",
+        forecasts=forecasts.with_columns(sold=pl.lit(2**53 + 1)))
 refused("'forecast' is not among TABLES", "forecasts is meant?", forecast=forecasts)
 refused("List(Int64)", Alerts=alerts.with_columns(text=pl.lit([1])))
 assert records.published(settings) == {

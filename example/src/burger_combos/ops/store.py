@@ -186,7 +186,12 @@ class Store:
             if there is None:
                 self._execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {catalogue.sql_type(kind)}')
             elif (there, kind) == ("numbers", "whole numbers"):
-                columns[name] = columns[name].cast(pl.Float64)
+                whole, columns[name] = columns[name], columns[name].cast(pl.Float64)
+                if not columns[name].cast(pl.Int64, strict=False).eq_missing(whole).all():
+                    raise Problem(
+                        f"{self.name}: table {table.name}: column {name} holds numbers there, which are exact to 2^53, "
+                        "and would get a greater one: give it another name"
+                    )
             elif there != kind and there in catalogue.KINDS:
                 raise Problem(
                     f"{self.name}: table {table.name}: column {name} holds {there} there, and would get {kind}: cast "
