@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,11 @@ def test_the_five_commands_of_the_readme(production: Production) -> None:
     assert production.history() == [("deploy", first), ("deploy", second), ("rollback", first)]
     rows = production.project.make("results", "STAGE=production")
     assert f"commit   {first}\n" in rows
+    missed = str(datetime.now(UTC).date() - timedelta(days=1))
+    assert f" rows of recommendations for {missed}, " in production.project.make("run", f"DATE={missed}")
+    caught_up = production.project.make("results", "STAGE=production", f"DATE={missed}")
+    assert f"commit   {first}\n" in caught_up
+    assert production.project.make("results", "STAGE=production") == rows
 
 
 def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production, tmp_path: Path) -> None:
@@ -441,9 +447,10 @@ def test_an_engine_killed_in_the_middle_of_a_run_and_of_a_deployment_loses_nothi
 
 
 def test_without_an_engine_or_a_deployment_it_is_said(production: Production) -> None:
-    nothing = production.project.run("make", "rollback")
-    assert nothing.returncode != 0
-    assert "nothing is deployed" in nothing.stderr
+    for verb in ("rollback", "run"):
+        nothing = production.project.run("make", verb)
+        assert nothing.returncode != 0
+        assert "nothing is deployed from branch" in nothing.stderr
     for verb in ("logs", "results"):
         done = production.project.run("make", verb, "STAGE=production")
         assert done.returncode != 0
