@@ -59,7 +59,8 @@ def _copies() -> Iterator[tuple[Path, Path]]:
     """Two copies of the template with the project's answers: of the release before this update, and of the new one."""
     now = _answers()
     before = yaml.safe_load((committed(ANSWERS) or b"").decode())
-    with TemporaryDirectory() as folder:
+    # Called as Copier's own copies are, by which answers.jinja knows that no answer is to be refused here.
+    with TemporaryDirectory(prefix="copier._main.new_copy.") as folder:
         old, new = Path(folder, "old"), Path(folder, "new")
         _generate(before | {"_src_path": now["_src_path"]}, old)
         _generate(now, new)
