@@ -246,7 +246,7 @@ def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
 
 @contextmanager
 def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Iterator[None]:
-    """Log, keep the record, and make each failure visible."""
+    """Log, keep the record, and show every failure."""
     record = run.record
     with run.alone():
         logs.start(run.path(log_file))
