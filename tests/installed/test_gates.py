@@ -460,3 +460,94 @@ def test_a_hold_out_is_by_time_or_by_key(project: Project, tmp_path: Path) -> No
     ]
     assert re.fullmatch("holdout.by_key: all 1 keys are (held out|kept); .*", found["problems"][5])
     assert found["another column"] == 2
+
+
+BY_DAY = """
+import json
+from datetime import date, datetime
+from pathlib import Path
+import polars as pl
+from burger_combos.ops import holdout, shards
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.runs import Record, Run
+
+def begun():
+    return Run(Path({folder!r}), Record("r", "develop", date(2026, 1, 1), shards=2))
+
+def problem(method, *values):
+    try:
+        method(*values)
+    except Problem as problem:
+        return str(problem)
+
+when = pl.Series("when", [datetime(2026, 1, day, 23) for day in (10, 1, 5, 9, 9, 5)])
+whole, split, empty = begun(), begun(), begun()
+all_at_once = holdout.last_days(whole, when, 2)
+parts = [when.head(2), when.tail(4), when.clear()]
+counted = [part.dt.date().alias("day").value_counts(name="rows") for part in parts]
+by_day = pl.concat([*counted, pl.DataFrame({{"day": [date(2026, 2, 1)], "rows": [0]}}, schema=counted[0].schema)])
+first = holdout.note_last_days(split, by_day, 2)
+split.record = Record.from_json(split.record.to_json())
+
+def step(run, settings, shard):
+    found.append(holdout.held_out(run, parts[shard.number]).to_list())
+
+def notes(run, settings, shard):
+    holdout.note_last_days(run, by_day, 2)
+
+found = []
+shards.perform(step, split, None)
+days = lambda values, rows=None, kind=pl.Date: pl.DataFrame(
+    {{"day": pl.Series(values, dtype=kind), "rows": pl.Series([1] * len(values) if rows is None else rows)}}
+)
+day = [date(2026, 1, 1)]
+print(json.dumps({{
+    "whole": all_at_once.to_list(), "parts": found, "first": str(first),
+    "facts": [whole.record.facts, split.record.facts],
+    "clear": holdout.held_out(split, when.clear()).to_list(),
+    "problems": [
+        problem(holdout.held_out, empty, when), problem(holdout.held_out, split, when.cast(pl.Int64)),
+        problem(holdout.held_out, split, pl.concat([when, pl.Series([None], dtype=when.dtype)])),
+        problem(holdout.held_out, split, pl.Series("when", [date(2026, 1, 11)])),
+        problem(holdout.note_last_days, empty, days(day), 0),
+        problem(holdout.note_last_days, empty, days([1], kind=pl.Int64), 1),
+        problem(holdout.note_last_days, empty, days(day, [0.5]), 1),
+        problem(holdout.note_last_days, empty, pl.DataFrame({{"day": day}}), 1),
+        problem(holdout.note_last_days, empty, days([*day, None]), 1),
+        problem(holdout.note_last_days, empty, days(day, [-1]), 1),
+        problem(holdout.note_last_days, empty, days([], pl.Series([], dtype=pl.Int64)), 1),
+        problem(shards.perform, notes, empty, None),
+    ],
+    "untouched": empty.record.facts,
+}}))
+"""
+
+
+def test_the_last_days_are_held_out_of_parts_as_of_the_whole(project: Project, tmp_path: Path) -> None:
+    done = project.python(BY_DAY.format(folder=str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["whole"] == [True, False, False, True, True, False]
+    assert found["parts"] == [found["whole"][:2], found["whole"][2:]]
+    assert found["clear"] == []
+    assert found["first"] == "2026-01-09"
+    noted = {"days": 2, "first": "2026-01-09", "last": "2026-01-10", "rows": 3, "of": 6}
+    assert found["facts"] == [{"holdout": {"last_days": noted}}] * 2
+    needed = "holdout.note_last_days: columns day (Date) and rows (whole numbers) are needed, not day "
+    assert found["problems"] == [
+        "holdout.held_out: no days are held out yet: call holdout.note_last_days in an earlier step, one that is not "
+        "split",
+        "holdout.held_out: 'when' holds Int64; days (Date) or moments (Datetime) are needed",
+        "holdout.held_out: 1 of 7 values of 'when' are missing (null)",
+        "holdout.held_out: 'when' has the day 2026-01-11, and note_last_days was told of none after 2026-01-10: tell "
+        "it of all rows",
+        "holdout.note_last_days: days is 0; at least 1 is needed",
+        needed + "(Int64), rows (Int64)",
+        needed + "(Date), rows (Float64)",
+        needed + "(Date)",
+        "holdout.note_last_days: 1 of 2 values of 'day' are missing (null)",
+        "holdout.note_last_days: a day has -1 rows",
+        "holdout.note_last_days: no day has a row, so none can be held out",
+        "step notes is split into shards, so it cannot have a hold-out: hold out in a step that is not split",
+    ]
+    assert found["untouched"] == {}
