@@ -546,7 +546,7 @@ def test_the_last_days_are_held_out_of_parts_as_of_the_whole(project: Project, t
         needed + "(Date), rows (Float64)",
         needed + "(Date)",
         "holdout.note_last_days: 1 of 2 values of 'day' are missing (null)",
-        "holdout.note_last_days: a day has -1 rows",
+        "holdout.note_last_days: 2026-01-01 has -1 rows",
         "holdout.note_last_days: no day has a row, so none can be held out",
         "step notes is split into shards, so it cannot have a hold-out: hold out in a step that is not split",
     ]

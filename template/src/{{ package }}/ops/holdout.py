@@ -68,8 +68,8 @@ def note_last_days(run: "Run", by_day: pl.DataFrame, days: int) -> date:
         )
     for column in ("day", "rows"):
         _refuse_nulls(name, by_day[column])
-    if (by_day["rows"] < 0).any():
-        raise Problem(f"holdout.{name}: a day has {by_day['rows'].min()} rows")
+    if len(negative := by_day.filter(pl.col("rows") < 0)):
+        raise Problem(f"holdout.{name}: {negative['day'][0]} has {negative['rows'][0]} rows")
     _refuse_few(name, days)
     found = by_day.filter(pl.col("rows") > 0)
     if found.is_empty():
