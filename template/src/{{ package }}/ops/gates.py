@@ -57,6 +57,7 @@ class Trial:
     gates: list[dict[str, object]] = field(default_factory=list)  # what the project's own gate says
     holdout: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `ops/holdout.py` held out
     own_resize: bool = False
+    also: dict[str, int] = field(default_factory=dict)  # the size in other columns that grow
     problem: str = ""
     seconds: float = 0
     memory_mb: float = 0  # above what the libraries take
@@ -132,7 +133,9 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
     trials = []
     label = metric.label if metric else ""
     counted, measuring = max(12, len(trial.by)), max(12, len(label))  # the widths of these columns
-    print(f"    {'':8} {trial.by:>{counted}} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
+    also = {name: max(12, len(name)) for name in trial.also}
+    others = "".join(f" {name:>{width}}" for name, width in also.items())
+    print(f"    {'':8} {trial.by:>{counted}}{others} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
     for factor in sorted({*scale.factors}):
         each = trial if factor == 1 else _try(settings.stage, day, factor)
         if each.problem:
@@ -141,7 +144,8 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
         found = measured(each.metrics, metric.name) if metric else None
         quality = f"{found.value:.4f}" if found else "-" if metric else ""
         spent = f"{each.seconds:9.2f} {each.memory_mb:7.0f}"
-        print(f"    {factor:6g} × {each.size:{counted},} {quality:>{measuring}} {spent}", flush=True)
+        others = "".join(f" {each.also.get(name, 0):{width},}" for name, width in also.items())
+        print(f"    {factor:6g} × {each.size:{counted},}{others} {quality:>{measuring}} {spent}", flush=True)
         trials.append(each)
     records.note_trials(settings, commit(), [asdict(each) for each in trials])
     yield _quality(metric, trial, trials[-1], scale.min_quality)
@@ -233,11 +237,10 @@ def trial(stage: Stage, day: date, factor: float) -> None:
     record = run.record
     try:
         goes_on = _tried(first, run, settings)
-        size, by = 0, ""
-        if run.path(RAW).exists():
-            with faults.named("resize"):
-                size, by, rows = resize(run.path(RAW), factor, settings.deploy.scale.by, declared(), own)
-            record.numbers["rows_read"] = rows
+        with faults.named("resize"):
+            size = resize(run, factor, settings.deploy.scale, declared(), own)
+        if size:
+            record.numbers["rows_read"] = size.rows
         elif factor != 1:
             raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
         before, start = _peak(), datetime.now().timestamp()
@@ -246,13 +249,14 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         seconds = datetime.now().timestamp() - start
         result = Trial(
             factor,
-            size,
-            by,
+            size.size if size else 0,
+            size.by if size else "",
             record.numbers,
             record.metrics,
             record.facts.get("gates", []),
             noted(record),
             own is not None,
+            also=size.also if size else {},
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),
             not_tried=[step.__name__ for step in others],

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from .copied import COPIES, as_text
 from .fingerprint import hashes_of_texts
 from .problems import Problem
-from .scaling import COPIES, as_text
 
 if TYPE_CHECKING:
     from .runs import Record, Run
@@ -144,7 +144,7 @@ def by_key(run: "Run", keys: pl.Series, share: float, seed: int = 0) -> pl.Serie
     if keys.is_empty():
         return pl.Series("held_out", [], pl.Boolean)
     rows = pl.DataFrame({"key": _names(keys)})
-    each = rows.unique(maintain_order=True).join(_copies(run), on="key", how="left", maintain_order="left")
+    each = rows.unique(maintain_order=True).join(_copies(run, keys.name), on="key", how="left", maintain_order="left")
     originals = each["original"].fill_null(each["key"])
     hashes = hashes_of_texts(f"{seed}:" + originals)
     each = each.with_columns(held_out=pl.Series(hashes.astype(np.float64) < share * ALL))
@@ -166,12 +166,15 @@ def _names(keys: pl.Series) -> pl.Series:
         raise Problem(f"holdout.by_key: {keys.name!r} holds {keys.dtype}; text or whole numbers are needed") from None
 
 
-def _copies(run: "Run") -> pl.DataFrame:
-    """The keys that the scale check has copied, each with its `original`."""
-    file = run.path(COPIES)
-    if not file.exists():
+def _copies(run: "Run", name: str) -> pl.DataFrame:
+    """The keys that the scale check has copied of a column, or else of the one that it goes by, each with its `original`."""
+    files = [run.folder / COPIES, *run.folder.glob(COPIES.replace(".", "-*-of-*."))]  # only a trial has any
+    files = [file for file in files if file.exists()]
+    if not files:
         return pl.DataFrame(schema={"key": pl.String, "original": pl.String})
-    return pl.read_parquet(file).unique("copy").select(key="copy", original="key")
+    copies = pl.read_parquet(files, glob=False)
+    of = name if name in copies["of"] else ""
+    return copies.filter(pl.col("of") == of).unique("copy").select(key="copy", original="key")
 
 
 def noted(record: "Record") -> dict[str, dict[str, Any]]:
