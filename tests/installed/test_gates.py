@@ -434,15 +434,16 @@ kinds = {
     "floats": pl.Series([None if n is None else float(n) for n in numbers]),
     "digits": pl.Series([None if n is None else str(n**3) for n in numbers]),
     "both": pl.Series([None if n is None else "0" * (n % 2) + str(n // 2) for n in numbers]),
-    "texts": pl.Series([None if n is None else f"k{n}" + "~" * (n % 3) + "~2" * (n % 5 == 0) for n in numbers]),
+    "texts": pl.Series([None if n is None else f"k{n}" + "~" * (n % 3) + "~2" * (n in (5, 10, 30)) for n in numbers]),
     "categories": pl.Series([None if n is None else f"k{n}" for n in numbers], dtype=pl.Categorical),
 }
+nulls = numbers.count(None)
 things = pl.Series([chance.choice(["a", "b~1", "c", None]) for _ in range(count)])
 found = {}
 for kind, keys in kinds.items():
     whole = pl.DataFrame({"key": keys, "thing": things, "size": range(count)}, schema_overrides={"size": pl.Int16})
     numbered = whole.with_row_index("row", 1).with_columns(pl.col("row").cast(pl.Int64))
-    of = [chance.randrange(3) if n is None else (0, 0, 2)[n // 2 % 3] for n in numbers]  # 1 has no key
+    of = [chance.randrange(3) if n is None else 2 * (n > 20) for n in numbers]  # 1 has no key
     parts = [numbered.filter(pl.Series([part == each for each in of])) for part in range(3)]
     if kind == "digits":
         parts += [numbered.clear()]
@@ -459,6 +460,7 @@ for kind, keys in kinds.items():
             assert len(set.union(*seen)) == sum(map(len, seen))  # no key is in two parts
             if factor != 1:
                 assert set(pl.concat(copies).rows()) == set(pl.concat(noted).rows())
+            assert one["key"].null_count() == int(factor) * nulls + round(factor % 1 * nulls)
             if factor > 1:
                 assert size.size >= int(factor) * keys.drop_nulls().n_unique()
                 assert size.also == ({"thing": 3 * -int(-factor // 1)} if also else {})
