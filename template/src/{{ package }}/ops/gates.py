@@ -4,6 +4,7 @@ Each trial is a process of its own, so that its memory is its own too.
 """
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +25,7 @@ from .metrics import Metric, measured, value_of
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
-from .runs import Record, Run
+from .runs import Record, Run, new_id
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
@@ -33,6 +35,9 @@ from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
 SMALL = 50.0  # MB, likewise
+CLI = [sys.executable, "-Pm", f"{__package__}.cli"]
+PREPARED = "prepared.json"  # in a trial's folder: its size, and whether its first step goes on to the next
+STATUS = Path("/proc/self/status")
 UNMEASURED = "no metric is measured, so nothing is compared"
 
 
@@ -211,9 +216,7 @@ def _growth(
 def _try(stage: Stage, day: date, factor: float) -> Trial:
     """A trial in another process; what it says beside its problem is passed on."""
     options = ["--stage", stage, "--date", str(day), "--factor", str(factor)]
-    done = subprocess.run(
-        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, encoding="utf-8"
-    )
+    done = subprocess.run([*CLI, "trial", *options], capture_output=True, encoding="utf-8")
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
     said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]
@@ -223,47 +226,74 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
-    """The steps up to the one that would publish, in this process; print what came of it as a line of JSON.
+    """The steps up to the one that would publish; print what came of it as a line of JSON.
+
+    The first step, and making its table larger or smaller, are another process's: what they take is no part of the
+    memory that the steps after them do.
 
     Raises:
         Problem: a step cannot do its work.
     """
     from .. import pipeline
 
-    first, *others = pipeline.STEPS
-    own = getattr(pipeline, "resize", None)
     settings = load(pipeline.Settings, stage)
-    run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
-    record = run.record
+    runs, run_id = _trials(settings), new_id()
+    options = ["--stage", stage, "--date", str(day), "--factor", str(factor), "--prepare", run_id]
     try:
-        goes_on = _tried(first, run, settings)
-        with faults.named("resize"):
-            size = resize(run, factor, settings.deploy.scale, declared(), own)
-        if size:
-            record.numbers["rows_read"] = size.rows
-        elif factor != 1:
-            raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
+        code = subprocess.run([*CLI, "trial", *options]).returncode
+        if code:
+            raise SystemExit(code if code > 0 else f"error: ended by signal {-code} while it fetched and resized the data")
+        run = Run.open(runs, run_id)
+        record, others = run.record, list(pipeline.STEPS[1:])
+        prepared = json.loads(run.path(PREPARED).read_text(encoding="utf-8"))
+        goes_on = bool(prepared.pop("goes_on"))
         before, start = _peak(), datetime.now().timestamp()
         while others and goes_on:
             goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
         result = Trial(
             factor,
-            size.size if size else 0,
-            size.by if size else "",
-            record.numbers,
-            record.metrics,
-            record.facts.get("gates", []),
-            noted(record),
-            own is not None,
-            also=size.also if size else {},
+            **prepared,
+            numbers=record.numbers,
+            metrics=record.metrics,
+            gates=record.facts.get("gates", []),
+            holdout=noted(record),
+            own_resize=hasattr(pipeline, "resize"),
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),
             not_tried=[step.__name__ for step in others],
         )
         print(json.dumps(asdict(result), default=float))
     finally:
-        shutil.rmtree(run.folder, ignore_errors=True)
+        shutil.rmtree(runs.folder / run_id, ignore_errors=True)
+
+
+def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
+    """The first step of a trial, and the size of what it fetched, in this process; the run's folder keeps both.
+
+    Raises:
+        Problem: the step cannot do its work, or its table cannot have that size.
+    """
+    from .. import pipeline
+
+    settings = load(pipeline.Settings, stage)
+    run = Run.create(_trials(settings), stage, day, run_id)
+    first = pipeline.STEPS[0]
+    goes_on = _tried(first, run, settings)
+    with faults.named("resize"):
+        size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
+    if size:
+        run.record.numbers["rows_read"] = size.rows
+    elif factor != 1:
+        raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
+    found = {"size": size.size, "by": size.by, "also": size.also} if size else {}
+    run.path(PREPARED).write_text(json.dumps(found | {"goes_on": goes_on}) + "\n", encoding="utf-8")
+    run.save()
+
+
+def _trials(settings: StageSettings) -> Runs:
+    """Where trials leave their files until they end: beside the runs, on this machine."""
+    return Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards)
 
 
 def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
@@ -285,4 +315,7 @@ def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool
 
 def _peak() -> float:
     """The most memory that this process has had so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if STATUS.exists():  # Linux, where what `getrusage` tells begins with the memory of who started the process
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[0]) / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1024 / (1024 if sys.platform == "darwin" else 1)
