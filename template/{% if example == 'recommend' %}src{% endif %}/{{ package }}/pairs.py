@@ -87,9 +87,9 @@ def save(blocks: Iterable[Block], folder: Path) -> None:
     for file in folder.glob("*.npz"):
         file.unlink()
     for each in blocks:
-        counts = each.counts
-        arrays = {"data": counts.data, "indices": counts.indices, "indptr": counts.indptr, "totals": each.totals}
-        np.savez(folder / f"{each.first}.npz", shape=counts.shape, **arrays)
+        of = each.counts
+        file = folder / f"{each.first}.npz"
+        np.savez(file, data=of.data, indices=of.indices, indptr=of.indptr, shape=of.shape, totals=each.totals)
 
 
 def add_up(folders: Sequence[Path]) -> Iterator[Block]:
