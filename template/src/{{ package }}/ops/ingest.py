@@ -56,9 +56,10 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
         run.count("rows_read", len(raw))
         return
     if settings.source == SAMPLE:
-        total = deal(run, settings, _made_up(settings, make_up).iter_slices(BATCH), by, clean=False)
+        made_up = _made_up(settings, make_up)
+        total = deal(run, settings, lambda _: made_up.iter_slices(BATCH), by, clean=False)
     else:
-        total = deal(run, settings, read_batches(settings, _named(settings)), by, clean=True)
+        total = deal(run, settings, lambda folder: read_batches(settings, _named(settings), folder), by, clean=True)
     if not total:
         raise Problem(f"{settings.source}: no rows")
     run.count("rows_read", total)

@@ -1,7 +1,7 @@
 """A table in parts by a key, none of which knows the others: dealt batch by batch, and decided on over all rows."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,13 +64,16 @@ def is_parted(run: Run) -> bool:
     return len(run.shards) > 1 and run.path(RAW, run.shards[0]).exists()
 
 
-def deal(run: Run, settings: TableSettings, batches: Iterator[pl.DataFrame], by: str, *, clean: bool) -> int:
+def deal(
+    run: Run, settings: TableSettings, batches: Callable[[Path], Iterator[pl.DataFrame]], by: str, *, clean: bool
+) -> int:
     """Deal a table's rows to the parts of all shards, those with equal values in one column to one part.
 
     Args:
         run: the run, whose `raw.parquet` is written in parts, each with the number of its rows in `row`.
         settings: how the table is written.
-        batches: its rows, some at a time, under our names; they may differ in their types.
+        batches: gives its rows, some at a time, under our names; they may differ in their types. It takes a folder for
+            files that are needed meanwhile.
         by: the column.
         clean: whether text has to be brought into one form, as `values.text.cleaned` does.
 
@@ -82,7 +85,7 @@ def deal(run: Run, settings: TableSettings, batches: Iterator[pl.DataFrame], by:
     """
     with _folder(run) as folder:
         spool = _Spool(folder, settings, by, run.shards, clean=clean)
-        for batch in batches:
+        for batch in batches(folder):
             spool.add(batch)
         if not spool.rows:
             return 0
