@@ -9,8 +9,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from .fingerprint import RAW, ROW
 from .notes import Changed, collecting, note_changed
-from .parts import BATCH, KNOWN, Column, Known, deal, is_parted
+from .parts import BATCH, Column, Known, deal
 from .problems import Problem
+from .raw import CHECKED, KNOWN, REJECTED, is_parted
 from .rejected import keep, part, set_aside
 from .runs import Run
 from .shards import Shard
@@ -20,8 +21,6 @@ from .values.dates import Found, days, moments
 from .values.value_settings import full_name
 
 SAMPLE = "sample"  # the source that is made up
-REJECTED = "rejected.parquet"  # of each shard: the rows that it has set aside
-CHECKED = "rejected.json"  # of each shard: what else `join_rejected` needs
 
 
 @dataclass

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from .fingerprint import RAW, ROW
 from .notes import note_changed
 from .problems import Problem
+from .raw import KNOWN
 from .runs import Run
 from .shards import Shard
 from .sources.rows import joined
@@ -24,7 +25,6 @@ from .values.text import Cleaning, Wholes, digits_among, long_ones, plain
 from .values.value_settings import full_name
 
 BATCH = 2**20  # rows that are dealt at once
-KNOWN = "columns.json"  # beside the parts: what only all rows tell
 CANDIDATES = 2**21  # numbers with a fraction of zeros, of which so many are looked for at once
 
 
@@ -52,16 +52,6 @@ class Known:
     def save(self, run: Run) -> None:
         """Keep it beside the parts."""
         run.path(KNOWN).write_bytes(TypeAdapter(Known).dump_json(self, indent=1) + b"\n")
-
-
-def raw_files(run: Run) -> list[Path]:
-    """The file of what the first step fetched, or those of its parts; they need not be there."""
-    return parts if is_parted(run) and (parts := run.paths(RAW)) else [run.path(RAW)]
-
-
-def is_parted(run: Run) -> bool:
-    """Whether what the first step fetched is in parts, one for each shard."""
-    return len(run.shards) > 1 and run.path(RAW, run.shards[0]).exists()
 
 
 def deal(
@@ -181,7 +171,8 @@ class _Spool:
                 "number of each row: call this one otherwise"
             )
         if self._by not in columns:
-            raise Problem(f"{self._settings.source}: no column {self._by!r} to part the rows by, only {columns}")
+            there = ", ".join(columns)
+            raise Problem(f"{self._settings.source}: no column {self._by!r} to part the rows by, only {there}")
         for name in columns:
             self._kinds[name] = []
             self.known.columns[name] = Column()
