@@ -336,7 +336,7 @@ PUBLISHED = """
 from datetime import date, datetime
 import polars as pl
 from burger_combos import pipeline
-from burger_combos.ops import catalogue, published, records, results
+from burger_combos.ops import catalogue, published, records, results, trials
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.published import Table
 from burger_combos.ops.runs import Record, Run
@@ -404,6 +404,40 @@ refused("List(Int64)", Alerts=alerts.with_columns(text=pl.lit([1])))
 assert records.published(settings) == {
     "date": DAY, "run_id": "first", "git_commit": "c" * 40, "tables": {"forecasts": 3, "Alerts": 2}
 }
+
+# The same in parts, one after the other.
+def parts(*frames):
+    return (frame for frame in frames)
+
+
+third = publish("parts", forecasts=parts(forecasts[:1], forecasts[1:1], forecasts[1:].select("sold", "day", "store")))
+assert (third.numbers["rows_published"], third.tables) == (5, first.tables)
+with Store(settings.database.url) as store:
+    rows = store.query("SELECT store, day, sold, run_id FROM forecasts ORDER BY store, day")
+assert rows.drop("day").rows() == [(1, 3.5, "parts"), (1, None, "parts"), (2, 1.0, "parts")]
+refused("table forecasts: part 2: row 1 has no day", forecasts=parts(forecasts, forecasts.with_columns(day=None)))
+refused("table forecasts: part 2: column 'store' of its key holds broken numbers",
+        forecasts=parts(forecasts, forecasts.with_columns(pl.col("store").cast(pl.Float64))))
+refused("table forecasts: part 2: 3 rows share their key", "store=1 day=2026-11-02",
+        forecasts=parts(forecasts.clear(), forecasts.with_columns(store=1, day=date(2026, 11, 2))))
+refused("table forecasts: part 2: row 2 shares its key with an earlier one, as store=2 day=2026-11-02",
+        forecasts=parts(forecasts[1:], forecasts[::2]))
+noon = alerts.head(1)
+refused("table Alerts: part 3: row 1 shares its key with an earlier one, as at=2026-11-01 12:00:00.250000 open=True",
+        Alerts=parts(noon, noon.clear(), noon))
+refused("table forecasts: part 2: the first has a column 'sold', which this one lacks",
+        forecasts=parts(forecasts[:1], forecasts[1:].drop("sold")))
+refused("table forecasts: part 2: this one has a column 'extra', which the first lacks",
+        forecasts=parts(forecasts[:1], forecasts[1:].with_columns(extra=1)))
+refused("table forecasts: part 2: column sold holds numbers in the first part, and text here: cast it",
+        forecasts=parts(forecasts[:1], forecasts[1:].with_columns(sold=pl.lit("x"))))
+refused("column sold holds numbers there, which are exact to 2^53",
+        forecasts=parts(forecasts.clear().cast({"sold": pl.Int64}), forecasts.with_columns(sold=pl.lit(2**53 + 1))))
+refused("table forecasts: there is not one part", forecasts=parts())
+assert records.published(settings)["run_id"] == "parts"
+with trials.no_writing():
+    refused("part 2: row 1 has no day", forecasts=parts(forecasts, forecasts.with_columns(day=None)))
+    refused("a trial publishes nothing", forecasts=parts(forecasts))
 
 publish("second", forecasts=forecasts.head(1).with_columns(sold=pl.lit(7), extra=pl.lit("x")), Alerts=alerts.clear())
 publish("past", day=date(2026, 10, 1))
