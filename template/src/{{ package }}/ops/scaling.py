@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from .copied import COPIES, Column, as_text
 from .fingerprint import RAW, ROW, Words
-from .parts import raw_files
 from .problems import Problem, meant
 from .published import Table
+from .raw import raw_files
 from .trials import ROWS
 
 if TYPE_CHECKING:
