@@ -50,6 +50,7 @@ def decimals(values):
     return pl.Series([Decimal(value) for value in values], dtype=pl.Decimal(10, 2))
 
 NUMBERS = typed(customer=pl.Int64, item=pl.String)
+DAYS = typed(customer=pl.String, ordered_at=pl.Date)
 MOST = {"max_rejected_share": 0.99}
 ORDERS = {"date_formats": ["%m/%d/%Y", "%d/%m/%Y"]}
 ZONES = {"date_formats": ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%#z"]}
@@ -89,7 +90,7 @@ add("month first", lines(40, ORDERS, ordered_at=lambda n: "12/31/2025" if n == 2
 add("both orders", lines(40, ORDERS, ordered_at=lambda n: {5: "31/12/2025", 36: "12/31/2025"}.get(n, FEBRUARY(n))))
 add("either order", lines(40, ORDERS, ordered_at=lambda n: "02/02/2026" if n < 25 else FEBRUARY(n)))
 add("the same in either", lines(40, ORDERS, ordered_at=lambda n: "02/02/2026"))
-add("days", lines(40, ORDERS, typed(customer=pl.String, ordered_at=pl.Date), ordered_at=lambda n: "31/12/2025" if n == 38 else FEBRUARY(n)))
+add("days", lines(40, ORDERS, DAYS, ordered_at=lambda n: "31/12/2025" if n == 38 else FEBRUARY(n)))
 add("a format that is none", lines(40, {"date_formats": ["%m/%d/%Y %H", "%d/%m/%Y %H"]}))
 add("a time with a zone", lines(40, ZONES, ordered_at=lambda n: ZONE if n == 37 else NOON))
 add("a time without", lines(40, ZONES, ordered_at=lambda n: NOON if n in (30, 37) else ZONE))
@@ -98,17 +99,20 @@ add("no date", files(frame(40, ordered_at=[1_767_268_800] * 40)))
 add("one date", files(frame(40, ordered_at=[*range(39), 20260101]), settings=MOST | {"date_formats": ["%Y%m%d"]}))
 excel = {"date_formats": ["excel", "%Y%m%d"]}
 add("whole days", files(frame(40, ordered_at=[45_000.0 + n for n in range(40)]), settings=excel))
-add("one broken day", files(frame(40, ordered_at=[20260101.0] * 39 + [20260101.5]), settings={"date_formats": ["%Y%m%d"]}))
-add("null keys", lines(120, MOST, customer=lambda n: "" if n % 2 else f"C{n % 13}"))
+plain = {"date_formats": ["%Y%m%d"]}
+add("one broken day", files(frame(40, ordered_at=[20260101.0] * 39 + [20260101.5]), settings=plain))
+add("null keys", lines(400, MOST, customer=lambda n: "" if n % 2 else f"C{n % 13}"))
 add("blanks in keys", lines(60, customer=lambda n: ["Ana B", " Ana  B", "Ana\u00a0B", "A\u200bna B", "C"][n % 5]))
 add("numbers as keys", lines(60, {}, NUMBERS, customer=lambda n: ["17", "17.0", "+17", "017", "1.7e1", "170"][n % 6]))
-add("thousands in keys", lines(60, {"decimal": ",", "thousands": "."}, NUMBERS, customer=lambda n: ["1.700", "1700", "1.700,0"][n % 3]))
+german = {"decimal": ",", "thousands": "."}
+add("thousands in keys", lines(60, german, NUMBERS, customer=lambda n: ["1.700", "1700", "1.700,0"][n % 3]))
 add("one key", lines(30, customer=lambda n: "Ana"))
-add("too many in a part", lines(120, {"max_rejected_share": 0.1}, customer=lambda n: "Ana" if n % 24 == 0 else f"C{n % 13}",
+add("too many in a part", lines(120, customer=lambda n: "Ana" if n % 24 == 0 else f"C{n % 13}",
     quantity=lambda n: "-1" if n % 24 == 0 else "1"))
 add("too many", lines(120, quantity=lambda n: "one" if n % 2 else "0" if n % 4 else "1"))
 add("all rejected", lines(60, ordered_at=lambda n: "yesterday"))
-add("two reasons", lines(60, MOST, ordered_at=lambda n: "01.02.2026" if n % 5 == 1 else NOON, quantity=lambda n: "1,5" if n % 7 == 2 else "1"))
+add("two reasons", lines(60, MOST, ordered_at=lambda n: "01.02.2026" if n % 5 == 1 else NOON,
+    quantity=lambda n: "1,5" if n % 7 == 2 else "1"))
 add("perhaps missing", lines(60, item=lambda n: "NONE" if n % 9 == 0 else "Null" if n % 7 == 0 else " I"))
 add("no rows", lines(0))
 add("made up", made_up(frame(60, customer=[f" {n % 7}" for n in range(60)])))
@@ -250,10 +254,10 @@ def test_all_rows_decide(told: dict[str, dict[str, dict[str, Any]]]) -> None:
     """The cases are such that their parts would decide otherwise."""
     problems = {name: found["8"]["problem"] for name, found in told.items()}
     for name, problem in {
-        "both orders": "38 rows",
-        "either order": "15 rows",
-        "a time with a zone": "1 row (first row 38: '2026-01-01T12:00+02:00') with a time zone and 39 rows (first row 1",
-        "a time without": "38 rows (first row 1: '2026-01-01T12:00+02:00') with a time zone and 2 rows (first row 31",
+        "both orders": """1 row (first row 37: '12/31/2025') need "%m/%d/%Y" of orders.date_formats, and 1 row""",
+        "either order": "13 rows (first row 26: '08/02/2026') would be another day: leave the one that is meant",
+        "a time with a zone": "1 row (first row 38: '2026-01-01T12:00+02:00') with a time zone and 39 rows (first",
+        "a time without": "38 rows (first row 1: '2026-01-01T12:00+02:00') with a time zone and 2 rows (first",
         "no date": "column ordered_at: Int64 is no date in the formats",
         "one broken day": "column ordered_at: Float64 is no date in the formats",
         "a format that is none": "orders.date_formats: '%m/%d/%Y %H': Invalid format string",
@@ -271,7 +275,7 @@ def test_all_rows_decide(told: dict[str, dict[str, dict[str, Any]]]) -> None:
     }.items():
         assert told[name]["8"]["facts"]["changed"] == changed
     assert told["one key"]["8"]["sizes"].count(0) == 7
-    assert min(told["null keys"]["8"]["sizes"]) >= 7  # of the 60 without a key, each has its share
+    assert min(told["null keys"]["8"]["sizes"]) > 10  # of the 200 without a key, each has its share
     assert told["too many in a part"]["8"]["numbers"]["rows_rejected"] == 5
 
 
@@ -294,7 +298,8 @@ from burger_combos.sample import make_up
 DAY = date(2026, 11, 1)
 mine, schema = orders.OrderSettings(), orders.schema(DAY)
 for by in ("", "customer"):
-    run = Run(Path({str(tmp_path)!r}) / f"by {{by}}", Record("one", Stage.develop, DAY, git_commit="c", image="", shards=2))
+    record = Record("one", Stage.develop, DAY, git_commit="c", image="", shards=2)
+    run = Run(Path({str(tmp_path)!r}) / f"by {{by}}", record)
     run.folder.mkdir()
     ingest.fetch(run, mine, lambda: make_up(mine.sample, DAY), by=by)
     for call in (lambda: ingest.checked(run, mine, schema), lambda: ingest.checked(run, mine, schema, run.shards[1]),

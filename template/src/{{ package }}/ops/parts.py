@@ -198,9 +198,7 @@ class _Spool:
         frame = pl.concat(self._pending)
         self._pending = []
         key = frame[self._by]
-        place = (alike(key, self._settings).hash() % len(self._shards)).zip_with(
-            key.is_not_null(), (frame[ROW] % len(self._shards)).cast(pl.UInt64)
-        )
+        place = alike(key, self._settings).hash().zip_with(key.is_not_null(), frame[ROW].hash()) % len(self._shards)
         dealt = frame.with_columns(place.alias("")).partition_by("", include_key=False, as_dict=True)
         for (number,), rows in dealt.items():
             files = self._files[int(number)]

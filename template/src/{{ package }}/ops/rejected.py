@@ -51,8 +51,8 @@ def part(
     for name in _OWN:
         if name in raw.columns:
             raise Problem(
-                f"{full_name(settings or _only_settings(), 'columns')}.{name}: {REJECTED_OF_ALL} has a column {name!r} of "
-                "its own: call this one otherwise"
+                f"{full_name(settings or _only_settings(), 'columns')}.{name}: {REJECTED_OF_ALL} has a column {name!r} "
+                "of its own: call this one otherwise"
             )
     found = [pl.DataFrame(schema={"column": pl.String, "index": pl.Int32, "reason": pl.String})]
     try:
