@@ -1,4 +1,4 @@
-"""What a column holds in all parts of a table, and other values for copies of its rows, which no row of any part has."""
+"""What a column holds in all parts of a table, and other values for copies of its rows, which no part has."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +59,8 @@ class Column:
         """
         self.dtype = self.dtype or part.dtype
         if part.dtype != self.dtype:
-            raise Problem(f"{self.setting}: column {self.name!r} holds {self.dtype} in one part, {part.dtype} in another")
+            types = f"{self.dtype} in one part, {part.dtype} in another"
+            raise Problem(f"{self.setting}: column {self.name!r} holds {types}")
         if self.copies and isinstance(self.dtype, pl.Enum):
             raise Problem(
                 f"deploy.scale: column {self.name!r} holds {self.dtype}, which has no other values for copies: "

@@ -10,8 +10,8 @@ import structlog
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, logs, metrics, provenance, records, report, tracking
 from .fingerprint import fingerprint
-from .parts import raw_files
 from .problems import Bug, Problem, Refused, Stopped, outside
+from .raw import raw_files
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform

@@ -242,7 +242,8 @@ def trial(stage: Stage, day: date, factor: float) -> None:
     try:
         code = subprocess.run([*CLI, "trial", *options]).returncode
         if code:
-            raise SystemExit(code if code > 0 else f"error: ended by signal {-code} while it fetched and resized the data")
+            killed = f"error: signal {-code} ended the process that fetches and resizes the data"
+            raise SystemExit(code if code > 0 else killed)
         run = Run.open(runs, run_id)
         record, others = run.record, list(pipeline.STEPS[1:])
         prepared = json.loads(run.path(PREPARED).read_text(encoding="utf-8"))

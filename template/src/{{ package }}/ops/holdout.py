@@ -155,7 +155,8 @@ def by_key(run: "Run", keys: pl.Series, share: float, seed: int = 0) -> pl.Serie
         )
     held_out = rows.join(each, on="key", how="left", maintain_order="left")["held_out"]
     of_copies = len(each) - each["original"].null_count()
-    _note(run, "by_key", {"share": share, "seed": seed, "keys": len(each), "copies": of_copies}, int(held_out.sum()), len(held_out))
+    found = {"share": share, "seed": seed, "keys": len(each), "copies": of_copies}
+    _note(run, "by_key", found, int(held_out.sum()), len(held_out))
     return held_out
 
 
@@ -167,7 +168,7 @@ def _names(keys: pl.Series) -> pl.Series:
 
 
 def _copies(run: "Run", name: str) -> pl.DataFrame:
-    """The keys that the scale check has copied of a column, or else of the one that it goes by, each with its `original`."""
+    """The keys that the scale check has copied, of a column or else of the one it goes by, each with its `original`."""
     files = [run.folder / COPIES, *run.folder.glob(COPIES.replace(".", "-*-of-*."))]  # only a trial has any
     files = [file for file in files if file.exists()]
     if not files:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from .fingerprint import RAW, ROW
 from .notes import Changed, collecting, note_changed
-from .parts import BATCH, KNOWN, Column, Known, deal, is_parted
+from .parts import BATCH, Column, Known, deal
 from .problems import Problem
+from .raw import CHECKED, KNOWN, REJECTED, is_parted
 from .rejected import keep, part, set_aside
 from .runs import Run
 from .shards import Shard
@@ -20,8 +21,6 @@ from .values.dates import Found, days, moments
 from .values.value_settings import full_name
 
 SAMPLE = "sample"  # the source that is made up
-REJECTED = "rejected.parquet"  # of each shard: the rows that it has set aside
-CHECKED = "rejected.json"  # of each shard: what else `join_rejected` needs
 
 
 @dataclass
@@ -56,9 +55,10 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
         run.count("rows_read", len(raw))
         return
     if settings.source == SAMPLE:
-        total = deal(run, settings, _made_up(settings, make_up).iter_slices(BATCH), by, clean=False)
+        made_up = _made_up(settings, make_up)
+        total = deal(run, settings, lambda _: made_up.iter_slices(BATCH), by, clean=False)
     else:
-        total = deal(run, settings, read_batches(settings, _named(settings)), by, clean=True)
+        total = deal(run, settings, lambda folder: read_batches(settings, _named(settings), folder), by, clean=True)
     if not total:
         raise Problem(f"{settings.source}: no rows")
     run.count("rows_read", total)

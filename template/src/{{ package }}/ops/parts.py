@@ -1,7 +1,7 @@
 """A table in parts by a key, none of which knows the others: dealt batch by batch, and decided on over all rows."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from .fingerprint import RAW, ROW
 from .notes import note_changed
 from .problems import Problem
+from .raw import KNOWN
 from .runs import Run
 from .shards import Shard
 from .sources.rows import joined
@@ -24,7 +25,6 @@ from .values.text import Cleaning, Wholes, digits_among, long_ones, plain
 from .values.value_settings import full_name
 
 BATCH = 2**20  # rows that are dealt at once
-KNOWN = "columns.json"  # beside the parts: what only all rows tell
 CANDIDATES = 2**21  # numbers with a fraction of zeros, of which so many are looked for at once
 
 
@@ -54,23 +54,16 @@ class Known:
         run.path(KNOWN).write_bytes(TypeAdapter(Known).dump_json(self, indent=1) + b"\n")
 
 
-def raw_files(run: Run) -> list[Path]:
-    """The file of what the first step fetched, or those of its parts; they need not be there."""
-    return parts if is_parted(run) and (parts := run.paths(RAW)) else [run.path(RAW)]
-
-
-def is_parted(run: Run) -> bool:
-    """Whether what the first step fetched is in parts, one for each shard."""
-    return len(run.shards) > 1 and run.path(RAW, run.shards[0]).exists()
-
-
-def deal(run: Run, settings: TableSettings, batches: Iterator[pl.DataFrame], by: str, *, clean: bool) -> int:
+def deal(
+    run: Run, settings: TableSettings, batches: Callable[[Path], Iterator[pl.DataFrame]], by: str, *, clean: bool
+) -> int:
     """Deal a table's rows to the parts of all shards, those with equal values in one column to one part.
 
     Args:
         run: the run, whose `raw.parquet` is written in parts, each with the number of its rows in `row`.
         settings: how the table is written.
-        batches: its rows, some at a time, under our names; they may differ in their types.
+        batches: gives its rows, some at a time, under our names; they may differ in their types. It takes a folder for
+            files that are needed meanwhile.
         by: the column.
         clean: whether text has to be brought into one form, as `values.text.cleaned` does.
 
@@ -82,7 +75,7 @@ def deal(run: Run, settings: TableSettings, batches: Iterator[pl.DataFrame], by:
     """
     with _folder(run) as folder:
         spool = _Spool(folder, settings, by, run.shards, clean=clean)
-        for batch in batches:
+        for batch in batches(folder):
             spool.add(batch)
         if not spool.rows:
             return 0
@@ -178,7 +171,8 @@ class _Spool:
                 "number of each row: call this one otherwise"
             )
         if self._by not in columns:
-            raise Problem(f"{self._settings.source}: no column {self._by!r} to part the rows by, only {columns}")
+            there = ", ".join(columns)
+            raise Problem(f"{self._settings.source}: no column {self._by!r} to part the rows by, only {there}")
         for name in columns:
             self._kinds[name] = []
             self.known.columns[name] = Column()
@@ -204,9 +198,7 @@ class _Spool:
         frame = pl.concat(self._pending)
         self._pending = []
         key = frame[self._by]
-        place = (alike(key, self._settings).hash() % len(self._shards)).zip_with(
-            key.is_not_null(), (frame[ROW] % len(self._shards)).cast(pl.UInt64)
-        )
+        place = alike(key, self._settings).hash().zip_with(key.is_not_null(), frame[ROW].hash()) % len(self._shards)
         dealt = frame.with_columns(place.alias("")).partition_by("", include_key=False, as_dict=True)
         for (number,), rows in dealt.items():
             files = self._files[int(number)]

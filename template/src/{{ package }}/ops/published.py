@@ -13,6 +13,7 @@ import polars as pl
 from . import trials
 from .catalogue import ADDED
 from .problems import Problem, meant
+from .raw import refuse_unjoined
 from .runs import Record, Run
 from .settings import StageSettings
 from .store import Store
@@ -73,8 +74,10 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
 
     Raises:
         Problem: a table is not declared or has no rows given; a key has gaps or is there twice, be it in two parts;
-            a part has other columns than the first; the database has the table with another key, or cannot be written.
+            a part has other columns than the first; the database has the table with another key, or cannot be written;
+            or shards have set rows aside, and no step has judged those.
     """
+    refuse_unjoined(run)
     wanted = {table.name: table for table in declared()}
     for name in tables.keys() - wanted.keys():
         raise Problem(f"publish: table {name!r} is not among TABLES of pipeline.py{_either(name, wanted)}")

@@ -11,6 +11,7 @@ import polars as pl
 import structlog
 
 from .problems import Problem
+from .raw import REJECTED_OF_ALL
 from .runs import Run
 from .tables import TableSettings
 from .values.date_formats import possible
@@ -18,6 +19,7 @@ from .values.hints import SAMPLE, hint
 from .values.value_settings import full_name
 
 log = structlog.get_logger()
+_OWN = ("row", "reason")  # columns of rejected rows
 _UNREADABLE: dict[str, tuple[Callable[[pl.DataType], bool], pl.DataType | None]] = {  # which types, read as what
     "is no name": (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), pl.String()),
     "is no whole number": (lambda dtype: dtype.is_integer(), pl.Float64()),
@@ -43,8 +45,15 @@ def part(
         The typed rows that fit, and the raw ones that do not, with their `row` (from 1) and the `reason`.
 
     Raises:
-        Problem: the schema demands what is not of a row, as a column that is not there.
+        Problem: the schema demands what is not of a row, as a column that is not there; or a column is called `row` or
+            `reason`.
     """
+    for name in _OWN:
+        if name in raw.columns:
+            raise Problem(
+                f"{full_name(settings or _only_settings(), 'columns')}.{name}: {REJECTED_OF_ALL} has a column {name!r} "
+                "of its own: call this one otherwise"
+            )
     found = [pl.DataFrame(schema={"column": pl.String, "index": pl.Int32, "reason": pl.String})]
     try:
         schema.validate(typed, lazy=True)
@@ -117,7 +126,7 @@ def keep(run: Run, rejected: Iterable[pl.DataFrame], total: int, settings: Table
         Problem: they are more than `settings.max_rejected_share` of all rows, or all.
     """
     reasons = Reasons()
-    with run.path("rejected.csv").open("wb") as file:
+    with run.path(REJECTED_OF_ALL).open("wb") as file:
         for place, rows in enumerate(rejected):
             rows.select(_as_text(column) for column in rows).write_csv(file, include_header=place == 0)
             reasons.add(rows)

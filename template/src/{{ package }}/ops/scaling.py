@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from .copied import COPIES, Column, as_text
-from .fingerprint import RAW, Words
+from .fingerprint import RAW, ROW, Words
 from .problems import Problem, meant
 from .published import Table
+from .raw import raw_files
 from .trials import ROWS
 
 if TYPE_CHECKING:
     from .runs import Run
     from .settings import Scale
 
-ROW = "row"  # in each of several parts: the row's number in the source
 
 Resize = Callable[[pl.DataFrame, float], pl.DataFrame]
 
@@ -131,20 +132,19 @@ class _Part:
     def read(self, name: str) -> pl.Series:
         return pl.read_parquet(self.file, columns=[name], glob=False)[name]
 
-    def numbers(self, rows: pl.DataFrame) -> pl.Series:
+    def numbers(self) -> pl.Series:
         """The number of each row in the source."""
-        return rows[ROW] if self.numbered else pl.int_range(self.before + 1, self.before + 1 + len(rows), eager=True)
+        begin = self.before + 1
+        return self.read(ROW) if self.numbered else pl.int_range(begin, begin + len(self), eager=True)
 
 
 def _parts(run: "Run") -> list[_Part]:
     """The table as one file, or as what each shard has of it; nothing where the run has neither."""
-    files = [(run.path(RAW), run.path(COPIES))]
-    if not files[0][0].exists():
-        files = [(run.path(RAW, shard), run.path(COPIES, shard)) for shard in run.shards]
-    if not all(file.exists() for file, _ in files):
+    files = raw_files(run)
+    if not all(file.exists() for file in files):
         return []
     found: list[_Part] = []
-    for file, copies in files:
+    for file, copies in zip(files, run.paths(COPIES) if len(files) > 1 else [run.path(COPIES)], strict=True):
         columns = list(pl.read_parquet_schema(file))
         numbered = len(files) > 1 and ROW in columns
         before = found[-1].before + len(found[-1]) if found else 0
@@ -155,9 +155,8 @@ def _parts(run: "Run") -> list[_Part]:
 
 def _refuse_missing(key: str, name: str, columns: Sequence[str]) -> None:
     if name not in columns:
-        raise Problem(
-            f"deploy.scale.{key}: no column {name!r} in {RAW}, only {', '.join(map(repr, columns))}{meant(name, columns)}"
-        )
+        known = ", ".join(map(repr, columns)) + meant(name, columns)
+        raise Problem(f"deploy.scale.{key}: no column {name!r} in {RAW}, only {known}")
 
 
 def _different(parts: Sequence[_Part], name: str) -> int:
@@ -197,30 +196,40 @@ def _resize(parts: Sequence[_Part], by: str, also: Sequence[str], factor: float)
     columns = [Column(by, "deploy.scale.by", copies)]
     columns += [Column(name, "deploy.scale.also", copies) for name in also] if copies else []
     without = [np.empty(0, np.int64)]
-    last = 0
     for part in parts:
         for each in columns:
             each.look(part.read(each.name))
-        needed = pl.read_parquet(part.file, columns=[by, *[ROW] * part.numbered], glob=False)
-        numbers = part.numbers(needed)
-        without.append(numbers.filter(needed[by].is_null()).to_numpy())
-        last = max([last, *numbers.tail(1)])  # they ascend
+        without.append(part.numbers().filter(part.read(by).is_null()).to_numpy())
     for each in columns:
         each.refuse_full()
     keyless = np.sort(np.concatenate(without))
-    taken = pl.Series(keyless[: round(rest * len(keyless))])
-    for part in parts:
+    some = [_some(part, columns[0], rest, 0 if whole else 1, keyless[: round(rest * len(keyless))]) for part in parts]
+    taken = [part.numbers().filter(few).to_numpy() for part, few in zip(parts, some, strict=True) if part.numbered]
+    order = np.sort(np.concatenate(taken)) if taken else np.empty(0, np.int64)
+    total = sum(len(part) for part in parts)
+    for part, few in zip(parts, some, strict=True):
         rows = pl.read_parquet(part.file, glob=False)
-        key = rows[by]
-        chosen = columns[0].some(key, rest, least=0 if whole else 1)
-        few = rows.filter(key.is_in(chosen.implode()).fill_null(False) | part.numbers(rows).is_in(taken.implode()))
-        made, noted = [rows] if whole else [few], [_noted(columns[0], key.clear(), 0)]
-        for number, copied in enumerate([rows] * (whole - 1) + ([few] if whole and rest else []), 1):
+        part_of = rows.filter(few)
+        if part.numbered:  # as if they were the whole's: what is left is numbered anew, copies go on after that
+            numbers = whole * total + 1 + np.searchsorted(order, part_of[ROW].to_numpy())
+            part_of = part_of.with_columns(pl.Series(ROW, numbers, pl.Int64))
+        made, noted = [rows] if whole else [part_of], [_noted(columns[0], rows[by].clear(), 0)]
+        for number in range(1, copies + 1):
+            copied = part_of if number == whole else rows
             renamed = copied.with_columns(each.others(copied[each.name], number) for each in columns)
-            made.append(renamed.with_columns(pl.col(ROW) + number * last) if part.numbered else renamed)
+            if part.numbered and number < whole:
+                renamed = renamed.with_columns(pl.col(ROW) + number * total)
+            made.append(renamed)
             noted += [_noted(each, copied[each.name].drop_nulls().unique(), number) for each in columns]
         pl.concat(made).write_parquet(part.file)
         pl.concat(noted).write_parquet(part.copies)
+
+
+def _some(part: _Part, column: Column, share: float, least: int, keyless: NDArray[np.int64]) -> pl.Series:
+    """Which rows of a part have one of the keys that come first, or have none and one of these numbers."""
+    keys = part.read(column.name)
+    chosen = keys.is_in(column.some(keys, share, least).implode()).fill_null(False)
+    return chosen | pl.Series(np.isin(part.numbers().to_numpy(), keyless)) if len(keyless) else chosen
 
 
 def _noted(column: Column, values: pl.Series, number: int) -> pl.DataFrame:

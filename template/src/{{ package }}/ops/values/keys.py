@@ -37,7 +37,8 @@ def alike(keys: pl.Series, settings: ValueSettings) -> pl.Series:
 
 
 def _of_text(keys: pl.Series, settings: ValueSettings) -> pl.Series:
-    text = keys.str.replace_all(r"\s+", " ").str.strip_chars()
+    text = keys.str.replace_all(r"\s+", " ") if keys.str.contains(r"\s").any() else keys
+    text = text.str.strip_chars()
     numbers = text.str.contains(_BEGINS_AS_NUMBER).fill_null(False)
     if not numbers.any():
         return text
