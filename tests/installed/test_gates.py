@@ -327,24 +327,52 @@ def test_what_cannot_be_compared_says_so(case: str, passed: bool, finding: str, 
     assert finding in comparisons[case][1]
 
 
-RESIZED = """
+RESIZE = """
 import json
+import tempfile
 from datetime import date
+from pathlib import Path
 import polars as pl
+from burger_combos.ops.copied import COPIES, as_text
+from burger_combos.ops.fingerprint import RAW
 from burger_combos.ops.problems import Problem
-from burger_combos.ops.scaling import as_text, resized
+from burger_combos.ops.runs import Record, Run
+from burger_combos.ops.scaling import resize
+from burger_combos.ops.settings import Scale
 
+def trial(*frames):
+    run = Run(Path(tempfile.mkdtemp()), Record("r", "develop", date(2026, 1, 1), shards=len(frames)))
+    for file, frame in zip(run.paths(RAW), frames):
+        frame.write_parquet(file)
+    return run
+
+def resized(frames, factor, by="key", also=(), own=None):
+    run = trial(*frames)
+    size = resize(run, factor, Scale(by=by, also=also), (), own)
+    read = [[pl.read_parquet(file) for file in run.paths(name) if file.exists()] for name in (RAW, COPIES)]
+    return *read, size
+
+def problem(*values, **named):
+    try:
+        resized(*values, **named)
+    except Problem as problem:
+        return str(problem)
+"""
+RESIZED = (
+    RESIZE
+    + """
 def at(values, factor, **kind):
     frame = pl.DataFrame({"key": pl.Series(values, **kind), "row": range(len(values))})
     try:
-        found, copies = resized(frame, "key", factor)
+        (found,), (copies,), size = resized([frame], factor)
     except Problem as problem:
         return str(problem)
     assert found.schema == frame.schema
     assert found.head(len(frame)).equals(frame) or factor < 1
-    of = dict(zip(as_text(frame["key"]), as_text(frame["key"])), **dict(copies.iter_rows()))
+    of = dict(zip(as_text(frame["key"]), as_text(frame["key"])), **dict(copies.select("copy", "key").iter_rows()))
     same = [of[key] if key is not None else None for key in as_text(found["key"])]
     assert same == [as_text(frame["key"])[row] for row in found["row"]]  # a copy is of its own row's key
+    assert (size.size, size.by, size.rows) == (found["key"].drop_nulls().n_unique(), "key", len(found))
     return [[str(key) if isinstance(key, date) else key for key in found["key"]], found["key"].n_unique(), len(copies)]
 
 print(json.dumps({
@@ -362,8 +390,11 @@ print(json.dumps({
     "half": at(list(range(10)), 0.5),
     "a half more": at(list(range(10)), 2.5),
     "less than one": at(["a", "b", "c"], 0.1),
+    "digits in categories": at(["17", "0250"], 2, dtype=pl.Categorical),
+    "short floats": at([1.0, 2.0**23], 3, dtype=pl.Float32),
 }))
 """
+)
 
 
 def test_copies_of_a_key_keep_its_type(project: Project) -> None:
@@ -382,9 +413,105 @@ def test_copies_of_a_key_keep_its_type(project: Project) -> None:
     assert found["categories"][0] == ["a", "b", "a~1", "b~1"]
     assert "Enum" in found["an enumeration"] and "write resize(raw, factor) in pipeline.py" in found["an enumeration"]
     assert "column 'key' holds Date, and only text and whole numbers can be copied" in found["days"]
+    assert found["digits in categories"][0] == ["17", "0250", "1017", "1250"]
+    assert "column 'key' holds Float32 up to 8,388,608, and has no room for 2 times as many" in found["short floats"]
     assert found["half"][1:] == [5, 0]
     assert found["a half more"][1:] == [25, 15]
     assert found["less than one"][1:] == [1, 0]
+
+
+# The keys of all rows are found in one part each, as `fetch` leaves them; those without one are anywhere.
+PARTS = (
+    RESIZE
+    + """
+from random import Random
+
+chance = Random(7)
+count = 400
+numbers = [chance.randrange(60) if chance.random() < 0.9 else None for _ in range(count)]
+kinds = {
+    "numbers": pl.Series([None if n is None else n - 30 for n in numbers], dtype=pl.Int32),
+    "floats": pl.Series([None if n is None else float(n) for n in numbers]),
+    "digits": pl.Series([None if n is None else str(n**3) for n in numbers]),
+    "both": pl.Series([None if n is None else "0" * (n % 2) + str(n // 2) for n in numbers]),
+    "texts": pl.Series([None if n is None else f"k{n}" + "~" * (n % 3) + "~2" * (n in (5, 10, 30)) for n in numbers]),
+    "categories": pl.Series([None if n is None else f"k{n}" for n in numbers], dtype=pl.Categorical),
+}
+nulls = numbers.count(None)
+things = pl.Series([chance.choice(["a", "b~1", "c", None]) for _ in range(count)])
+found = {}
+for kind, keys in kinds.items():
+    whole = pl.DataFrame({"key": keys, "thing": things, "size": range(count)}, schema_overrides={"size": pl.Int16})
+    numbered = whole.with_row_index("row", 1).with_columns(pl.col("row").cast(pl.Int64))
+    of = [chance.randrange(3) if n is None else 2 * (n > 20) for n in numbers]  # 1 has no key
+    parts = [numbered.filter(pl.Series([part == each for each in of])) for part in range(3)]
+    if kind == "digits":
+        parts += [numbered.clear()]
+    for factor in (0.1, 0.5, 1, 2, 2.3, 12):
+        for also in ((), ("thing",)):
+            (one,), noted, size = resized([whole], factor, also=also)
+            several, copies, sizes = resized(parts, factor, also=also)
+            assert {part.schema == numbered.schema for part in several} == {True}
+            assert pl.concat(several).sort("row").drop("row").equals(one), (kind, factor, also)
+            assert sizes == size, (kind, factor, sizes, size)
+            assert pl.concat(several)["row"].is_unique().all()
+            assert all(part["row"].is_sorted() for part in several)
+            seen = [set(part["key"].drop_nulls().cast(pl.String)) for part in several]
+            assert len(set.union(*seen)) == sum(map(len, seen))  # no key is in two parts
+            if factor != 1:
+                assert set(pl.concat(copies).rows()) == set(pl.concat(noted).rows())
+            assert one["key"].null_count() == int(factor) * nulls + round(factor % 1 * nulls)
+            if factor > 1:
+                assert size.size >= int(factor) * keys.drop_nulls().n_unique()
+                assert size.also == ({"thing": 3 * -int(-factor // 1)} if also else {})
+            found[f"{kind} {factor}"] = len(one)
+
+def mine(raw, factor):
+    assert "row" not in raw.columns and len(raw)
+    return pl.concat([raw, raw.with_columns((pl.col("key").cast(pl.String) + "'").cast(raw["key"].dtype))])
+
+def clumsy(raw, factor):
+    return pl.concat([raw, raw.with_columns(key=pl.lit("k1").cast(raw["key"].dtype))])
+
+own, copies, size = resized([numbered.clear(), *parts], 2, own=mine)
+rows = pl.concat(own)
+print(json.dumps({
+    "rows": found,
+    "own": [len(copies), size.size, size.rows, sorted(rows["row"]) == list(range(1, 2 * count + 1)), rows.width],
+    "problems": [
+        problem([whole], 1, also=["thin"]), problem([whole], 1, also=["key"]), problem([whole], 2, also=["thing"] * 2),
+        problem(parts, 1, by="ky"), problem(parts, 2, own=clumsy),
+        problem([whole.with_columns(thing=0.5)], 2, also=["thing"]),
+        problem([parts[0], parts[1].with_columns(thing=0)], 2, also=["thing"]),
+        problem([whole.with_columns(thing=0.5)], 0.5, also=["thing"]),
+    ],
+}))
+"""
+)
+
+
+def test_the_parts_of_a_table_are_resized_as_the_whole_is(project: Project) -> None:
+    done = project.python(PARTS)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["rows"]["texts 2"] == 800
+    assert 160 < found["rows"]["numbers 0.5"] < 240
+    assert found["own"] == [0, 118, 800, True, 4]
+    missing = "no column '{}' in raw.parquet, only 'key', 'thing', 'size'; {} is meant?"
+    again = "grows already; name it once, and not the one of 'key'"
+    assert found["problems"] == [
+        "deploy.scale.also: " + missing.format("thin", "thing"),
+        f"deploy.scale.also: column 'key' {again}",
+        f"deploy.scale.also: column 'thing' {again}",
+        "deploy.scale.by: " + missing.format("ky", "key"),
+        "pipeline.resize: rows with the same 'key' lie in different parts; where runs.shards is above 1, it gets each "
+        "part of the rows alone, and the new values of one must not be those of another: add a suffix to the value "
+        "itself, or write deploy.scale.by instead of resize",
+        "column 'thing' holds Float64, and only text and whole numbers can be copied as keys: write resize(raw, "
+        "factor) in pipeline.py, or name another column in deploy.scale.also",
+        "deploy.scale.also: column 'thing' holds String in one part, Int32 in another",
+        None,
+    ]
 
 
 HELD_OUT = """
@@ -395,7 +522,9 @@ import polars as pl
 from burger_combos.ops import holdout
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.runs import Record, Run
-from burger_combos.ops.scaling import COPIES, resized
+from burger_combos.ops.fingerprint import RAW
+from burger_combos.ops.scaling import resize
+from burger_combos.ops.settings import Scale
 
 folder = Path({folder!r})
 run = Run(folder, Record("r", "develop", date(2026, 1, 1)))
@@ -427,8 +556,13 @@ found = {{
         problem(holdout.by_key, pl.Series("key", ["a"]), 0.5), problem(holdout.by_key, days, 0.5),
     ],
 }}
-rows, copies = resized(pl.DataFrame({{"key": range(1000)}}), "key", 2)
-copies.write_parquet(folder / COPIES)
+pl.DataFrame({{"key": range(1000), "other": range(5000, 6000)}}).write_parquet(run.path(RAW))
+resize(run, 2, Scale(by="key", also=["other"]), (), None)
+rows = pl.read_parquet(run.path(RAW))
+others = holdout.by_key(run, rows["other"], 0.2)
+found["copies of another column"] = [
+    others.head(1000).equals(others.tail(1000)), run.record.facts["holdout"]["by_key"]["copies"]
+]
 both = holdout.by_key(run, rows["key"], 0.2)
 found["copies"] = [both.head(1000).equals(both.tail(1000)), run.record.facts["holdout"]["by_key"]]
 found["another column"] = holdout.by_key(run, pl.Series([f"p{{n % 10}}" for n in range(2000)]), 0.5).n_unique()
@@ -448,6 +582,7 @@ def test_a_hold_out_is_by_time_or_by_key(project: Project, tmp_path: Path) -> No
     about = found["facts"]["holdout"]["by_key"]
     assert about == {"share": 0.2, "seed": 0, "keys": 1000, "copies": 0, "rows": about["rows"], "of": 1000}
     assert found["copies"][0] is True
+    assert found["copies of another column"] == [True, 1000]
     assert (found["copies"][1]["keys"], found["copies"][1]["copies"]) == (2000, 1000)
     assert found["problems"] == [
         "holdout.last_days: 'key' holds Int64; days (Date) or moments (Datetime) are needed",
@@ -460,3 +595,94 @@ def test_a_hold_out_is_by_time_or_by_key(project: Project, tmp_path: Path) -> No
     ]
     assert re.fullmatch("holdout.by_key: all 1 keys are (held out|kept); .*", found["problems"][5])
     assert found["another column"] == 2
+
+
+BY_DAY = """
+import json
+from datetime import date, datetime
+from pathlib import Path
+import polars as pl
+from burger_combos.ops import holdout, shards
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.runs import Record, Run
+
+def begun():
+    return Run(Path({folder!r}), Record("r", "develop", date(2026, 1, 1), shards=2))
+
+def problem(method, *values):
+    try:
+        method(*values)
+    except Problem as problem:
+        return str(problem)
+
+when = pl.Series("when", [datetime(2026, 1, day, 23) for day in (10, 1, 5, 9, 9, 5)])
+whole, split, empty = begun(), begun(), begun()
+all_at_once = holdout.last_days(whole, when, 2)
+parts = [when.head(2), when.tail(4), when.clear()]
+counted = [part.dt.date().alias("day").value_counts(name="rows") for part in parts]
+by_day = pl.concat([*counted, pl.DataFrame({{"day": [date(2026, 2, 1)], "rows": [0]}}, schema=counted[0].schema)])
+first = holdout.note_last_days(split, by_day, 2)
+split.record = Record.from_json(split.record.to_json())
+
+def step(run, settings, shard):
+    found.append(holdout.held_out(run, parts[shard.number]).to_list())
+
+def notes(run, settings, shard):
+    holdout.note_last_days(run, by_day, 2)
+
+found = []
+shards.perform(step, split, None)
+days = lambda values, rows=None, kind=pl.Date: pl.DataFrame(
+    {{"day": pl.Series(values, dtype=kind), "rows": pl.Series([1] * len(values) if rows is None else rows)}}
+)
+day = [date(2026, 1, 1)]
+print(json.dumps({{
+    "whole": all_at_once.to_list(), "parts": found, "first": str(first),
+    "facts": [whole.record.facts, split.record.facts],
+    "clear": holdout.held_out(split, when.clear()).to_list(),
+    "problems": [
+        problem(holdout.held_out, empty, when), problem(holdout.held_out, split, when.cast(pl.Int64)),
+        problem(holdout.held_out, split, pl.concat([when, pl.Series([None], dtype=when.dtype)])),
+        problem(holdout.held_out, split, pl.Series("when", [date(2026, 1, 11)])),
+        problem(holdout.note_last_days, empty, days(day), 0),
+        problem(holdout.note_last_days, empty, days([1], kind=pl.Int64), 1),
+        problem(holdout.note_last_days, empty, days(day, [0.5]), 1),
+        problem(holdout.note_last_days, empty, pl.DataFrame({{"day": day}}), 1),
+        problem(holdout.note_last_days, empty, days([*day, None]), 1),
+        problem(holdout.note_last_days, empty, days(day, [-1]), 1),
+        problem(holdout.note_last_days, empty, days([], pl.Series([], dtype=pl.Int64)), 1),
+        problem(shards.perform, notes, empty, None),
+    ],
+    "untouched": empty.record.facts,
+}}))
+"""
+
+
+def test_the_last_days_are_held_out_of_parts_as_of_the_whole(project: Project, tmp_path: Path) -> None:
+    done = project.python(BY_DAY.format(folder=str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["whole"] == [True, False, False, True, True, False]
+    assert found["parts"] == [found["whole"][:2], found["whole"][2:]]
+    assert found["clear"] == []
+    assert found["first"] == "2026-01-09"
+    noted = {"days": 2, "first": "2026-01-09", "last": "2026-01-10", "rows": 3, "of": 6}
+    assert found["facts"] == [{"holdout": {"last_days": noted}}] * 2
+    needed = "holdout.note_last_days: columns day (Date) and rows (whole numbers) are needed, not day "
+    assert found["problems"] == [
+        "holdout.held_out: no days are held out yet: call holdout.note_last_days in an earlier step, one that is not "
+        "split",
+        "holdout.held_out: 'when' holds Int64; days (Date) or moments (Datetime) are needed",
+        "holdout.held_out: 1 of 7 values of 'when' are missing (null)",
+        "holdout.held_out: 'when' has the day 2026-01-11, and note_last_days was told of none after 2026-01-10: tell "
+        "it of all rows",
+        "holdout.note_last_days: days is 0; at least 1 is needed",
+        needed + "(Int64), rows (Int64)",
+        needed + "(Date), rows (Float64)",
+        needed + "(Date)",
+        "holdout.note_last_days: 1 of 2 values of 'day' are missing (null)",
+        "holdout.note_last_days: 2026-01-01 has -1 rows",
+        "holdout.note_last_days: no day has a row, so none can be held out",
+        "step notes is split into shards, so it cannot have a hold-out: hold out in a step that is not split",
+    ]
+    assert found["untouched"] == {}

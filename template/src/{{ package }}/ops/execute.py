@@ -9,7 +9,8 @@ import structlog
 
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, logs, metrics, provenance, records, report, tracking
-from .fingerprint import RAW, fingerprint
+from .fingerprint import fingerprint
+from .parts import raw_files
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .runs import Run, prune
 from .settings import Stage
@@ -216,9 +217,10 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
 
 def _note_data(run: Run) -> None:
     """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
-    if (file := run.path(RAW)).exists():
+    files = raw_files(run)
+    if all(file.exists() for file in files):
         try:
-            run.record.data |= fingerprint(file)
+            run.record.data |= fingerprint(*files)
         except Exception:
             log.exception("no fingerprint")
 

@@ -1,8 +1,10 @@
 """Rows that do not fit: parted from the others, kept with their reasons, and too many of them refused."""
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import pandera.polars as pa
 import polars as pl
@@ -12,7 +14,7 @@ from .problems import Problem
 from .runs import Run
 from .tables import TableSettings
 from .values.date_formats import possible
-from .values.hints import hint
+from .values.hints import SAMPLE, hint
 from .values.value_settings import full_name
 
 log = structlog.get_logger()
@@ -57,18 +59,72 @@ def part(
     return fit, rejected
 
 
+@dataclass
+class Reasons:
+    """Why rows were set aside: for each reason how many, and some of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rejected: pl.DataFrame) -> Self:
+        """Those of all rejected rows."""
+        reasons = cls()
+        reasons.add(rejected)
+        return reasons
+
+    def add(self, rejected: pl.DataFrame) -> None:
+        """Take further rows into account, which come after those before."""
+        for (reason,), rows in rejected.group_by("reason", maintain_order=True):
+            known = self.first.get(str(reason), rows.clear())
+            self.first[str(reason)] = pl.concat([known, rows.head(SAMPLE - len(known))])
+            self.counts[str(reason)] += len(rows)
+
+    def explained(self, settings: TableSettings) -> Iterator[dict[str, Any]]:
+        """For each, the most frequent first: the number of rows, the first and its value, and perhaps a hint."""
+        for reason, count in self.counts.most_common():
+            rows = self.first[reason]
+            told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0]}
+            column, _, why = reason.partition("; ")[0].partition(" ")
+            if column in rows.columns and why != "is missing":
+                told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
+                kind = next((kind for begun, (_, kind) in _UNREADABLE.items() if why.startswith(begun)), None)
+                if kind is not None and (words := hint(rows[column], kind, settings)):
+                    told["hint"] = words
+            yield told
+
+
 def set_aside(run: Run, rejected: pl.DataFrame, total: int, settings: TableSettings) -> None:
     """Keep the rejected rows in `rejected.csv`, count them in the record, and say why each kind is among them.
 
     Raises:
         Problem: they are more than `settings.max_rejected_share` of all rows, or all.
     """
-    rejected.select(_as_text(column) for column in rejected).write_csv(run.path("rejected.csv"))
     run.count("rows_rejected", len(rejected))
-    run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
-    for reason in _explained(rejected, settings):
+    keep(run, [rejected], total, settings)
+
+
+def keep(run: Run, rejected: Iterable[pl.DataFrame], total: int, settings: TableSettings) -> None:
+    """Keep the rejected rows in `rejected.csv`, and say why each kind is among them; they have been counted before.
+
+    Args:
+        run: the run.
+        rejected: the rows, some at a time, in their order.
+        total: how many rows there are in all.
+        settings: how they were read.
+
+    Raises:
+        Problem: they are more than `settings.max_rejected_share` of all rows, or all.
+    """
+    reasons = Reasons()
+    with run.path("rejected.csv").open("wb") as file:
+        for place, rows in enumerate(rejected):
+            rows.select(_as_text(column) for column in rows).write_csv(file, include_header=place == 0)
+            reasons.add(rows)
+    run.record.facts["rejected"] = dict(reasons.counts.most_common())
+    for reason in reasons.explained(settings):
         log.info("rejected", **reason)
-    refuse_too_many(rejected, total, settings)
+    _refuse(reasons, total, settings)
 
 
 def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings) -> None:
@@ -77,13 +133,18 @@ def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings)
     Raises:
         Problem: the rejected rows are more than `settings.max_rejected_share` of all rows, or all.
     """
-    share = len(rejected) / total
-    if len(rejected) == total or share > settings.max_rejected_share:
-        most = next(_explained(rejected, settings))
+    _refuse(Reasons.of(rejected), total, settings)
+
+
+def _refuse(reasons: Reasons, total: int, settings: TableSettings) -> None:
+    rejected = reasons.counts.total()
+    share = rejected / total
+    if rejected == total or share > settings.max_rejected_share:
+        most = next(reasons.explained(settings))
         value = f": {most['value']!r}" if "value" in most else ""
         words = f"; {most['hint']}" if "hint" in most else ""
         raise Problem(
-            f"{settings.source}: {len(rejected):,} of {total:,} rows rejected ({share:.1%}; "
+            f"{settings.source}: {rejected:,} of {total:,} rows rejected ({share:.1%}; "
             f"{full_name(settings, 'max_rejected_share')} allows {settings.max_rejected_share:.1%}), "
             f"{most['rows']:,} because {most['reason']}; "
             f"first in row {most['first']}{value}{words}"
@@ -137,20 +198,6 @@ def _only_settings() -> TableSettings:
     """Those of the project's one table, for code of earlier releases, which does not name them."""
     own = [kind for kind in TableSettings.__subclasses__() if not kind.__module__.startswith(f"{__package__}.")]
     return (own[0] if len(own) == 1 else TableSettings).model_construct()
-
-
-def _explained(rejected: pl.DataFrame, settings: TableSettings) -> Iterator[dict[str, Any]]:
-    """For each reason, the most frequent first: the number of rows, the first and its value, and perhaps a hint."""
-    for reason, count in rejected["reason"].value_counts(sort=True).iter_rows():
-        rows = rejected.filter(pl.col("reason") == reason)
-        told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0]}
-        column, _, why = reason.partition("; ")[0].partition(" ")
-        if column in rejected.columns and why != "is missing":
-            told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
-            kind = next((kind for begun, (_, kind) in _UNREADABLE.items() if why.startswith(begun)), None)
-            if kind is not None and (words := hint(rows[column], kind, settings)):
-                told["hint"] = words
-        yield told
 
 
 def _as_text(column: pl.Series) -> pl.Series:

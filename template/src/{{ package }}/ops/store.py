@@ -24,6 +24,7 @@ from .settings import Stage
 if TYPE_CHECKING:
     from .published import Table
 
+_FETCHED = 20_000  # rows of PostgreSQL's at a time: more are slower, as the server's answer is held as it came
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -94,6 +95,29 @@ class Store:
             with self._told_of_waiting(slow=True):
                 cursor.execute(sql, parameters or None)
             return cursor.fetch_polars()
+
+    def batches(self, select: str, rows: int) -> Iterator[pl.DataFrame]:
+        """The rows of a SELECT on PostgreSQL as they are when it begins, some at a time; at least one batch.
+
+        Args:
+            select: the statement.
+            rows: how many to hold at a time, or a few more.
+        """
+        size = min(rows, _FETCHED)
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # which takes no FETCH
+            cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
+            cursor.execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
+            held: list[pl.DataFrame] = []
+            more = True
+            while more:
+                with self._told_of_waiting(slow=True):
+                    cursor.execute(f"FETCH {size} FROM batches")
+                    held.append(cursor.fetch_polars())
+                more = len(held[-1]) == size
+                if not more or sum(map(len, held)) >= rows:
+                    yield pl.concat(held)
+                    held = []
 
     def has(self, table: str) -> bool:
         """Whether the table exists."""
