@@ -1,11 +1,13 @@
 """A run that several processes execute together: by a folder that they share, and by a store of S3's protocol."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,8 @@ def test_the_sum_of_the_shards_is_the_unsplit_result(shared: Project) -> None:
     (*_, record) = shared.written()[1]
     assert (record["run_id"], record["status"]) == ("together", "ok")
     said = machine(shared, 7).call("logs").stdout
-    assert said.count(" recommend ") == SHARDS
+    done = re.findall(r"\] (\w+) .*shard=(\d)-of-3", said)
+    assert sorted(done) == sorted(product(("check", "train", "evaluate", "recommend"), "012"))
     assert said.index(" gate ") < said.index(" recommend ") < said.index(" publish ")
     results = machine(shared, 8).call("results")
     report = Path(results.stdout.partition("report   ")[2].strip())
@@ -96,11 +99,16 @@ def test_any_number_of_shards_gives_the_same_rows(shop: Project, shards: str) ->
     assert rows(shop) == whole
 
 
+def slowly(shared: Project, tmp_path: Path) -> Project:
+    """The project whose second shard waits in `recommend` until there is a file `go`."""
+    slow = f"    import time\n\n    while shard.number == 1 and not __import__('os').path.exists('{tmp_path}/go'):\n"
+    return in_pipeline(shared, tmp_path, CHOOSES, f"{slow}        time.sleep(0.1)\n{CHOOSES}")
+
+
 def test_a_lost_shard_is_done_again_alone(shared: Project, tmp_path: Path) -> None:
     assert machine(shared, 9).call("run").returncode == 0
     whole = rows(shared)
-    slow = f"    import time\n\n    while shard.number == 1 and not __import__('os').path.exists('{tmp_path}/go'):\n"
-    shared = in_pipeline(shared, tmp_path, CHOOSES, f"{slow}        time.sleep(0.1)\n{CHOOSES}")
+    shared = slowly(shared, tmp_path)
     processes = [part(shared, number) for number in range(SHARDS)]
     assert ended(processes[2])[0] == 0
     until(lambda: "gate" in machine(shared, 6).call("logs").stdout)
@@ -138,11 +146,12 @@ def test_a_failed_shard_publishes_nothing_and_says_so(shared: Project, tmp_path:
 
 
 def test_who_goes_on_where_the_first_process_was_killed_does_the_rest_only(shared: Project, tmp_path: Path) -> None:
-    head = part(shared, 0)
+    shared = slowly(shared, tmp_path)
+    head, *others = [part(shared, number) for number in range(SHARDS)]
     until(lambda: "recommend" in machine(shared, 6).call("logs").stdout)
     head.kill()
     ended(head)
-    others = [part(shared, number) for number in (1, 2)]
+    (tmp_path / "go").touch()
     code, said = ended(part(shared, 0))
     assert code == 0
     assert " train " not in said
