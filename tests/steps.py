@@ -8,7 +8,8 @@ from rig import change
 # `recommend` has another name, and two steps are new. The one whose name is longer than a label in Kubernetes is split,
 # as is the one before it, all of whose shards it needs.
 LONG = "weigh_each_part_of_the_rows_that_all_shards_of_choose_have_left_behind"
-REWORKED = ["load", "check", "train", "evaluate", "gate", "audit_it", "choose", LONG, "publish"]
+JUDGED = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "gate"]
+REWORKED = [*JUDGED, "audit_it", "choose", LONG, "publish"]
 ADDED = f'''
 
 def audit_it(run: Run, settings: Settings) -> None:

@@ -155,7 +155,7 @@ def test_the_schedule_runs_it(deployed: Deployed) -> None:
 def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
     pipeline = deployed.project.folder / "src/burger_combos/pipeline.py"
     good = pipeline.read_text()
-    first = "    all_customers = pl.read_parquet"
+    first = "    customers = pl.read_parquet"
     pipeline.write_text(good.replace(first, LOST + first))
     commit = deployed.commit()
     deployed.make("deploy", "WAIT=15")
