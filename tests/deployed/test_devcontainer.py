@@ -87,8 +87,8 @@ def test_it_opens_straight_after_copying_and_works(
     owner = mine.folder.stat().st_uid
     assert mine.call("exec", "id", "--user").strip() == str(owner)
     assert " passed" in mine.call("exec", "make", "check" if root else "test")
-    rows = "2,001" if database == "postgresql" else "2,000"  # those of seed.sql, or made up; and anybody
-    assert f"{rows} rows of recommendations for" in mine.call("exec", "make", "develop")
+    customers = "2,001" if database == "postgresql" else "2,000"  # those of seed.sql or made up, and anybody
+    assert f"{customers} rows of recommendations for" in mine.call("exec", "make", "develop")
     assert ", ok, " in mine.call("exec", "make", "status")
     written = [path for path in mine.folder.rglob("*") if path.lstat().st_uid != owner]
     assert written == []
@@ -97,7 +97,7 @@ def test_it_opens_straight_after_copying_and_works(
     lock = (mine.folder / "uv.lock").read_bytes()
     assert mine.up("--remove-existing-container")["containerId"] != first["containerId"]
     assert (mine.folder / "uv.lock").read_bytes() == lock
-    assert f"{rows} rows of recommendations for" in mine.call("exec", "make", "results")
+    assert f"{customers} rows of recommendations for" in mine.call("exec", "make", "results")
 
 
 @pytest.mark.docker
