@@ -134,13 +134,15 @@ with driver.connect("{url}") as connection, connection.cursor() as cursor:
     assert done.returncode == 0, done.stderr
     of: dict[str, Any] = {"database_url": url}
     kinds = {name: name for name in "tfbdni"}
-    orders, even, none = in_batches(
+    orders, even, none, broken = in_batches(
         shop,
         tmp_path / "place",
         case("query:SELECT * FROM orders", **of),
         case("table:exact", kinds, **of),
         case("query:SELECT * FROM exact WHERE i < 0", kinds, **of),
+        case("query:SELECT 6 / (i - 33) AS n  FROM exact", {"n": "n"}, **of),
     )
+    assert broken["problem"] == "query:SELECT 6 / (i - 33) AS n FROM exact: cannot be read: division by zero"
     assert orders["rows"] == columns(ROWS)
     assert max(orders["sizes"]) == SIZE // 8
     assert even["rows"]["n"][:2] == ["0.12500000000000000000", "0.25000000000000000000"]
