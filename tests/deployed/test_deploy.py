@@ -32,12 +32,12 @@ SECRET = "hunter2-for-production-only"
 # A model that recommends what is popular to everybody.
 POOR = """
 
-_fit = fit
+_learnt = learnt
 
 
-def fit(history):
-    model = _fit(history)
-    model.affinity[:] = 0
+def learnt(blocks, orders, neighbours):
+    model = _learnt(blocks, orders, neighbours)
+    model.affinity.data[:] = 0
     return model
 """
 
@@ -99,7 +99,8 @@ def test_the_five_commands_of_the_readme(production: Production) -> None:
     assert f" rows of recommendations for {missed}, " in production.project.make("run", f"DATE={missed}")
     caught_up = production.project.make("results", "STAGE=production", f"DATE={missed}")
     assert f"commit   {first}\n" in caught_up
-    assert production.project.make("results", "STAGE=production") == rows
+    both = production.project.make("results", "STAGE=production").splitlines()
+    assert [line for line in both if not line.startswith("each day")] == rows.splitlines()
 
 
 def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production, tmp_path: Path) -> None:
@@ -385,7 +386,8 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(production: Production)
     assert re.search(r"^error: .*(No space left on device|disk is full|disk I/O error)", full.stderr, re.MULTILINE)
     production.commit()
     assert "nothing was deployed" in production.refused()
-    assert production.project.make("results", "STAGE=production") == rows
+    both = production.project.make("results", "STAGE=production").splitlines()
+    assert [line for line in both if not line.startswith("each day")] == rows.splitlines()
     production.inside("rm var/full")
     production.deploy()
 

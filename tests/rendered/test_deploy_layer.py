@@ -40,3 +40,27 @@ def test_a_verb_or_a_stage_that_is_not_there_is_one_line(folders: dict[str, Path
     code, said = verb(folders["docker"], "results")
     assert (code, said.count("\n")) == (1, 1)
     assert "make setup" in said
+
+
+def test_a_connection_ends_though_its_socket_goes_at_the_same_time(folders: dict[str, Path], tmp_path: Path) -> None:
+    (package,) = (path.name for path in (folders["docker"] / "src").iterdir())
+    program = f"""
+import os, sys
+sys.path.insert(0, "src")
+from {package}.ops.deploy import ssh
+
+remove = os.unlink
+def gone(path, *arguments, **named):
+    remove(path, *arguments, **named)
+    if str(path).endswith(".socket"):
+        raise FileNotFoundError(path)
+
+connection = ssh.Connection()
+with connection:
+    (connection.folder / "a.socket").touch()
+    os.unlink = gone
+assert not connection.folder.exists()
+"""
+    env = rig.environment() | {"SSH_KEY": "key", "TMPDIR": str(tmp_path)}
+    done = sh(sys.executable, "-c", program, cwd=folders["docker"], env=env)
+    assert done.returncode == 0, done.stderr

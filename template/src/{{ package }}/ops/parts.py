@@ -152,7 +152,7 @@ class _Spool:
         for name, column in self.known.columns.items():
             if not part[name].dtype.is_float():
                 column.forms.look(part[name])
-            column.times.look_at_orders(part[name], self._settings, part[ROW])
+            column.times.look_at_order(part[name], self._settings, part[ROW])
         return part
 
     def note(self) -> None:
