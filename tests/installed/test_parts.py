@@ -308,11 +308,11 @@ for by in ("", "customer"):
                  lambda: ingest.join_rejected(run, mine)):
         try:
             call()
-            print("done")
+            print("> done")
         except Problem as problem:
-            print(problem)
+            print(">", problem)
 """)
-    assert done.stdout.splitlines() == [
+    assert [line[2:] for line in done.stdout.splitlines() if line.startswith("> ")] == [
         "done",
         "raw.parquet is not in parts, one for each shard: fetch(…, by=COLUMN) parts it",
         "rejected-0-of-2.json is not there: join_rejected comes after a step that gives its shard to checked",
