@@ -114,7 +114,7 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert status["commit"] == f"{first[:11]} (HEAD)"
     assert status["image"].endswith(digest[1].partition("sha256:")[2][:12])
     assert ", ok, " in status["last run"]
-    assert status["published"].startswith(("499 rows of recommendations for ", "500 rows of recommendations for "))
+    assert status["published"].startswith(("500 rows of recommendations for ", "501 rows of recommendations for "))
     logs = deployed.make("logs", "STAGE=production")
     assert logs.count(" choose ") == logs.count(f" {steps.LONG} ") == SHARDS
     assert logs.count(" audit_it ") == 1

@@ -53,7 +53,7 @@ def test_a_failed_run_publishes_nothing_and_goes_on_from_where_it_failed(flow: P
     assert alone.call("run", "--date", str(run["date"])).returncode == 0
     unsplit, _ = alone.written()
     of = [name for name in unsplit[0] if name != "run_id"]
-    assert len(rows) == 301
+    assert len(rows) == 302
     assert [[row[name] for name in of] for row in rows] == [[row[name] for name in of] for row in unsplit]
 
 

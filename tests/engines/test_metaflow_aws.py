@@ -101,7 +101,7 @@ def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
     engine = project.make("logs", "STAGE=production", "RUN=scheduler")
     assert engine.startswith(f"{run['run_id']} ")
     assert "rows_published=301" in engine
-    assert project.status()["production"]["published"].startswith(f"300 rows of recommendations for {run['date']}, ")
+    assert project.status()["production"]["published"].startswith(f"301 rows of recommendations for {run['date']}, ")
 
 
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:
