@@ -37,7 +37,7 @@ from burger_combos.ops.settings import Stage
 if {split}:
     def fetch(run, settings, shard): ...
     def tidy_up(run, settings, shard): ...
-    pipeline.STEPS = (fetch, pipeline.check, tidy_up)
+    pipeline.STEPS = (fetch, pipeline.gate, tidy_up)
 from production.graph import graph
 
 made = graph("shop-production-main", Stage.production, "{image}", secrets=["A", "B"])
@@ -176,7 +176,7 @@ def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burg
 def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Project) -> None:
     spec, _, _ = compiled(burger, shards=2, split=True)
     tasks = spec["root"]["dag"]["tasks"]
-    order = [["fetch"], ["fetch-2", "fetch-3"], ["check"], ["tidy-up", "tidy-up-2"], ["tidy-up-3"]]
+    order = [["fetch"], ["fetch-2", "fetch-3"], ["gate"], ["tidy-up", "tidy-up-2"], ["tidy-up-3"]]
     assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
     options = [["--begin"], ["--shard=0", "--shard=1"], [""], ["--shard=0", "--shard=1"], ["--join"]]
     given = [[tasks[name]["inputs"]["parameters"]["option"]["runtimeValue"] for name in names] for names in order]
