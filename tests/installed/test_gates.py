@@ -30,8 +30,8 @@ def learnt(blocks, orders, neighbours):
     {change}
     return model
 """
-SLOW = "import time; time.sleep(size**2 / 2)"
-HOARDING = "globals()['hoard'] = np.ones(int(size**2 * 4e6))"
+SLOW = "import time; time.sleep(size**3)"
+HOARDING = "globals()['hoard'] = np.ones(int(size**4 * 4e6))"
 CONFUSED_BY_MANY = "model.affinity.data[:] *= size < 1.5"
 POOR = "model.affinity.data[:] = 0"
 
