@@ -2,8 +2,10 @@
 
 import math
 import os
-import resource
+import signal
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rig
+
+LIMIT = 3_600  # seconds of a whole run
 
 
 @dataclass(frozen=True)
@@ -76,20 +80,28 @@ class Lab:
         assert done.returncode == 0, done.stdout + done.stderr
         return time.perf_counter() - start
 
-    def peak(self, *command: str, **env: str) -> tuple[float, float]:
-        """Seconds and the most memory in GB that a command of the project takes."""
+    def peak(self, project: rig.Project) -> tuple[float, float]:
+        """Seconds of a project's whole run, which has to succeed, and the most memory in GB that a process of it has.
+
+        One that takes longer than LIMIT is ended.
+        """
         start = time.perf_counter()
-        process = subprocess.Popen(
-            command,
-            cwd=self.project.folder,
-            env=rig.environment() | env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        assert status == 0, command
-        used: resource.struct_rusage = usage
-        return time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                [project.command, "run"],
+                cwd=project.folder,
+                env=rig.environment() | project.env,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            timer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
+            said.seek(0)
+            assert status == 0, (project.env, status, said.read().decode()[-2_000:])
+        return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
 
 
 def best(times: int, *measures: Callable[[], float]) -> list[float]:

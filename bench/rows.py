@@ -11,6 +11,7 @@ from pathlib import Path
 
 import rig
 import yaml
+from catalogues import catalogue, films, shards, since
 from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
 from lab import Lab, Line, best
@@ -100,9 +101,8 @@ def growth(lab: Lab) -> Iterator[Line]:
     """The whole run at a million customers, beside a tenth of them."""
 
     def at(customers: int) -> tuple[float, float]:
-        sample = {"BURGER_COMBOS_ORDERS__SAMPLE__CUSTOMERS": str(customers)}
-        database = {"BURGER_COMBOS_DATABASE__URL": f"sqlite:///{lab.fresh()}.db"}
-        return lab.peak(lab.project.command, "run", **sample, **database)
+        database = f"sqlite:///{lab.fresh()}.db"
+        return lab.peak(lab.project.with_env(ORDERS__SAMPLE__CUSTOMERS=str(customers), DATABASE__URL=database))
 
     small, _ = min(at(100_000) for _ in range(3))
     seconds, memory = min(at(1_000_000) for _ in range(2))
@@ -224,4 +224,9 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     tracked,
     growth,
     publish,
+    since,
+    catalogue,
+    shards,
+    films,
 )
+CONTAINED = (developed, deployed, elsewhere, devcontainer)  # these need a container engine

@@ -7,19 +7,20 @@ import sys
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-ROWS = 2**22  # of a file
+ROWS = 5_000_000  # of a file
 TASTES = 50
 TASTE = 0.6  # the share of the orders that come from a customer's taste; the others follow popularity
 DAYS = 60
 LEAST, MEDIAN, MOST = 20, 71, 5_000  # films that somebody rated
 
-Codes = NDArray[np.int64]
-Shares = NDArray[np.float64]
+Codes: TypeAlias = NDArray[np.int64]
+Shares: TypeAlias = NDArray[np.float64]
 
 
 class Items:

@@ -63,9 +63,9 @@ def part(
         found += _unread(raw, typed, schema, settings)
     reasons = _by_row(pl.concat(found))
     row = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("row")
-    rejected = raw.select(row, pl.all()).join(reasons, on="row").sort("row")
-    fit = typed.with_columns(row).join(reasons, on="row", how="anti", maintain_order="left").drop("row")
-    return fit, rejected
+    places = reasons["row"] - 1
+    rejected = raw.select(row, pl.all())[places].join(reasons, on="row").sort("row")
+    return typed.filter(pl.repeat(True, len(typed), eager=True).scatter(places, False)), rejected
 
 
 @dataclass

@@ -14,8 +14,10 @@ _TRUTHS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
 }
+_BLANKS = r"\s\s|[^\S ]"  # several, or another one than the blank
 _SPREADSHEET = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
 _SCIENTIFIC = r"^[+-]?\d+(\.\d+)?[eE]\d+$"
+_POWER = r"^[+-]?\d[\d.]*[eE]"  # as either of these begins
 _NUMBER = "|".join((DIGITS, _SPREADSHEET, _SCIENTIFIC))
 
 
@@ -71,9 +73,11 @@ def names(column: pl.Series, forms: Forms | None = None) -> pl.Series:
         text = Wholes(long=1, others=forms.fraction).shortened(text) if forms else whole(text)
     if dtype != pl.String:
         return text
-    single = text.str.replace_all(r"\s+", " ")
-    note_changed(column.name, "blanks", int((single != text).sum()))
-    return _without_short_forms(single, forms)
+    several = int(text.str.contains(_BLANKS).sum())
+    note_changed(column.name, "blanks", several)
+    if several:  # to look for them takes a fifth of the time that it takes to replace them
+        text = text.str.replace_all(r"\s+", " ")
+    return _without_short_forms(text, forms)
 
 
 def numbers(column: pl.Series, settings: ValueSettings) -> pl.Series:
@@ -160,6 +164,8 @@ def _has_fraction(column: pl.Series) -> bool:
 
 
 def _without_short_forms(text: pl.Series, forms: Forms | None) -> pl.Series:
+    if not text.str.contains(_POWER).any():
+        return text
     short = text.str.contains(_SPREADSHEET).fill_null(False)
     scientific = text.str.contains(_SCIENTIFIC).fill_null(False)
     if scientific.any():
