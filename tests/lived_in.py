@@ -5,10 +5,10 @@ import shutil
 
 from rig import Project
 
-PUBLISHED = "STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)\n"
+LAST = ", recommend, publish)\n"  # of the steps, in each release
 STEP = '''def celebrate(run: Run, settings: Settings) -> None:
     """Ours: say so."""
-    log.info("celebrate")
+    run.record.facts["celebrated"] = True
 
 
 '''
@@ -22,7 +22,7 @@ def live_in(project: Project) -> None:
     change(project, f"{source}/pipeline.py", "from . import evaluate as evaluation\n", "")
     change(project, f"{source}/pipeline.py", "as ordering\n", "as ordering\nfrom . import quality as evaluation\n")
     change(project, f"{source}/pipeline.py", "Step = Callable", f"{STEP}Step = Callable")
-    change(project, f"{source}/pipeline.py", PUBLISHED, PUBLISHED.replace("publish)", "publish, celebrate)"))
+    change(project, f"{source}/pipeline.py", LAST, LAST.replace(")", ", celebrate)"))
     for file in (project.folder / "tests").glob("test_*.py"):
         renamed = rf"import \1\nfrom {project.package} import quality as evaluate\n"
         file.write_text(re.sub(r"import evaluate, (.*)\n", renamed, file.read_text()))

@@ -32,12 +32,12 @@ SECRET = "hunter2-for-production-only"
 # A model that recommends what is popular to everybody.
 POOR = """
 
-_fit = fit
+_learnt = learnt
 
 
-def fit(history):
-    model = _fit(history)
-    model.affinity[:] = 0
+def learnt(blocks, orders, neighbours):
+    model = _learnt(blocks, orders, neighbours)
+    model.affinity.data[:] = 0
     return model
 """
 

@@ -161,7 +161,10 @@ def test_data_and_settings_of_the_environment_reach_the_image(contained: Project
     rows = [f"C{number % 40},Burger {number % 7},2026-01-{number % 28 + 1:02}" for number in range(400)]
     (contained.folder / "data/mine.csv").write_text("\n".join(["customer,item,ordered_at", *rows]) + "\n")
     mine = contained.with_env(ORDERS__SOURCE="data/mine.csv", ORDERS__COLUMNS__QUANTITY="")
-    assert "40 rows of recommendations for" in mine.make("develop")
+    assert "41 rows of recommendations for" in mine.make("develop")  # with that of anybody
+    whole = [row | {"run_id": ""} for row in mine.written()[0]]
+    assert "41 rows of recommendations for" in mine.with_env(RUNS__SHARDS="3").make("develop")
+    assert [row | {"run_id": ""} for row in mine.written()[0]] == whole
     written = replace(mine, env=mine.env | {"burger_combos_model__top_k": "2"}).make("develop")
     assert re.search("item_1 +item_2 +item_3", written)
     assert re.search("^C0 .* - +- +-", written, re.MULTILINE)

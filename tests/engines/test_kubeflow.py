@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from rig import Project
 pytestmark = [pytest.mark.docker, pytest.mark.postgresql, pytest.mark.usefixtures("containers")]
 
 BRANCH = f"test-{secrets.token_hex(3)}"
-LONG = steps.LONG.replace("_", "-")  # as Kubeflow calls it
+IN_SHARDS = [step.replace("_", "-") for step in steps.IN_SHARDS]  # as Kubeflow calls them
 DIGEST = f"registry.example/shop/burger-combos@sha256:{'5' * 64}"
 HAS_KFP = "import importlib.util; print(importlib.util.find_spec('kfp') is not None)"
 COMPILE = """
@@ -130,7 +130,7 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 
     executors = spec["deploymentSpec"]["executors"]
     named = [step.replace("_", "-") for step in steps.REWORKED]
-    more = [f"{step}-{copy}" for step in ("choose", LONG) for copy in (2, 3)]
+    more = [f"{step}-{copy}" for step in IN_SHARDS for copy in (2, 3)]
     assert sorted(executors) == sorted(f"exec-{name}" for name in named + more)
     for executor in executors.values():
         container = executor["container"]
@@ -147,7 +147,7 @@ def test_a_version_is_compiled_to_the_same_bytes_and_names_one_image(burger: Pro
 def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burger: Project) -> None:
     spec, _, _ = compiled(burger, shards=3)
     tasks = spec["root"]["dag"]["tasks"]
-    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in ("choose", LONG)}
+    parts = {step: [step, f"{step}-2", f"{step}-3"] for step in IN_SHARDS}
     order = [parts.get(name, [name]) for name in (step.replace("_", "-") for step in steps.REWORKED)]
     assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == after(order)
 
@@ -156,7 +156,7 @@ def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burg
         assert task["inputs"]["parameters"]["option"] == {"runtimeValue": {"constant": f"--shard={shard}"}}
         assert task["retryPolicy"]["maxRetryCount"] == 2
         assert task["taskInfo"] == {"name": f"choose {shard + 1} of 3"}
-    for name in parts[LONG]:
+    for name in chain.from_iterable(parts[step] for step in IN_SHARDS if step != "choose"):
         assert tasks.pop(name)["retryPolicy"]["maxRetryCount"] == 2
     for task in tasks.values():
         assert "retryPolicy" not in task
@@ -243,8 +243,8 @@ def test_shards_are_the_whole_and_a_lost_one_is_done_again_alone(
                 (runs / "found/recommendations-1-of-3.parquet").rmdir()
     assert running.returncode == 0, said
     assert sum("is a directory" in line for line in said) == 1
-    done = re.findall(r"\[info\] choose .*shard=(.)-of-3", "".join(said))
-    assert sorted(done) == ["0", "1", "2"]
+    done = re.findall(r"\[info\] (\w+) .*shard=(.)-of-3", "".join(said))
+    assert sorted(done) == sorted(product(steps.IN_SHARDS, "012"))
     parts = rows(burger)
 
     split.make("develop")

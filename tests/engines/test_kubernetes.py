@@ -12,6 +12,7 @@ import pytest
 import rig
 import steps
 from clusters import on_kubernetes
+from containers.docker import docker
 from kube.kubectl import Cluster, program
 from listener import until
 from rig import Project
@@ -32,6 +33,11 @@ LOST = """    if shard.number == 1 and run.path("run.json").exists() and not run
         run.path("lost").touch()
         os._exit(9)  # the first process of a container cannot kill itself
 """
+
+
+def without_writer(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the columns that tell who wrote them."""
+    return [{name: value for name, value in row.items() if name not in ("run_id", "git_commit")} for row in rows]
 
 
 class Deployed:
@@ -74,6 +80,16 @@ class Deployed:
         found: dict[str, Any] = json.loads(self.kube.kubectl("get", "cronjob", self.name, "--output", "json"))
         return found
 
+    def rows(self) -> list[dict[str, Any]]:
+        """What is recommended to whom, as the database in the cluster's volume has it, without who wrote it."""
+        claim = self.kube.kubectl("get", "persistentvolumeclaim", self.name, "--output", "jsonpath={.metadata.uid}")
+        pod = self.cronjob()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+        variables = [f"--env={each['name']}={each['value']}" for each in pod["env"] if "value" in each]
+        volume = f"--volume=claim-{claim}:/app/var"
+        script = rig.ROWS.format(package="burger_combos", stage="production")
+        said = docker("run", "--rm", *variables, volume, "--entrypoint=python", pod["image"], "-c", script)
+        return without_writer(json.loads(said)[0])
+
     def pods(self, job: str) -> list[tuple[str, str]]:
         """The shard and the phase of each pod of a job, in the order of their begin."""
         selector = f"batch.kubernetes.io/job-name={job}"
@@ -95,7 +111,7 @@ def deployed(containers: None, tmp_path_factory: pytest.TempPathFactory, templat
         yield Deployed(project, kube)
 
 
-def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
+def test_from_a_commit_to_its_rows_and_back(deployed: Deployed, tmp_path: Path) -> None:
     assert deployed.project.status()["production"]["commit"] == "none yet"
     assert "nothing was rolled back" in deployed.refused("rollback")
     first = deployed.commit()
@@ -114,11 +130,16 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed) -> None:
     assert status["commit"] == f"{first[:11]} (HEAD)"
     assert status["image"].endswith(digest[1].partition("sha256:")[2][:12])
     assert ", ok, " in status["last run"]
-    assert status["published"].startswith(("499 rows of recommendations for ", "500 rows of recommendations for "))
+    assert status["published"].startswith(("500 rows of recommendations for ", "501 rows of recommendations for "))
     logs = deployed.make("logs", "STAGE=production")
-    assert logs.count(" choose ") == logs.count(f" {steps.LONG} ") == SHARDS
+    done = re.findall(r"\] (\w+) .*shard=(\d)-of-3", logs)
+    assert sorted(done) == sorted((step, str(shard)) for step in steps.IN_SHARDS for shard in range(SHARDS))
     assert logs.count(" audit_it ") == 1
     assert f"commit={first}" in logs
+    rows = deployed.rows()
+    alone = deployed.project.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/alone.db", RUNS__SHARDS="1")
+    assert alone.call("run", "--stage", "production", "--date", rows[0]["date"]).returncode == 0
+    assert without_writer(alone.written("production")[0]) == rows
     results = deployed.make("results", "STAGE=production")
     assert f"commit   {first}\n" in results
     report = deployed.project.folder / results.partition("report   ")[2].split("\n")[0]
@@ -155,8 +176,7 @@ def test_the_schedule_runs_it(deployed: Deployed) -> None:
 def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
     pipeline = deployed.project.folder / "src/burger_combos/pipeline.py"
     good = pipeline.read_text()
-    first = "    all_customers = pl.read_parquet"
-    pipeline.write_text(good.replace(first, LOST + first))
+    pipeline.write_text(good.replace(steps.CHOOSES, LOST + steps.CHOOSES))
     commit = deployed.commit()
     deployed.make("deploy", "WAIT=15")
     job = deployed.jobs()[-1]["metadata"]["name"]

@@ -124,8 +124,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
     given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
     assert given == {"commit": f'"{commit}"', "date": '""'}
     assert template["spec"]["activeDeadlineSeconds"] == 240 * 60
-    joined = ["choose", "join_choose", f"fork_{steps.LONG}"]
-    for step in ["start", *steps.REWORKED, *joined, "end"]:
+    for step in ["start", *steps.REWORKED, *steps.BETWEEN, "end"]:
         pod = container(template, step)
         told = {each["name"]: each.get("value") for each in pod["env"]}
         assert pod["image"] == told["BURGER_COMBOS_IMAGE"] == production.image()
@@ -134,7 +133,8 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
         assert pod["envFrom"] == [{"secretRef": {"name": SECRET}}]
     assert "postgresql://" not in json.dumps(template)
     retried = {each["name"]: each.get("retryStrategy", {}).get("limit") for each in template["spec"]["templates"]}
-    assert {name: limit for name, limit in retried.items() if limit} == {"choose": 2, steps.LONG.replace("_", "-"): 2}
+    split = {step.replace("_", "-"): 2 for step in steps.IN_SHARDS}
+    assert {name: limit for name, limit in retried.items() if limit} == split
 
     cron = production.objects[f"cronworkflows/default/{NAME}"]["spec"]
     assert (cron["suspend"], cron["timezone"]) == (False, "UTC")

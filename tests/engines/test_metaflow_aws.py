@@ -23,10 +23,9 @@ SETTINGS = {
 }
 
 # What does the second shard is killed at its first attempt, as where memory is short.
-SHARD = "    mine = shard.of("
 KILLED = f"""    if shard.number == 1 and __import__("os").environ.get("AWS_BATCH_JOB_ATTEMPT") == "1":
         __import__("os").kill(__import__("os").getpid(), 9)
-{SHARD}"""
+{steps.CHOOSES}"""
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Production:
 def production(template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     with on_aws(template, tmp_path_factory.mktemp("aws"), postgresql) as (project, account):
         rig.configure(project, "production", SETTINGS)
-        rig.change(project.folder / "src/burger_combos/pipeline.py", {SHARD: KILLED})
+        rig.change(project.folder / "src/burger_combos/pipeline.py", {steps.CHOOSES: KILLED})
         steps.rework(project.folder / "src/burger_combos/pipeline.py")
         project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Settings")
         yield Production(project, account)
@@ -75,16 +74,16 @@ def test_deployed_it_runs_and_a_lost_shard_is_done_again_alone(production: Produ
     commit = project.git("rev-parse", "HEAD")
     project.make("deploy", "WAIT=15")
     until(lambda: production.machine()[1] == ["SUCCEEDED"])
-    joined = ["join_choose", f"fork_{steps.LONG}"]
-    once = {step: [1] for step in ["start", *steps.REWORKED, *joined, "end"]}
-    assert production.attempts() == once | {"choose": [1, 2], steps.LONG: [1, 1]}
+    once = {step: [1] for step in ["start", *steps.REWORKED, *steps.BETWEEN, "end"]}
+    of_shards = {step: [1, 1] for step in steps.IN_SHARDS}
+    assert production.attempts() == once | of_shards | {"choose": [1, 2]}
 
     rows, (run,) = project.written("production")
     record = json.loads(run["record"])
     assert {row["git_commit"] for row in rows} == {record["git_commit"]} == {commit}
     assert {row["run_id"] for row in rows} == {record["run_id"]}
     assert (record["status"], list(record["steps"])) == ("ok", steps.REWORKED)
-    assert record["numbers"]["weighed"] == len(rows)
+    assert record["numbers"]["weighed"] + 1 == len(rows)  # that of anybody
     assert record["image"].startswith(f"{project.env['REGISTRY']}/burger-combos@sha256:")
     alone = project.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/alone.db", RUNS__STORE="", RUNS__SHARDS="1")
     assert alone.call("run", "--stage", "production", "--date", record["date"]).returncode == 0
@@ -97,11 +96,11 @@ def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
     project = production.project
     _, (run,) = project.written("production")
     assert f"commit   {run['git_commit']}\n" in project.make("results", "STAGE=production")
-    assert "rows_published=300" in project.make("logs", "STAGE=production")
+    assert "rows_published=301" in project.make("logs", "STAGE=production")
     engine = project.make("logs", "STAGE=production", "RUN=scheduler")
     assert engine.startswith(f"{run['run_id']} ")
-    assert "rows_published=300" in engine
-    assert project.status()["production"]["published"].startswith(f"300 rows of recommendations for {run['date']}, ")
+    assert "rows_published=301" in engine
+    assert project.status()["production"]["published"].startswith(f"301 rows of recommendations for {run['date']}, ")
 
 
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 import pytest
 from rig import Project, change
 
-FIT = "    orders = np.asarray(history.sum(axis=0), np.float64)\n"
-# What stands in `fit` instead, and what is told of it; LINE is where it stands.
+LEARNT = "    rows = []\n    for block in blocks:\n"
+# What stands in `learnt` before that, and what is told of it; LINE is where it stands.
 BUGS = {
-    "{}['itm']": "train: KeyError: 'itm' (model.py:LINE)",
-    "np.zeros((2, 2)) @ np.zeros((3, 3))": "train: ValueError: matmul: .* (model.py:LINE)",
-    "sp.csr_array(7)": "train: ValueError: scipy .* (model.py:LINE)",
-    "raise MemoryError": "train: MemoryError (model.py:LINE)",
-    "raise EOFError('no more')": "train: EOFError: no more (model.py:LINE)",
-    "raise type('PanicException', (BaseException,), {})('of Rust')": "train: PanicException: of Rust (model.py:LINE)",
-    "raise SystemExit(0)": "train: SystemExit: 0 (model.py:LINE)",
-    r"raise ValueError('\n\nfirst\nsecond')": "train: ValueError: first (model.py:LINE)",
-    "(lambda: 1 / 0)()": "train: ZeroDivisionError: division by zero (model.py:LINE)",
+    "{}['itm']": "neighbours: KeyError: 'itm' (model.py:LINE)",
+    "np.zeros((2, 2)) @ np.zeros((3, 3))": "neighbours: ValueError: matmul: .* (model.py:LINE)",
+    "sp.csr_array(7)": "neighbours: ValueError: scipy .* (model.py:LINE)",
+    "raise MemoryError": "neighbours: MemoryError (model.py:LINE)",
+    "raise EOFError('no more')": "neighbours: EOFError: no more (model.py:LINE)",
+    "raise type('Panic', (BaseException,), {})('of Rust')": "neighbours: Panic: of Rust (model.py:LINE)",
+    "raise SystemExit(0)": "neighbours: SystemExit: 0 (model.py:LINE)",
+    r"raise ValueError('\n\nfirst\nsecond')": "neighbours: ValueError: first (model.py:LINE)",
+    "(lambda: 1 / 0)()": "neighbours: ZeroDivisionError: division by zero (model.py:LINE)",
 }
 
 
@@ -49,14 +49,14 @@ def pattern(told: str, line: int) -> str:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_bug_in_a_step_is_told_by_step_error_and_line(bug: str, mine: Project) -> None:
-    with broken(mine, "model.py", FIT, f"    {bug}\n{FIT}") as line:
+    with broken(mine, "model.py", LEARNT, f"    {bug}\n{LEARNT}") as line:
         done = mine.call("run")
     told = pattern(BUGS[bug], line)
     said = [each for each in done.stderr.splitlines() if not re.match(r"\d\d:\d\d:\d\d \[info\]", each)]
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(f"error: {told}", said[0])
     assert said[1] == f'  File "src/burger_combos/model.py", line {line}, in ' + (
-        "<lambda>" if "lambda" in bug else "fit"
+        "<lambda>" if "lambda" in bug else "learnt"
     )
     assert said[2] == f"    {bug}"
     assert said[-1].startswith("  the whole traceback: make logs RUN=")
@@ -72,8 +72,9 @@ def test_a_bug_in_a_step_is_told_by_step_error_and_line(bug: str, mine: Project)
 
 
 def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_is(mine: Project) -> None:
-    with broken(mine, "model.py", "    rows = np.arange(len(scores))\n", "    rows = scores.itm\n") as line:
-        told = f"recommend: AttributeError: 'numpy.ndarray' object has no attribute 'itm' (model.py:{line})"
+    in_a_thread = "        theirs = history[rows]\n"
+    with broken(mine, "model.py", in_a_thread, "        theirs = history.itm\n") as line:
+        told = f"recommend: AttributeError: 'csr_array' object has no attribute 'itm' (model.py:{line})"
         split = mine.with_env(RUNS__SHARDS="2", DEPLOY__SCALE__FACTORS="[1]", GATE__UNJUDGED="pass")
         whole = split.with_env(TRACEBACK="1").call("run")
         tried = split.call("gates", "--stage", "develop")
@@ -82,11 +83,10 @@ def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_
     assert "Traceback (most recent call last)" in whole.stderr
     assert tried.returncode == 3
     assert told.replace("recommend", "evaluate") in tried.stdout
-    assert f'  File "src/burger_combos/model.py", line {line}, in best' in tried.stderr
+    assert f'  File "src/burger_combos/model.py", line {line}, in chunk' in tried.stderr
 
-    taken = "rows = all_customers[mine]"
-    with broken(mine, "pipeline.py", taken, "rows = all_customers.itm[mine]") as line:
-        for step in ("load", "check", "train", "evaluate", "gate"):
+    with broken(mine, "pipeline.py", "rows = _rows(customers, chosen", "rows = _rows(customers.itm, chosen") as line:
+        for step in ("load", "check", "catalogue", "train", "neighbours", "evaluate", "gate"):
             assert split.call("step", step, "--run-id", "split").returncode == 0
         done = split.call("step", "recommend", "--run-id", "split", "--shard", "1")
     assert done.returncode == 1
@@ -101,12 +101,12 @@ def test_what_cannot_be_imported_is_told_by_file_and_line(mine: Project) -> None
     for name, old, new, told in (
         (
             "pipeline.py",
-            "def train(run: Run, settings: Settings) -> None:",
+            "def train(run: Run, settings: Settings, shard: Shard) -> None:",
             "def train(run: Run",
             "'(' was never closed",
         ),
         ("orders.py", "import pandera.polars as pa", "import panderra as pa", "No module named 'panderra'"),
-        ("model.py", "CHUNK = 2**22", "CHUNK = 2**twenty", "name 'twenty' is not defined"),
+        ("model.py", "CHUNK = 2**20", "CHUNK = 2**twenty", "name 'twenty' is not defined"),
         ("evaluate.py", "from .model import Codes", "from .model import Cods", "cannot import name 'Cods' from "),
     ):
         with broken(mine, name, old, new) as line:
@@ -122,7 +122,7 @@ def test_what_cannot_be_imported_is_told_by_file_and_line(mine: Project) -> None
 
 
 def test_who_interrupts_is_told_one_line_and_the_run_is_to_be_done_again(mine: Project) -> None:
-    with broken(mine, "model.py", FIT, f"    raise KeyboardInterrupt\n{FIT}"):
+    with broken(mine, "model.py", LEARNT, f"    raise KeyboardInterrupt\n{LEARNT}"):
         done = mine.call("run")
     assert done.returncode == 130
     assert done.stderr.splitlines()[-1] == "error: interrupted"

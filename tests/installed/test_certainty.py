@@ -154,7 +154,7 @@ def test_status_says_where_the_settings_are_no_longer_the_files(place: Project) 
 
 
 def test_a_run_goes_on_under_its_own_settings_only(shop: Project) -> None:
-    for name in ("load", "check"):
+    for name in ("load", "check", "catalogue"):
         assert shop.call("step", name, "--run-id", "mine").returncode == 0
     other = shop.with_env(MODEL__TOP_K="3", GATE__MIN_LIFT="2").call("step", "train", "--run-id", "mine")
     assert other.returncode == 1

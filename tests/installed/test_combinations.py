@@ -22,7 +22,7 @@ class Shown(NamedTuple):
 
 
 EXAMPLES = {
-    "recommend": Shown("ORDERS", "would like", "recommendations", "1,999", "2,000"),
+    "recommend": Shown("ORDERS", "would like", "recommendations", "2,000", "2,001"),
     "classify": Shown("SUBSCRIPTIONS", "Who is likeliest to leave next", "churn_scores", r"[\d,]{3,5}", r"[\d,]{3,5}"),
     "forecast": Shown("SALES", "what the model expects of the next", "forecasts", r"\d,\d{3}", r"\d,\d{3}"),
     "blank": Shown("DATA", "What the others hold", "predictions", "100", "100"),

@@ -104,7 +104,7 @@ with d.connect("{tmp_path}/shop.db") as c, c.cursor() as k:
         done = project.call("run")
         assert done.returncode == 0, f"{name}: {done.stderr}"
         found[name] = [[row["customer"], row["item_1"], row["item_5"]] for row in project.written()[0]]
-    assert len(found["csv"]) == 40
+    assert len(found["csv"]) == 41  # and for customers without orders
     assert all(rows == found["csv"] for rows in found.values())
 
 
@@ -122,7 +122,7 @@ with d.connect("{url}") as c, c.cursor() as k:
     assert done.returncode == 0, done.stderr
     project = reading(shop, "table:orders", ORDERS__DATABASE_URL=url)
     assert project.call("run").returncode == 0
-    assert len(project.written()[0]) == 40
+    assert len(project.written()[0]) == 41
     assert "nowhere" in refused(reading(shop, "table:nowhere", ORDERS__DATABASE_URL=url))
 
 
@@ -144,7 +144,7 @@ def test_real_orders_are_read_by_settings_alone(stored: Project) -> None:
     done = project.call("run")
     assert done.returncode == 0, done.stderr
     rows, _ = project.written()
-    assert len(rows) == 1039
+    assert len(rows) == 1040
     with RETAIL.open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file, delimiter=";"))
     bad = [number for number, line in enumerate(lines, 1) if line["CustomerID"] == "NA"]
@@ -183,7 +183,7 @@ def test_umlauts_in_another_encoding(shop: Project, tmp_path: Path) -> None:
     assert "not in the encoding 'utf-8'" in refused(reading(shop, tmp_path / "latin.csv"))
     project = reading(shop, tmp_path / "latin.csv", ORDERS__ENCODING="latin-1")
     assert project.call("run").returncode == 0
-    assert {row["customer"] for row in project.written()[0]} == {f"Jürgen {n}" for n in range(9)}
+    assert {row["customer"] for row in project.written()[0]} == {"anybody", *(f"Jürgen {n}" for n in range(9))}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_small_worlds_work(rows: list[list[str]], published: int, stored: Projec
     done = project.call("run")
     assert done.returncode == 0, done.stderr
     written, _ = project.written()
-    assert len(written) == published
+    assert len(written) == published + 1  # for customers without orders
     items = {row[1] for row in rows}
     for row in written:
         chosen = [row[f"item_{place}"] for place in range(1, 6)]
@@ -239,7 +239,7 @@ pl.DataFrame(frame, strict=False).write_parquet("{tmp_path}/orders.parquet")
         project = frame(columns)
         done = project.call("run")
         assert done.returncode == 0, f"{columns}: {done.stderr}"
-        assert [row["customer"] for row in project.written()[0]] == customers
+        assert [row["customer"] for row in project.written()[0]] == sorted([*customers, "anybody"])
     for columns, message in {
         "customer=[[1], [2]]": "column customer: List(Int64) is no plain value",
         "ordered_at=[1767225600, 1767225601]": "column ordered_at: Int64 is no date",
@@ -284,7 +284,7 @@ def test_bad_rows_are_kept_with_their_reasons_and_counted(shop: Project, tmp_pat
     project = reading(shop, write(tmp_path / "orders.csv", orders() + list(bad.values())))
     assert project.call("run").returncode == 0
     rows, _ = project.written()
-    assert len(rows) == 40
+    assert len(rows) == 41
     with (tmp_path / "runs" / rows[0]["run_id"] / "rejected.csv").open() as file:
         rejected = {int(row["row"]): row["reason"] for row in csv.DictReader(file)}
     assert rejected == dict(enumerate(bad, 401))
@@ -306,7 +306,7 @@ def test_what_was_changed_is_counted_in_the_log_and_in_the_record(shop: Project,
     rows = [[*row, f"2026-01-0{day} 12:00", "1"] for day, row in enumerate(names, 1)]
     assert reading(shop, write(tmp_path / "orders.csv", rows)).call("run").returncode == 0
     written, (run,) = shop.written()
-    assert sorted(row["customer"] for row in written) == ["1", "16466", "17000"]
+    assert sorted(row["customer"] for row in written) == ["1", "16466", "17000", "anybody"]
     record = json.loads(run["record"])
     assert record["facts"]["changed"] == {"customer": {"fraction of zeros": 1}, "item": {"characters": 2, "blanks": 1}}
     assert record["numbers"]["values_changed"] == 4

@@ -72,6 +72,8 @@ add("decimals", files(frame(20, customer=decimals(whole), item=decimals([*whole[
 kinds = ([n % 6 for n in range(20)], whole, [f"{n % 6}.0" for n in range(20)], [f" {n % 6} " for n in range(20)])
 add("types of files", files(*(frame(20, customer=each) for each in kinds), frame(3, customer=[None] * 3)))
 add("a broken item", files(frame(20, item=[1.5, 2.0] * 10), frame(20, item=[2] * 20), frame(20)))
+by_key = frame(20, customer=["A"] * 20, item=[1] * 20), frame(20, customer=["B"] * 20, item=[1.0, 1.5] * 10)
+add("types of keys", files(*by_key))
 integers = [pl.Series(kinds[0], dtype=kind) for kind in (pl.Int8, pl.Int32)]
 add("widths of integers", files(*(frame(20, customer=each) for each in integers), schema=NUMBERS))
 powers = [f"{n % 6}e0" for n in range(20)]
@@ -306,11 +308,11 @@ for by in ("", "customer"):
                  lambda: ingest.join_rejected(run, mine)):
         try:
             call()
-            print("done")
+            print("> done")
         except Problem as problem:
-            print(problem)
+            print(">", problem)
 """)
-    assert done.stdout.splitlines() == [
+    assert [line[2:] for line in done.stdout.splitlines() if line.startswith("> ")] == [
         "done",
         "raw.parquet is not in parts, one for each shard: fetch(…, by=COLUMN) parts it",
         "rejected-0-of-2.json is not there: join_rejected comes after a step that gives its shard to checked",

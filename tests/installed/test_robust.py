@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rig import Project, new_database
 
-STEPS = ["load", "check", "train", "evaluate", "gate", "recommend", "publish"]
+STEPS = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "gate", "recommend", "publish"]
 TODAY = date.today()
 
 # Each stage notes what its scale check found of the same commit, and notes it anew.
@@ -39,12 +39,12 @@ def fatal(step):
     return with_end
 
 if "{step}" == "publish":
-    append = store.Store._append
-    def fatal_append(self, table, rows):
-        append(self, table, rows)
-        if table == store.ROWS:
+    written = store.Store._written
+    def fatal_written(self, stage, day, table, parts):
+        written(self, stage, day, table, parts)
+        if table.name == store.ROWS:
             die()
-    store.Store._append = fatal_append
+    store.Store._written = fatal_written
 else:
     execute.STEPS = tuple(fatal(s) if s.__name__ == "{step}" else s for s in execute.STEPS)
 sys.argv = ["x", "run"]
@@ -94,12 +94,12 @@ def test_a_run_killed_anywhere_loses_nothing(step: str, stored: Project) -> None
 
 
 def test_a_killed_run_is_taken_up_at_the_step_it_left(stored: Project) -> None:
-    for name in STEPS[:3]:
+    for name in STEPS[:5]:
         assert stored.call("step", name, "--run-id", "mine").returncode == 0
     out_of_turn = stored.call("step", "gate", "--run-id", "mine")
     assert out_of_turn.returncode == 1
     assert "step gate comes after evaluate" in out_of_turn.stderr
-    for name in STEPS[2:]:  # train once more: a retry
+    for name in STEPS[3:]:  # train once more: a retry
         assert stored.call("step", name, "--run-id", "mine").returncode == 0
     by_steps, runs = stored.written()
     assert [run["status"] for run in runs] == ["ok"]
@@ -260,14 +260,14 @@ def test_a_bad_model_is_refused_and_yesterday_stays(stored: Project) -> None:
     assert stored.call("run", "--date", str(TODAY - timedelta(days=1))).returncode == 0
     yesterday, _ = stored.written()
     bad = f"""
-import sys, numpy as np
-from {stored.package} import evaluate, model
+import sys, scipy.sparse as sp
+from {stored.package} import model
 from {stored.package}.ops import cli
-fit = model.fit
-def worst(history):
-    good = fit(history)
-    return model.Model(np.zeros_like(good.affinity), 1 - good.popularity)
-model.fit = evaluate.fit = worst
+learnt = model.learnt
+def worst(blocks, orders, neighbours):
+    good = learnt(blocks, orders, neighbours)
+    return model.Model(sp.csr_array(good.affinity.shape), 1 - good.popularity)
+model.learnt = worst
 sys.argv = ["x", "run"]
 cli.main()
 """
@@ -286,14 +286,14 @@ def test_an_error_in_the_users_code_shows_where(shop: Project) -> None:
 import sys
 from {shop.package} import model
 from {shop.package}.ops import cli
-def broken(history): raise ZeroDivisionError("of the test")
-model.fit = broken
+def broken(blocks, orders, neighbours): raise ZeroDivisionError("of the test")
+model.learnt = broken
 sys.argv = ["x", "run"]
 cli.main()
 """
     )
     assert done.returncode == 1
-    assert "error: train: ZeroDivisionError: of the test (pipeline.py:" in done.stderr  # by whom it was called
+    assert "error: neighbours: ZeroDivisionError: of the test (pipeline.py:" in done.stderr  # by whom it was called
     assert "Traceback" not in done.stderr
     logged = shop.make("logs")
     assert "ZeroDivisionError: of the test" in logged

@@ -7,7 +7,7 @@ from rig import Project
 # Each of these sets one variable of the environment; what is told of it follows the variable's name, or is all of it.
 WRONG = {
     "MODEL__TOPK=3": "model.topk: unknown key; top_k is meant?",
-    "MODEL__DEPTH=3": "model.depth: unknown key; known: top_k",
+    "MODEL__DEPTH=3": "model.depth: unknown key; known: top_k, neighbours, anybody",
     "ORDERS__COLUMNS__CUSTMER=x": "orders.columns.custmer: unknown key; customer is meant?",
     "DEPLOY__SCALE__MAX_SECOND=1": "deploy.scale.max_second: unknown key; max_seconds is meant?",
     "MODLE__TOP_K=3": "no such setting; BURGER_COMBOS_MODEL__TOP_K is meant?",

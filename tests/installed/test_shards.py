@@ -1,6 +1,7 @@
 """A run that several processes execute together: by a folder that they share, and by a store of S3's protocol."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from listener import until
-from rig import Project
+from rig import Project, change
 from s3 import serving
 
 SHARDS = 3
@@ -80,7 +81,8 @@ def test_the_sum_of_the_shards_is_the_unsplit_result(shared: Project) -> None:
     (*_, record) = shared.written()[1]
     assert (record["run_id"], record["status"]) == ("together", "ok")
     said = machine(shared, 7).call("logs").stdout
-    assert said.count(" recommend ") == SHARDS
+    for step in ("check", "train", "evaluate", "recommend"):
+        assert said.count(f" {step} ") == SHARDS
     assert said.index(" gate ") < said.index(" recommend ") < said.index(" publish ")
     results = machine(shared, 8).call("results")
     report = Path(results.stdout.partition("report   ")[2].strip())
@@ -95,12 +97,17 @@ def test_any_number_of_shards_gives_the_same_rows(shop: Project, shards: str) ->
     assert rows(shop) == whole
 
 
+def waiting(shared: Project, tmp_path: Path) -> Project:
+    """The project whose shard 1 does not recommend before there is a file `go`."""
+    waits = "    customers = pl.read_parquet"
+    slow = f"    import time\n\n    while shard.number == 1 and not __import__('os').path.exists('{tmp_path}/go'):\n"
+    return in_pipeline(shared, tmp_path, waits, f"{slow}        time.sleep(0.1)\n{waits}")
+
+
 def test_a_lost_shard_is_done_again_alone(shared: Project, tmp_path: Path) -> None:
     assert machine(shared, 9).call("run").returncode == 0
     whole = rows(shared)
-    waits = "    all_customers = pl.read_parquet"
-    slow = f"    import time\n\n    while shard.number == 1 and not __import__('os').path.exists('{tmp_path}/go'):\n"
-    shared = in_pipeline(shared, tmp_path, waits, f"{slow}        time.sleep(0.1)\n{waits}")
+    shared = waiting(shared, tmp_path)
     processes = [part(shared, number) for number in range(SHARDS)]
     assert ended(processes[2])[0] == 0
     until(lambda: "gate" in machine(shared, 6).call("logs").stdout)
@@ -118,7 +125,7 @@ def test_a_lost_shard_is_done_again_alone(shared: Project, tmp_path: Path) -> No
 
 
 def test_a_failed_shard_publishes_nothing_and_says_so(shared: Project, tmp_path: Path) -> None:
-    first = "    all_customers = pl.read_parquet"
+    first = "    customers = pl.read_parquet"
     fails = f"    if shard.number == 2 and not __import__('os').path.exists('{tmp_path}/mended'):\n"
     fails += "        raise Problem('no memory')\n"
     shared = in_pipeline(shared, tmp_path, first, fails + first)
@@ -139,14 +146,16 @@ def test_a_failed_shard_publishes_nothing_and_says_so(shared: Project, tmp_path:
 
 
 def test_who_goes_on_where_the_first_process_was_killed_does_the_rest_only(shared: Project, tmp_path: Path) -> None:
-    head = part(shared, 0)
-    until(lambda: "recommend" in machine(shared, 6).call("logs").stdout)
+    shared = waiting(shared, tmp_path)
+    head, *others = [part(shared, number) for number in range(SHARDS)]
+    until(lambda: re.search(r" recommend .*=0-of-3\b", machine(shared, 6).call("logs").stdout))
     head.kill()
-    ended(head)
-    others = [part(shared, number) for number in (1, 2)]
+    assert ended(head)[0] == -signal.SIGKILL
+    (tmp_path / "go").touch()
     code, said = ended(part(shared, 0))
     assert code == 0
-    assert " train " not in said
+    for step in ("check", "train", "evaluate"):
+        assert f" {step} " not in said
     assert " publish " in said
     assert [ended(other)[0] for other in others] == [0, 0]
 
@@ -163,7 +172,11 @@ def test_what_a_gate_refuses_none_of_them_goes_on_with(shared: Project) -> None:
 def test_one_step_at_a_time_on_machines_of_their_own(shared: Project) -> None:
     assert machine(shared, 9).call("run").returncode == 0
     whole = rows(shared)
-    steps = [("gate", "--catch-up"), *[("recommend", "--shard", str(number)) for number in (2, 0, 1)], ("publish",)]
+
+    def parts(step: str) -> list[tuple[str, ...]]:
+        return [(step, "--shard", str(number)) for number in (2, 0, 1)]
+
+    steps = [("catalogue", "--catch-up"), *parts("train"), ("gate", "--catch-up"), *parts("recommend"), ("publish",)]
     for number, step in enumerate(steps):
         done = machine(shared, number).call("step", *step, "--run-id", "by-steps")
         assert done.returncode == 0, done.stderr
@@ -204,7 +217,7 @@ def test_a_store_out_of_reach_is_told_in_one_line(
 
 def measuring(shop: Project, tmp_path: Path, lines: str) -> Project:
     """The project whose split step does more at its end, in three shards."""
-    last = '    scored.write_parquet(run.path("recommendations.parquet", shard))\n'
+    last = '.write_parquet(run.path("recommendations.parquet", shard))\n'
     added = "".join(f"    {line}\n" for line in lines.splitlines())
     return in_pipeline(shop, tmp_path, last, last + added).with_env(RUNS__SHARDS=str(SHARDS))
 
@@ -218,8 +231,8 @@ def test_what_shards_measure_is_the_same_in_one_process_as_in_many(shop: Project
     mine = measuring(
         shop,
         tmp_path,
-        """run.count("scored", len(mine_rows := range(*mine.indices(len(all_customers)))))
-run.record.numbers["scored again"] = len(mine_rows)
+        """run.count("scored", len(customers))
+run.record.numbers["scored again"] = len(rows)
 value = (0.1, 0.2, 0.4)[shard.number]
 if shard.number != 1:
     run.measure("share", value, better="lower", baselines={"all": 2 * value}, weight=1 + shard.number)""",
@@ -229,7 +242,8 @@ if shard.number != 1:
     assert one["metrics"]["share"]["value"] == pytest.approx((0.1 * 1 + 0.4 * 3) / 4)
     assert one["metrics"]["share"]["baselines"] == {"all": pytest.approx((0.2 * 1 + 0.8 * 3) / 4)}
     assert one["numbers"]["share"] == one["metrics"]["share"]["value"]
-    assert one["numbers"]["scored"] == one["numbers"]["scored again"] == one["numbers"]["rows_published"] > 250
+    assert one["numbers"]["scored"] == one["numbers"]["scored again"] == one["numbers"]["customers"] > 250
+    assert one["numbers"]["rows_published"] == one["numbers"]["scored"] + 1  # for customers without orders
     assert [code for code, _ in together(mine)] == [0] * SHARDS
     many = record(mine)
     assert many["run_id"] == "together"
@@ -318,9 +332,10 @@ def test_one_function_joins_what_shards_say(shop: Project, tmp_path: Path) -> No
 
 
 # The model is a folder, in which a file goes and another comes when it is trained again.
-SAVES = """    folder = run.path("model")
-    (folder / "of it").mkdir(parents=True)
-    np.savez(folder / "of it" / "100 %.npz", affinity=model.affinity, popularity=model.popularity)"""
+SAVED = "modelling.learnt(counts, orders, settings.model.neighbours).save(run.path(file))"
+SAVES = """learnt = modelling.learnt(counts, orders, settings.model.neighbours)
+        run.path(file).parent.mkdir(parents=True, exist_ok=True)
+        learnt.save(run.path(file))"""
 IS_WHOLE = """
 import sys
 from burger_combos.ops.artifacts import ArtifactStore
@@ -381,10 +396,8 @@ def stored(request: pytest.FixtureRequest, shop: Project, tmp_path: Path) -> Pro
 
 
 def test_an_artifact_may_be_a_folder(stored: Project, tmp_path: Path) -> None:
-    saves = '    np.savez(run.path("model.npz"), affinity=model.affinity, popularity=model.popularity)'
-    mine = in_pipeline(stored, tmp_path, saves, SAVES)
-    file = tmp_path / "changed" / mine.package / "pipeline.py"
-    file.write_text(file.read_text().replace('run.path("model.npz")', 'run.path("model/of it/100 %.npz")'))
+    mine = in_pipeline(stored, tmp_path, SAVED, SAVES)
+    change(tmp_path / "changed" / mine.package / "pipeline.py", {'"model.npz"': '"model/of it/100 %.npz"'})
     first, second = part(mine, 0), part(mine, 1)
     assert [ended(first)[0], ended(second)[0]] == [0, 0]
     assert len({row["customer"] for row in rows(mine)}) > 250

@@ -163,7 +163,7 @@ def test_the_champion_moves_by_the_gate_and_by_a_rollback_only(there: Project) -
 
 
 def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to_date(there: Project) -> None:
-    for name in ("load", "check", "train", "evaluate"):
+    for name in ("load", "check", "catalogue", "train", "neighbours", "evaluate"):
         assert there.call("step", name, "--run-id", "parts").returncode == 0
     failing = there.with_env(RUNS__KEEP="3")  # and under another setting, which changes no row
     npz = Path(there.env["BURGER_COMBOS_RUNS__FOLDER"]) / "parts" / "model.npz"
@@ -179,7 +179,7 @@ def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to
     assert run["id"] == before["id"]
     assert (run["status"], run["tags"]["status"], run["tags"]["problem"]) == ("FINISHED", "ok", "")
     assert run["metrics"] == run["metrics"] | record(there, "parts")["numbers"]
-    assert run["metrics"]["rows_published"] == 300
+    assert run["metrics"]["rows_published"] == 301
 
     split = there.with_env(RUNS__SHARDS="2")
     processes = [split.start("run", "--run-id", "split", "--shard", str(number)) for number in (1, 0)]
@@ -188,7 +188,7 @@ def test_steps_and_shards_make_one_run_and_one_that_is_taken_up_is_brought_up_to
         assert process.returncode == 0, said
     found = known(there)
     assert [len(each) for each in found["runs"].values()] == [1, 1]
-    assert found["runs"]["split"][0]["metrics"]["rows_published"] == 300
+    assert found["runs"]["split"][0]["metrics"]["rows_published"] == 301
     assert len(found["versions"]) == 2
 
 
@@ -279,8 +279,9 @@ def test_the_model_may_be_a_folder_and_its_name_follows(there: Project, tmp_path
     shutil.copytree(there.folder / "src", source)
     pipeline = source / there.package / "pipeline.py"
     text = pipeline.read_text().replace('"model.npz"', '"weights.npz"')
-    trained = "    model = modelling.fit(_history(run))\n"
-    saved = """    (run.path("model") / "of it").mkdir(parents=True)
+    trained = "settings.model.neighbours).save(run.path(file))\n"
+    saved = """    model = modelling.Model.load(run.path("weights.npz"))
+    (run.path("model") / "of it").mkdir(parents=True)
     (run.path("model") / "of it" / "weights").write_text(str(model.popularity.sum()))
     (run.path("model") / "kind").write_text("folder")
 """

@@ -488,7 +488,7 @@ history = model.histories(
 )
 found = model.fit(history)
 (best,) = model.recommend(found, history[:1], 2)
-print(json.dumps([found.affinity.tolist(), found.popularity.tolist(), str(best.scores.dtype)]))
+print(json.dumps([found.affinity.toarray().tolist(), found.popularity.tolist(), str(best.scores.dtype)]))
 """)
     assert done.returncode == 0, done.stderr
     affinity, popularity, kind = json.loads(done.stdout)
@@ -498,7 +498,7 @@ print(json.dumps([found.affinity.tolist(), found.popularity.tolist(), str(best.s
     assert affinity[0][:2] == pytest.approx([itself / (itself + beside), beside / (itself + beside)], rel=1e-6)
     assert affinity[2] == [0, 0, 0]
     assert popularity == pytest.approx([0.5, 0.5, 0])
-    assert kind == "float32"
+    assert kind == "float64"
 
 
 def test_a_key_that_nothing_reads_is_refused(shop: Project, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_uv_alone_does_what_needs_no_container(generate: Callable[..., Project],
         assert done.returncode == 0, f"{command}: {done.stderr}"
         shown[command.split()[-1]] = done.stdout
     assert "would like" in shown["explore/first_look.py"]
-    assert "1,999 rows of recommendations for" in shown["run"]
+    assert "2,000 rows of recommendations for" in shown["run"]
     assert ", ok, " in shown["status"]
     assert "publish" in shown["logs"]
     assert "item_1" in shown["results"]

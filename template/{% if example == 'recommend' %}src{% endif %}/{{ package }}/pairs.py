@@ -12,9 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .ops.problems import Problem
 from .threads import in_threads
 
-CELLS = 2**24  # pairs of items that a block may have
+CELLS = 2**25  # pairs of items that a block may have
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,12 @@ def add_up(folders: Sequence[Path]) -> Iterator[Block]:
     """The sums of the counts that several shards have saved, block by block.
 
     Raises:
-        FileNotFoundError: a folder has no blocks, or not those of the first.
+        Problem: a folder has no blocks, or not those of the first.
     """
     names = sorted((file.name for file in folders[0].glob("*.npz")), key=lambda name: int(name.removesuffix(".npz")))
-    if not names:
-        raise FileNotFoundError(f"{folders[0]}: no counts")
+    for folder in folders:
+        if not names or {file.name for file in folder.glob("*.npz")} != set(names):
+            raise Problem(f"{folder}: the counts are not there: do the step again that makes them")
     for name in names:
         blocks = [_load(folder / name) for folder in folders]
         counts, totals = blocks[0].counts, blocks[0].totals

@@ -183,9 +183,7 @@ def _places(settings: Settings) -> list[str]:
 def _rows(keys: pl.DataFrame, chosen: modelling.Codes, items: pl.Series, settings: Settings) -> pl.DataFrame:
     """The chosen items of each key by their names; null in the places for which there are no items."""
     return keys.with_columns(
-        items.gather(chosen[:, place]).alias(name)
-        if place < chosen.shape[1]
-        else pl.lit(None, pl.String).alias(name)
+        items.gather(chosen[:, place]).alias(name) if place < chosen.shape[1] else pl.lit(None, pl.String).alias(name)
         for place, name in enumerate(_places(settings))
     )
 

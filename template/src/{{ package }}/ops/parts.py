@@ -41,7 +41,6 @@ class Known:
     """What only all rows of a table tell."""
 
     by: str  # the column whose equal values are in one part
-    rows: int
     columns: dict[str, Column]
 
     @classmethod
@@ -104,7 +103,7 @@ class _Spool:
 
     def __init__(self, folder: Path, settings: TableSettings, by: str, shards: Sequence[Shard], *, clean: bool) -> None:
         self.rows = 0
-        self.known = Known(by, 0, {})
+        self.known = Known(by, {})
         self._folder, self._settings, self._by, self._shards, self._clean = folder, settings, by, shards, clean
         self._pending: list[pl.DataFrame] = []
         self._files: list[list[tuple[Path, pl.Schema]]] = [[] for _ in shards]
@@ -131,7 +130,6 @@ class _Spool:
     def settle(self) -> None:
         """Decide, after the last row, what only all of them tell."""
         self._flush()
-        self.known.rows = self.rows
         for name, kinds in self._kinds.items():
             common = joined([pl.Series(dtype=kind) for kind in kinds]).dtype
             self._types[name] = pl.String() if common == pl.Null else common
@@ -154,7 +152,7 @@ class _Spool:
         for name, column in self.known.columns.items():
             if not part[name].dtype.is_float():
                 column.forms.look(part[name])
-            column.times.look_at_orders(part[name], self._settings, part[ROW])
+            column.times.look_at_order(part[name], self._settings, part[ROW])
         return part
 
     def note(self) -> None:

@@ -102,12 +102,17 @@ class Store:
         Args:
             select: the statement.
             rows: how many to hold at a time, or a few more.
+
+        Raises:
+            Problem: PostgreSQL refuses the statement.
+            Error: it cannot give a row.
         """
         size = min(rows, _FETCHED)
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # which takes no FETCH
-            cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
-            cursor.execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
+        with self._connection.cursor() as cursor:
+            with self._translated():
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # which takes no FETCH
+                cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
+                cursor.execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
             held: list[pl.DataFrame] = []
             more = True
             while more:

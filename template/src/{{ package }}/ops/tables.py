@@ -8,6 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 import polars as pl
+from adbc_driver_manager import Error
 
 from .problems import Problem, one_line
 from .sources.databases import read_database
@@ -82,7 +83,7 @@ def read_batches(
             yield pl.DataFrame({ours: batch[theirs] for ours, theirs in columns.items()})
     except FileNotFoundError:
         raise Problem(f"{source}: no such file") from None
-    except (OSError, HTTPException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (OSError, HTTPException, Error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise Problem(f"{source}: cannot be read: {one_line(error)}") from None
 
 

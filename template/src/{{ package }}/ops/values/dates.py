@@ -42,8 +42,8 @@ class Rows:
 
 
 @dataclass
-class Orders:
-    """Which orders of year, month and day the values of a column fit, where the formats name several."""
+class DateOrder:
+    """Which order of year, month and day the values of a column fit, where the formats name several."""
 
     fits: dict[str, int] = field(default_factory=dict)  # by order, as `mdy`: how many values
     only: dict[str, Rows] = field(default_factory=dict)  # by `mdy dmy`: those that fit the first and not the second
@@ -101,23 +101,23 @@ class Times:
     """What only all rows of a column tell of its times."""
 
     fraction: bool = False  # whether a number is not whole
-    orders: Orders = field(default_factory=Orders)
-    problem: str = ""  # why the orders are not known
+    order: DateOrder = field(default_factory=DateOrder)
+    problem: str = ""  # why the order is not known
     found: "Found" = field(default_factory=lambda: Found())
 
     def look(self, column: pl.Series) -> None:
-        """Take into account whether the numbers of some rows are whole; before their orders, which that changes."""
+        """Take into account whether the numbers of some rows are whole; before their order, which that changes."""
         if column.dtype.is_float() and not self.fraction:
             whole = column.cast(pl.Int64, strict=False)
             self.fraction = not whole.cast(column.dtype).eq_missing(column).all()
 
-    def look_at_orders(self, column: pl.Series, settings: ValueSettings, rows: pl.Series) -> None:
-        """Take into account which orders of year, month and day some rows fit; of no column that cannot be dates."""
+    def look_at_order(self, column: pl.Series, settings: ValueSettings, rows: pl.Series) -> None:
+        """Take into account which order of year, month and day some rows fit; of no column that cannot be dates."""
         setting = full_name(settings, "date_formats")
         contested = contested_among([DateFormat(each, setting) for each in settings.date_formats])
         if contested and (column.dtype == pl.String or column.dtype.is_numeric()):
             try:
-                self.orders.look(self.as_text(column), contested, rows)
+                self.order.look(self.as_text(column), contested, rows)
             except Problem as problem:
                 self.problem = str(problem)
 
@@ -238,10 +238,10 @@ def _times(
     formats = [known(each, setting) for each in settings.date_formats]
     if contested := contested_among(formats):
         if times is None:
-            all_rows.orders.look(text, contested)
+            all_rows.order.look(text, contested)
         elif times.problem:
             raise Problem(times.problem)
-        order = all_rows.orders.one(column.name, contested, setting)
+        order = all_rows.order.one(column.name, contested, setting)
         formats = [each for each in formats if each not in contested or each.order == order]
     found, part = _read(text, formats, settings, rows, whole_days=whole_days)
     part.kind = str(dtype) if dtype.is_numeric() else ""
