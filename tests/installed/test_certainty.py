@@ -355,7 +355,7 @@ TABLES = (Table("forecasts", key=("store", "day"), order_by=("-store", "day")), 
 
 def publish(run_id, declared=TABLES, day=DAY, **tables):
     pipeline.TABLES = declared
-    run = Run(None, Record(run_id, Stage.develop, day, git_commit="c" * 40))
+    run = Run(settings.runs.folder / run_id, Record(run_id, Stage.develop, day, git_commit="c" * 40))
     published.publish(run, settings, {"forecasts": forecasts, "Alerts": alerts} | tables)
     records.save(run.record, settings)
     return run.record

@@ -8,6 +8,7 @@ stand up to a forger.
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,17 @@ def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
 
 
 def _sums(frame: pl.DataFrame) -> Words:
-    names = sorted(frame.columns)
-    sums = np.zeros(2, np.uint64)
-    for start in range(0, len(frame), CHUNK):
-        chunk = frame[start : start + CHUNK]
-        rows = np.zeros(len(chunk), np.uint64)
-        for name in names:
-            rows = _mixed(rows ^ _hashes(chunk[name]))
-        sums += np.array([rows.sum(), _mixed(~rows).sum()], np.uint64)
-    return sums
+    """What the hashes of the rows add up to; numpy and polars let other threads run while they work on a chunk."""
+    chunks = (frame[start : start + CHUNK] for start in range(0, len(frame), CHUNK))
+    with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
+        return sum(executor.map(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
+
+
+def _sums_of_chunk(chunk: pl.DataFrame) -> Words:
+    rows = np.zeros(len(chunk), np.uint64)
+    for name in sorted(chunk.columns):
+        rows = _mixed(rows ^ _hashes(chunk[name]))
+    return np.array([rows.sum(), _mixed(~rows).sum()], np.uint64)
 
 
 def _hashes(column: pl.Series) -> Words:
