@@ -1,4 +1,5 @@
 from datetime import date, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -60,3 +61,28 @@ def test_orders_without_a_quantity_are_orders() -> None:
     found, rejected = parted(rows().drop("quantity"), SETTINGS, SCHEMA)
     assert found.columns == ["customer", "item", "ordered_at"]
     assert rejected.is_empty()
+
+
+def catalogue(tmp_path: Path, text: str, **columns: str) -> orders.OrderSettings:
+    file = tmp_path / "items.csv"
+    file.write_text(text, encoding="utf-8")
+    return orders.OrderSettings.model_validate({"catalogue": {"source": str(file), "columns": columns}})
+
+
+def test_a_catalogue_says_what_may_be_recommended(tmp_path: Path) -> None:
+    assert orders.available(SETTINGS) is None
+    listed = catalogue(tmp_path, "item,stock\nDöner,3\n Fish ,0\nCheese,yes\n")
+    assert orders.available(listed).sort().to_list() == ["Cheese", "Döner", "Fish"]  # type: ignore[union-attr]
+    stocked = catalogue(tmp_path, "sku,stock\nDöner,3\nFish,0\nCheese,yes\n", item="sku", available="stock")
+    assert orders.available(stocked).sort().to_list() == ["Cheese", "Döner"]  # type: ignore[union-attr]
+    short = orders.OrderSettings.model_validate({"catalogue": stocked.catalogue.source, "columns": {"item": "sku"}})
+    assert len(orders.available(short)) == 3  # type: ignore[arg-type]
+
+
+def test_a_catalogue_that_does_not_say_what_is_available_is_refused(tmp_path: Path) -> None:
+    unclear = catalogue(tmp_path, "item,stock\nDöner,3\nFish,perhaps\n", available="stock")
+    with pytest.raises(Problem, match="row 2: column stock: 'perhaps' does not say"):
+        orders.available(unclear)
+    empty = catalogue(tmp_path, "item,stock\nDöner,0\n", available="stock")
+    with pytest.raises(Problem, match="no item is available"):
+        orders.available(empty)

@@ -2,12 +2,11 @@ import os
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from burger_combos import evaluate, model, pipeline
+from burger_combos import model, orders, pipeline
 from burger_combos.ops import execute
 from burger_combos.ops.problems import Refused
 from burger_combos.ops.settings import PREFIX, Stage, load
@@ -44,7 +43,7 @@ def written(settings: pipeline.Settings) -> pl.DataFrame:
 def test_a_run_writes_one_row_a_customer_with_its_commit(settings: pipeline.Settings) -> None:
     run = execute.run_all(settings, TODAY)
     rows = written(settings)
-    assert len(rows) == rows["customer"].n_unique() == run.record.numbers["customers"]
+    assert len(rows) == rows["customer"].n_unique() == run.record.numbers["customers"] + 1  # and the row for anybody
     top_k = settings.model.top_k
     places = [f"item_{place + 1}" for place in range(top_k)]
     assert rows.columns == ["stage", "date", "customer", *places, "run_id", "git_commit"]
@@ -80,15 +79,48 @@ def test_steps_one_by_one_give_the_same_rows(settings: pipeline.Settings) -> Non
     assert written(settings).drop("run_id").equals(whole.drop("run_id"))
 
 
+def test_shards_give_the_rows_of_one_process(settings: pipeline.Settings) -> None:
+    one = execute.run_all(settings, TODAY)
+    whole = written(settings)
+    runs = settings.runs.model_copy(update={"shards": 3})
+    several = execute.run_all(settings.model_copy(update={"runs": runs}), TODAY)
+    assert written(settings).drop("run_id").equals(whole.drop("run_id"))
+    assert several.record.numbers == pytest.approx(one.record.numbers)
+    assert several.record.facts == one.record.facts
+
+
+def test_anybody_gets_what_is_popular(settings: pipeline.Settings) -> None:
+    run = execute.run_all(settings, TODAY)
+    items = pl.read_parquet(run.path("catalogue.parquet")).sort("orders", descending=True)["item"].head(5)
+    mine = written(settings).filter(customer="anybody").select(pl.selectors.starts_with("item_"))
+    assert set(mine.row(0)) == set(items) or items.len() < settings.model.top_k
+
+
+def test_what_the_catalogue_does_not_have_is_not_recommended(settings: pipeline.Settings, tmp_path: Path) -> None:
+    before = execute.run_all(settings, TODAY)
+    items = pl.read_parquet(before.path("catalogue.parquet"))["item"]
+    file = tmp_path / "items.csv"
+    stock = pl.DataFrame({"item": items, "stock": [number % 3 for number in range(len(items))]})
+    stock.write_csv(file)
+    catalogue = orders.CatalogueSettings(source=str(file), columns=orders.CatalogueColumns(available="stock"))
+    mine = settings.orders.model_copy(update={"catalogue": catalogue})
+    run = execute.run_all(settings.model_copy(update={"orders": mine}), TODAY)
+    found = written(settings).select(pl.selectors.starts_with("item_")).unpivot()["value"].unique()
+    assert set(found) <= set(stock.filter(pl.col("stock") > 0)["item"])
+    assert run.record.numbers["items_available"] == (stock["stock"] > 0).sum()
+
+
 def test_a_bad_model_is_not_published(settings: pipeline.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     execute.run_all(settings, TODAY)
     before = written(settings)
 
-    def bad(history: sp.csr_array) -> model.Model:
-        good = model.fit(history)
-        return model.Model(np.zeros_like(good.affinity), 1 - good.popularity)  # the least popular first
+    def bad(file: Path) -> model.Model:
+        popularity = good(file).popularity
+        nothing = sp.csr_array((len(popularity), len(popularity)))
+        return model.Model(nothing, (1 - popularity) / len(popularity))  # the least popular first
 
-    monkeypatch.setattr(evaluate, "fit", bad)
+    good = model.Model.load
+    monkeypatch.setattr(model.Model, "load", bad)
     with pytest.raises(Refused, match="better than a baseline"):
         execute.run_all(settings, TODAY)
     assert written(settings).equals(before)

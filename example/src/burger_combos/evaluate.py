@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from .model import Codes, Model, fit, histories, recommend
+from .model import Codes, Model, popular, recommend
 from .ops.metrics import Metric
 from .ops.settings import Section
 from .ops.verdicts import Verdict, better_than_baselines
@@ -24,65 +25,62 @@ class GateSettings(Section):
 
 @dataclass(frozen=True)
 class Backtest:
-    """What came of recommending for days that are over.
+    """What came of recommending for days that are over, to the customers of a shard.
 
     Attributes:
         orders: how many held-out orders the rates are shares of.
         hit_rate: the share of the orders whose item was recommended.
         baselines: the hit rate of each simple method.
         mrr: the mean reciprocal rank of the items that were ordered, 0 where one was not recommended.
-        coverage: the share of all items that is recommended to anybody.
+        recommended: the items that were recommended to anybody, each once.
     """
 
     orders: int
     hit_rate: float
     baselines: dict[str, float]
     mrr: float
-    coverage: float
+    recommended: Codes
 
 
-def backtest(
-    customers: Codes, items: Codes, held_out: NDArray[np.bool_], shape: tuple[int, int], top_k: int
-) -> Backtest | None:
-    """Fit on the earlier orders and see how many of the held-out ones are among what would have been recommended.
+def backtest(model: Model, history: sp.csr_array, customers: Codes, items: Codes, top_k: int) -> Backtest | None:
+    """See how many held-out orders are among what would have been recommended before.
 
     Args:
-        customers: shape (orders,).
+        model: learnt from the earlier orders of all customers.
+        history: shape (customers, items); their earlier orders.
+        customers: shape (orders,); of the held-out orders. Those of customers without a history do not count.
         items: shape (orders,).
-        held_out: shape (orders,); what the model does not see. Orders of customers without a history do not count.
-        shape: the numbers of customers and items.
         top_k: how many items are recommended.
 
     Returns:
         What came of it; None where no order counts.
     """
-    history = histories(customers[~held_out], items[~held_out], shape)
-    known = np.diff(history.indptr) > 0
-    judged = held_out & known[customers]
-    buyers, row = np.unique(customers[judged], return_inverse=True)
+    judged = np.diff(history.indptr)[customers] > 0
     bought = items[judged]
     if not len(bought):
         return None
+    buyers, row = np.unique(customers[judged], return_inverse=True)
+    theirs = history[buyers]
 
     def recommended(contender: Model) -> Codes:
-        return np.concatenate([best.items for best in recommend(contender, history[buyers], top_k)])
+        return np.concatenate([best.items for best in recommend(contender, theirs, top_k)])
 
     def hits(found: Codes) -> NDArray[np.bool_]:
         return found[row] == bought[:, None]
 
-    model = fit(history)
-    baselines = {
-        "popularity": Model(np.zeros_like(model.affinity), model.popularity),
-        "own frequency": Model(np.eye(shape[1], dtype=np.float32), model.popularity),
-    }
+    own = Model(sp.csr_array(sp.eye_array(history.shape[1], format="csr")), model.popularity)
     mine = recommended(model)
-    places = np.arange(1, mine.shape[1] + 1)
+    hit = hits(mine)
+    baselines = {
+        "popularity": np.isin(bought, popular(model, top_k)),
+        "own frequency": hits(recommended(own)).any(axis=1),
+    }
     return Backtest(
         orders=len(bought),
-        hit_rate=float(hits(mine).any(axis=1).mean()),
-        baselines={name: float(hits(recommended(each)).any(axis=1).mean()) for name, each in baselines.items()},
-        mrr=float((hits(mine) / places).sum(axis=1).mean()),
-        coverage=len(np.unique(mine)) / shape[1],
+        hit_rate=float(hit.any(axis=1).mean()),
+        baselines={name: float(each.mean()) for name, each in baselines.items()},
+        mrr=float((hit / np.arange(1, mine.shape[1] + 1)).sum(axis=1).mean()),
+        recommended=np.unique(mine),
     )
 
 

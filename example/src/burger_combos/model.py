@@ -1,12 +1,16 @@
-"""Yours: the model. Arrays in, arrays out; nothing here knows of files, databases or stages.
+"""Yours: the model. Arrays in, arrays out; nothing here knows of databases or stages.
 
 Repeat-aware item co-occurrence: what a customer ordered speaks for what others ordered beside it and, where customers
-come back for it, for itself. After Linden, Smith and York, "Amazon.com recommendations: item-to-item collaborative
-filtering", IEEE Internet Computing 7 (2003).
+come back for it, for itself. Each item keeps its best neighbours, so a large catalogue costs no more memory than what
+is ordered in it. After Linden, Smith and York, "Amazon.com recommendations: item-to-item collaborative filtering", IEEE
+Internet Computing 7 (2003), and Deshpande and Karypis, "Item-based top-N recommendation algorithms", ACM Transactions
+on Information Systems 22 (2004).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,18 +18,24 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from .ops.settings import Section
+from .pairs import Block, count, most_frequent
+from .threads import in_threads
+from .top import top
 
 Codes = NDArray[np.uint32]
-Scores = NDArray[np.float32]
+Scores = NDArray[np.float64]
 
-CHUNK = 2**22  # scores held at a time
-MAX_ITEMS = 10_000  # the affinity of all pairs of items is held, 400 MB of these
+CHUNK = 2**20  # products of a chunk of customers
+CUSTOMERS = 2**14  # of a chunk, at most
+POPULARITY = 1e-6  # the weight that an item's popularity has beside its scores
 
 
 class ModelSettings(Section):
     """The section `[model]` of a stage's settings."""
 
     top_k: PositiveInt = 5
+    neighbours: PositiveInt = 200  # of each item
+    anybody: str = "anybody"  # the key of the row for customers without orders; empty: no such row
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,26 @@ class Model:
     """What was learnt.
 
     Attributes:
-        affinity: shape (items, items); row i tells what was ordered beside item i, and how often.
+        affinity: shape (items, items); row i has the best neighbours of item i, each with its share of all that was
+            ordered beside item i.
         popularity: shape (items,); each item's share of all orders.
     """
 
-    affinity: Scores
+    affinity: sp.csr_array
     popularity: Scores
+
+    def save(self, file: Path) -> None:
+        """Write it to a file."""
+        rows = self.affinity
+        np.savez(file, data=rows.data, indices=rows.indices, indptr=rows.indptr, popularity=self.popularity)
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """The inverse of `save`."""
+        with np.load(file) as saved:
+            popularity = saved["popularity"]
+            size = len(popularity)
+            return cls(sp.csr_array((saved["data"], saved["indices"], saved["indptr"]), shape=(size, size)), popularity)
 
 
 @dataclass(frozen=True)
@@ -68,44 +92,99 @@ def histories(customers: Codes, items: Codes, shape: tuple[int, int]) -> sp.csr_
     return matrix
 
 
-def fit(history: sp.csr_array) -> Model:
-    """Learn from the histories, shape (customers, items).
+def fit(history: sp.csr_array, neighbours: int = 200) -> Model:
+    """Learn from the histories, shape (customers, items), and keep the best neighbours of each item."""
+    return learnt(count(history, neighbours), np.asarray(history.sum(axis=0)), neighbours)
 
-    A pair counts once for each two different orders of a customer, so an item pairs with itself where it is repeated.
+
+def learnt(blocks: Iterable[Block], orders: Scores, neighbours: int) -> Model:
+    """The model of counted pairs.
+
+    Args:
+        blocks: the pairs of all items, in their order.
+        orders: shape (items,); how often each item was ordered.
+        neighbours: how many neighbours of an item are kept.
     """
-    orders = np.asarray(history.sum(axis=0), np.float64)
-    size = len(orders)
-    affinity = np.empty((size, size), np.float32)
-    of_items = history.T.tocsr()
-    chunk = max(1, CHUNK // max(1, size))
-    for start in range(0, size, chunk):  # some rows at a time: all pairs in float64 would take three times the memory
-        pairs = (of_items[start : start + chunk] @ history).toarray()
-        rows = np.arange(len(pairs))
-        pairs[rows, start + rows] -= orders[start : start + chunk]
-        affinity[start : start + chunk] = pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
-    return Model(affinity, (orders / max(orders.sum(), 1)).astype(np.float32))
+    rows = []
+    for block in blocks:
+        best = most_frequent(block.counts, neighbours)
+        share = 1 / np.maximum(block.totals, 1)
+        best.data = best.data * np.repeat(share, np.diff(best.indptr))
+        rows.append(best)
+    affinity = sp.csr_array(sp.vstack(rows, format="csr"))
+    affinity.sort_indices()  # in which equals are found does not depend on how the pairs were counted
+    return Model(affinity, orders / max(orders.sum(), 1))
 
 
-def recommend(model: Model, history: sp.csr_array, top_k: int) -> Iterator[Best]:
+def popular(model: Model, top_k: int, available: NDArray[np.bool_] | None = None) -> Codes:
+    """The items that are ordered most, the best first: for whom nothing is known of.
+
+    Args:
+        model: what was learnt.
+        top_k: how many items, at most.
+        available: shape (items,); which items may be recommended, or None for all.
+    """
+    order = np.argsort(-model.popularity, kind="stable")
+    if available is not None:
+        order = order[available[order]]
+    return order[:top_k].astype(np.uint32)
+
+
+def recommend(
+    model: Model, history: sp.csr_array, top_k: int, available: NDArray[np.bool_] | None = None
+) -> Iterator[Best]:
     """The best items for each customer, some thousand customers at a time.
 
+    Where a customer's orders speak for fewer items than `top_k`, the most popular ones follow.
+
+    Args:
+        model: what was learnt.
+        history: shape (customers, items).
+        top_k: how many items.
+        available: shape (items,); which items may be recommended, or None for all. Others speak for what was ordered
+            beside them all the same.
+
     Yields:
-        What is best for them.
+        What is best for the customers, in their order.
     """
-    chunk = max(1, CHUNK // max(1, history.shape[1]))
-    for start in range(0, max(1, history.shape[0]), chunk):  # of no customers, one chunk of none
-        theirs = history[start : start + chunk].astype(np.float32)  # as the affinity is, which is not to be copied
-        yield best(theirs @ model.affinity, model.popularity, top_k)
+    first = popular(model, top_k, available)
+    weights = _weights(model, first, available)
+
+    def chunk(rows: slice) -> Best:
+        theirs = history[rows]
+        everybody = sp.csr_array(np.ones((theirs.shape[0], 1)))
+        return Best(*top(sp.hstack([theirs, everybody], format="csr") @ weights, len(first)))
+
+    yield from in_threads(chunk, _chunks(history, weights))
 
 
-def best(scores: Scores, popularity: Scores, top_k: int) -> Best:
-    """The top items of each row of scores, shape (customers, items); popularity decides between equals."""
-    scores = scores + 1e-6 * popularity
-    rows = np.arange(len(scores))
-    items = np.empty((len(scores), min(top_k, scores.shape[1])), np.uint32)
-    theirs = np.empty(items.shape, np.float32)
-    for place in range(items.shape[1]):  # for a few places faster than sorting or partitioning
-        items[:, place] = scores.argmax(axis=1)
-        theirs[:, place] = scores[rows, items[:, place]]
-        scores[rows, items[:, place]] = -1
-    return Best(items, theirs)
+def _weights(model: Model, first: Codes, available: NDArray[np.bool_] | None) -> sp.csr_array:
+    """What an order of each item adds to the score of others, and below that what popular items have anyway.
+
+    Popularity decides between equals.
+
+    Returns:
+        shape (items + 1, items).
+    """
+    weights = model.affinity.copy()
+    weights.data = weights.data + POPULARITY * model.popularity[weights.indices]
+    if available is not None:
+        weights.data[~available[weights.indices]] = 0
+        weights.eliminate_zeros()
+    least = np.finfo(np.float64).tiny  # what was never ordered comes last, and not nowhere
+    anyway = POPULARITY * model.popularity[first] + least
+    row = sp.csr_array((anyway, (np.zeros(len(first), np.uint32), first)), shape=(1, weights.shape[1]))
+    return sp.csr_array(sp.vstack([weights, row], format="csr"))
+
+
+def _chunks(history: sp.csr_array, weights: sp.csr_array) -> Iterator[slice]:
+    """The customers in their order, as many at a time as memory bounds."""
+    products = np.add.reduceat(np.append(np.diff(weights.indptr)[history.indices], 0), history.indptr[:-1])
+    products[np.diff(history.indptr) == 0] = 0
+    spent = np.concatenate([[0], np.cumsum(products)])
+    start = 0
+    while start < history.shape[0]:
+        end = int(np.searchsorted(spent, spent[start] + CHUNK, side="right")) - 1
+        end = min(max(end, start + 1), start + CUSTOMERS, history.shape[0])
+        yield slice(start, end)
+        start = end

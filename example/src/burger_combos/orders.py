@@ -1,13 +1,17 @@
 """Yours: what the columns of your orders are called, and what an order is."""
 
 from datetime import date, datetime, time, timedelta
+from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from .ops.ingest import read
+from .ops.problems import Problem
 from .ops.settings import Section
 from .ops.tables import TableSettings
+from .ops.values import columns
 from .sample import SampleSettings
 
 
@@ -20,6 +24,24 @@ class Columns(Section):
     quantity: str = "quantity"
 
 
+class CatalogueColumns(Section):
+    """What the columns of the catalogue are called in its source."""
+
+    item: str = ""  # empty: as in the orders
+    available: str = ""  # true, yes or a stock above 0; empty: all items of the catalogue are
+
+
+class CatalogueSettings(TableSettings):
+    """The section `[orders.catalogue]` of a stage's settings; `catalogue = "items.csv"` is short for its source."""
+
+    source: str = Field(default="", description="a file, URL, table:NAME or query:SELECT …; empty: all items are")
+    columns: CatalogueColumns = CatalogueColumns()
+
+
+def _by_source(value: object) -> object:
+    return {"source": value} if isinstance(value, str) else value
+
+
 class OrderSettings(TableSettings):
     """The section `[orders]` of a stage's settings."""
 
@@ -27,7 +49,47 @@ class OrderSettings(TableSettings):
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
     columns: Columns = Columns()
+    catalogue: Annotated[CatalogueSettings, BeforeValidator(_by_source)] = CatalogueSettings()
     sample: SampleSettings = SampleSettings()
+
+
+def available(settings: OrderSettings) -> pl.Series | None:
+    """The names of the items that may be recommended today; None where no catalogue says so.
+
+    Raises:
+        Problem: the catalogue cannot be read, or names no item that is available.
+    """
+    catalogue = settings.catalogue
+    if not catalogue.source:
+        return None
+    names = catalogue.columns.model_copy(update={"item": catalogue.columns.item or settings.columns.item})
+    database = catalogue.database_url or settings.database_url
+    found = read(catalogue.model_copy(update={"columns": names, "database_url": database}))
+    items = columns.names(found["item"])
+    if catalogue.columns.available:
+        items = items.filter(_is_available(found["available"], catalogue))
+    items = items.drop_nulls().unique()
+    if items.is_empty():
+        raise Problem(f"{catalogue.source}: no item is available: orders.catalogue names what may be recommended")
+    return items
+
+
+def _is_available(column: pl.Series, settings: CatalogueSettings) -> pl.Series:
+    """Of true and false, yes and no, or a stock.
+
+    Raises:
+        Problem: a value is neither.
+    """
+    stock = columns.numbers(column, settings) if column.dtype != pl.Boolean else column.cast(pl.Float64)
+    truths = columns.truths(column) if column.dtype in (pl.String, pl.Boolean) else stock > 0
+    found = pl.DataFrame({"stock": stock > 0, "truth": truths}).select(pl.coalesce("stock", "truth")).to_series()
+    if found.has_nulls():
+        row = found.is_null().arg_max() or 0
+        raise Problem(
+            f"{settings.source}: row {row + 1}: column {settings.columns.available}: {column[row]!r} does not say "
+            "whether the item is available: write true or false, yes or no, or its stock"
+        )
+    return found
 
 
 def schema(today: date) -> pa.DataFrameSchema:

@@ -4,8 +4,9 @@ A step takes what it needs from the run's folder and leaves its result there, so
 or on a machine, of its own. One that also takes a shard does its work in `runs.shards` parts, each of which can.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,9 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
+from . import pairs
 from .ops import holdout, published
-from .ops.ingest import checked, fetch
+from .ops.ingest import checked, fetch, join_rejected
 from .ops.problems import Problem
 from .ops.progress import track
 from .ops.published import Table
@@ -39,106 +41,164 @@ class Settings(StageSettings):
 
 
 def load(run: Run, settings: Settings) -> None:
-    """Fetch the orders as they are."""
-    fetch(run, settings.orders, lambda: make_up(settings.orders.sample, run.record.date))
+    """Fetch the orders as they are, those of a customer into one shard."""
+    fetch(run, settings.orders, lambda: make_up(settings.orders.sample, run.record.date), by="customer")
 
 
-def check(run: Run, settings: Settings) -> None:
+def check(run: Run, settings: Settings, shard: Shard) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    orders = checked(run, settings.orders, ordering.schema(date.today()))
+    orders = checked(run, settings.orders, ordering.schema(date.today()), shard)
     known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
-    if known.is_empty():
-        raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
+    if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
+        raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     customers, items = (known[name].unique().sort() for name in ("customer", "item"))
-    if len(items) > modelling.MAX_ITEMS:
-        raise Problem(f"{settings.orders.source}: {len(items):,} items, and this model is for {modelling.MAX_ITEMS:,}")
     known.select(
         pl.col("customer").cast(pl.Enum(customers)).to_physical(),
         pl.col("item").cast(pl.Enum(items)).to_physical(),
         "ordered_at",
-    ).write_parquet(run.path("orders.parquet"))
-    customers.to_frame().write_parquet(run.path("customers.parquet"))
-    items.to_frame().write_parquet(run.path("items.parquet"))
+    ).write_parquet(run.path("orders.parquet", shard))
+    customers.to_frame().write_parquet(run.path("customers.parquet", shard))
+    known.group_by("item").len("orders").sort("item").write_parquet(run.path("items.parquet", shard))
+    by_day = known.group_by(day=pl.col("ordered_at").dt.date()).len("rows")
+    by_day.write_parquet(run.path("days.parquet", shard))
     run.count("orders", len(known))
     run.count("customers", len(customers))
+
+
+def catalogue(run: Run, settings: Settings) -> None:
+    """Number the items of all orders, and say which may be recommended."""
+    join_rejected(run, settings.orders)
+    items = pl.concat([pl.read_parquet(file) for file in run.paths("items.parquet")])
+    items = items.group_by("item").agg(pl.col("orders").sum()).sort("item")
+    if items.is_empty():
+        raise Problem(f"{settings.orders.source}: no order before {run.record.date}")
+    available = ordering.available(settings.orders)
+    items = items.with_columns(available=True if available is None else pl.col("item").is_in(available.implode()))
+    if not items["available"].any():
+        raise Problem(f"{settings.orders.catalogue.source}: none of its items was ordered: is it the right column?")
+    items.write_parquet(run.path("catalogue.parquet"))
     run.count("items", len(items))
-    by_day = known.group_by(pl.col("ordered_at").dt.date()).len().sort("ordered_at").tail(60)
-    run.bars("Orders a day", {str(day): count for day, count in by_day.iter_rows()})
+    run.count("items_available", int(items["available"].sum()))
+    days = pl.concat([pl.read_parquet(file) for file in run.paths("days.parquet")])
+    by_day = days.group_by("day").agg(pl.col("rows").sum()).sort("day")
+    holdout.note_last_days(run, by_day, settings.gate.holdout_days)
+    run.bars("Orders a day", {str(day): count for day, count in by_day.tail(60).iter_rows()})
 
 
-def train(run: Run, settings: Settings) -> None:
-    """Fit the model that will recommend: on all orders."""
-    model = modelling.fit(_history(run))
-    np.savez(run.path("model.npz"), affinity=model.affinity, popularity=model.popularity)
+def train(run: Run, settings: Settings, shard: Shard) -> None:
+    """Count what was ordered together: in all orders, and in those before the last days."""
+    alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
+    orders = _orders(run, shard)
+    for name, held_out in (("all", pl.lit(False)), ("earlier", pl.col("held_out"))):
+        history = _history(run, shard, orders.filter(~held_out))
+        pairs.save(pairs.count(history, alone), run.path(f"pairs-{name}", shard))
+        np.save(run.path(f"orders-{name}.npy", shard), history.sum(axis=0))
 
 
-def evaluate(run: Run, settings: Settings) -> None:
-    """Measure the same model, fitted without the last days, on those days."""
-    orders = pl.read_parquet(run.path("orders.parquet"))
-    held_out = holdout.last_days(run, orders["ordered_at"], settings.gate.holdout_days).to_numpy()
-    customers, items = orders["customer"].to_numpy(), orders["item"].to_numpy()
-    found = evaluation.backtest(customers, items, held_out, _shape(run), settings.model.top_k)
+def neighbours(run: Run, settings: Settings) -> None:
+    """Keep the best neighbours of each item: of the model that recommends, and of the one that is judged."""
+    for name, file in (("all", "model.npz"), ("earlier", "backtest.npz")):
+        counts = pairs.add_up(run.paths(f"pairs-{name}"))
+        orders = np.sum([np.load(each) for each in run.paths(f"orders-{name}.npy")], axis=0)
+        modelling.learnt(counts, orders, settings.model.neighbours).save(run.path(file))
+
+
+def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
+    """Measure the model that was learnt without the last days, on those days."""
+    orders = _orders(run, shard)
+    history = _history(run, shard, orders.filter(~pl.col("held_out")))
+    late = orders.filter("held_out")
+    model = modelling.Model.load(run.path("backtest.npz"))
+    found = evaluation.backtest(
+        model, history, late["customer"].to_numpy(), late["item"].to_numpy(), settings.model.top_k
+    )
     run.count("held_out_orders", found.orders if found else 0)
     if found:
-        run.measure("hit_rate", found.hit_rate, better="higher", baselines=found.baselines)
-        run.measure("mrr", found.mrr, better="higher")
-        run.measure("coverage", found.coverage, better="higher")
-        run.bars(f"Hit rate at {settings.model.top_k}", {"model": found.hit_rate, **found.baselines})
+        run.measure("hit_rate", found.hit_rate, better="higher", baselines=found.baselines, weight=found.orders)
+        run.measure("mrr", found.mrr, better="higher", weight=found.orders)
+    np.save(run.path("recommended.npy", shard), found.recommended if found else np.empty(0, np.uint32))
 
 
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
+    run.remove("pairs-*")  # which are large, and the models are made
     hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
+    if hit_rate:
+        recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
+        run.measure("coverage", len(recommended) / run.record.numbers["items"], better="higher")
+        run.bars(f"Hit rate at {settings.model.top_k}", {"model": hit_rate.value, **hit_rate.baselines})
     enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
 
 
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     """Choose for the customers of a shard."""
-    with np.load(run.path("model.npz")) as saved:
-        model = modelling.Model(saved["affinity"], saved["popularity"])
-    all_customers = pl.read_parquet(run.path("customers.parquet"))
-    mine = shard.of(len(all_customers))
-    history = _history(run)[mine]
-    chunks = modelling.recommend(model, history, settings.model.top_k)
-    best = list(track(chunks, "recommend", history.shape[0]))
-    chosen = np.concatenate([each.items for each in best])
-    items = pl.read_parquet(run.path("items.parquet"))["item"]
-    rows = all_customers[mine].with_columns(
-        items.gather(chosen[:, place]).alias(f"item_{place + 1}")
-        if place < chosen.shape[1]
-        else pl.lit(None, pl.String).alias(f"item_{place + 1}")
-        for place in range(settings.model.top_k)
-    )
-    scored = rows.with_columns(pl.Series("score", np.concatenate([each.scores[:, 0] for each in best])))
-    scored.write_parquet(run.path("recommendations.parquet", shard))
+    items = pl.read_parquet(run.path("catalogue.parquet"))
+    model = modelling.Model.load(run.path("model.npz"))
+    customers = pl.read_parquet(run.path("customers.parquet", shard))
+    history = _history(run, shard, _orders(run, shard))
+    chunks = modelling.recommend(model, history, settings.model.top_k, items["available"].to_numpy())
+    best = list(track(chunks, "recommend", len(customers)))
+    chosen = np.concatenate([each.items for each in best]) if best else np.empty((0, 0), np.uint32)
+    score = np.concatenate([each.scores[:, 0] for each in best]) if best else np.empty(0)
+    rows = _rows(customers, chosen, items["item"], settings)
+    rows.with_columns(pl.Series("score", score)).write_parquet(run.path("recommendations.parquet", shard))
 
 
 def publish(run: Run, settings: Settings) -> None:
     """Put the day's rows in place, all at once."""
-    scored = pl.read_parquet(run.paths("recommendations.parquet"))
-    rows = scored.drop("score")
-    published.publish(run, settings, {"recommendations": rows})
-    most = rows["item_1"].value_counts(sort=True).head(10)
+    files = run.paths("recommendations.parquet")
+    rows = (pl.read_parquet(file, columns=["customer", *_places(settings)]) for file in files)
+    published.publish(run, settings, {"recommendations": chain(rows, _anybody(run, settings))})
+    scored = pl.concat([pl.read_parquet(file, columns=["item_1", "score"]) for file in files])
+    most = scored["item_1"].value_counts(sort=True).head(10)
     run.bars("Recommended first, to how many", dict(most.iter_rows()))
     run.bars("Customers, by the score of the first", _distribution(scored["score"].to_numpy()))
 
 
 TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, recommend, publish)
+STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, gate, recommend, publish)
 
 
-def _distribution(scores: NDArray[np.float32]) -> dict[str, float]:
+def _orders(run: Run, shard: Shard) -> pl.DataFrame:
+    """The orders of a shard's customers: `customer` and `item` by their numbers, and whether one is `held_out`."""
+    orders = pl.read_parquet(run.path("orders.parquet", shard))
+    mine = pl.read_parquet(run.path("items.parquet", shard))["item"]
+    items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
+    numbers = mine.cast(pl.Enum(items)).to_physical()
+    held_out = holdout.held_out(run, orders["ordered_at"]).alias("held_out")
+    return orders.select("customer", numbers.gather(orders["item"]).alias("item"), held_out)
+
+
+def _history(run: Run, shard: Shard, orders: pl.DataFrame) -> sp.csr_array:
+    customers = pl.scan_parquet(run.path("customers.parquet", shard)).select(pl.len()).collect().item()
+    shape = (customers, int(run.record.numbers["items"]))
+    return modelling.histories(orders["customer"].to_numpy(), orders["item"].to_numpy(), shape)
+
+
+def _places(settings: Settings) -> list[str]:
+    return [f"item_{place + 1}" for place in range(settings.model.top_k)]
+
+
+def _rows(keys: pl.DataFrame, chosen: modelling.Codes, items: pl.Series, settings: Settings) -> pl.DataFrame:
+    """The chosen items of each key by their names; null in the places for which there are no items."""
+    return keys.with_columns(
+        items.gather(chosen[:, place]).alias(name) if place < chosen.shape[1] else pl.lit(None, pl.String).alias(name)
+        for place, name in enumerate(_places(settings))
+    )
+
+
+def _anybody(run: Run, settings: Settings) -> Iterator[pl.DataFrame]:
+    """The row for customers without orders: what is popular."""
+    if settings.model.anybody:
+        items = pl.read_parquet(run.path("catalogue.parquet"))
+        model = modelling.Model.load(run.path("model.npz"))
+        popular = modelling.popular(model, settings.model.top_k, items["available"].to_numpy())
+        yield _rows(pl.DataFrame({"customer": [settings.model.anybody]}), popular[None], items["item"], settings)
+
+
+def _distribution(scores: NDArray[np.float64]) -> dict[str, float]:
     """How many scores lie in each of some intervals, by where it begins; the last takes the few that are greater."""
     counts, edges = np.histogram(np.minimum(scores, np.quantile(scores, 0.99)), bins=24)
     decimals = max(0, int(np.ceil(-np.log10(edges[1] - edges[0]))))  # which tell one interval from the next
     return {f"{edge:.{decimals}f}": int(count) for edge, count in zip(edges, counts, strict=False)}
-
-
-def _shape(run: Run) -> tuple[int, int]:
-    return int(run.record.numbers["customers"]), int(run.record.numbers["items"])
-
-
-def _history(run: Run) -> sp.csr_array:
-    orders = pl.read_parquet(run.path("orders.parquet"), columns=["customer", "item"])
-    return modelling.histories(orders["customer"].to_numpy(), orders["item"].to_numpy(), _shape(run))

@@ -108,6 +108,25 @@ def kind_of_values(dtype: pl.DataType) -> str:
     return {pl.Boolean: "true or false", pl.Date: "dates", pl.Datetime: "times"}.get(dtype.base_type(), "text")
 
 
+def refuse_unlike(kinds: dict[str, str], first: dict[str, str], where: str) -> None:
+    """Refuse a part whose columns are not those of the first one, or hold other values.
+
+    Args:
+        kinds: what the part's columns hold, by their names.
+        first: the same of the first part.
+        where: the part, as in `table forecasts: part 2`.
+
+    Raises:
+        Problem: they differ.
+    """
+    for name in first.keys() ^ kinds.keys():
+        has, lacks = ("the first has", "this one lacks") if name in first else ("this one has", "the first lacks")
+        raise Problem(f"{where}: {has} a column {name!r}, which {lacks}: give all parts the same columns")
+    for name, kind in kinds.items():
+        if kind != first[name]:
+            raise Problem(f"{where}: column {name} holds {first[name]} in the first part, and {kind} here: cast it")
+
+
 def _storable(column: pl.Series, where: str) -> pl.Series:
     dtype = column.dtype
     if dtype.is_integer():

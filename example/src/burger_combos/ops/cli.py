@@ -178,12 +178,16 @@ def gates(stage: StageOption = Stage.production) -> None:
 
 
 @app.command(hidden=True)
-def trial(day: DateOption, factor: float = 1, stage: StageOption = Stage.production) -> None:
-    """Run what `gates` does at each size."""
+def trial(day: DateOption, factor: float = 1, prepare: str = "", stage: StageOption = Stage.production) -> None:
+    """Run what `gates` does at each size, or only prepare it, under that run id."""
     enter_project(stage)
     from . import gates
 
-    gates.trial(stage, _day(day, load(StageSettings, stage)), factor)
+    on = _day(day, load(StageSettings, stage))
+    if prepare:
+        gates.prepare(stage, on, factor, prepare)
+    else:
+        gates.trial(stage, on, factor)
 
 
 @app.command(hidden=True)

@@ -9,8 +9,9 @@ import structlog
 
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, logs, metrics, provenance, records, report, tracking
-from .fingerprint import RAW, fingerprint
+from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
+from .raw import raw_files
 from .runs import Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
@@ -216,9 +217,10 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
 
 def _note_data(run: Run) -> None:
     """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
-    if (file := run.path(RAW)).exists():
+    files = raw_files(run)
+    if all(file.exists() for file in files):
         try:
-            run.record.data |= fingerprint(file)
+            run.record.data |= fingerprint(*files)
         except Exception:
             log.exception("no fingerprint")
 
@@ -246,7 +248,7 @@ def _new(run: Run, before: dict[str, float]) -> dict[str, float]:
 
 @contextmanager
 def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Iterator[None]:
-    """Log, keep the record, and make each failure visible."""
+    """Log, keep the record, and show every failure."""
     record = run.record
     with run.alone():
         logs.start(run.path(log_file))

@@ -7,6 +7,8 @@ stand up to a forger.
 
 import hashlib
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +17,53 @@ import polars as pl
 from numpy.typing import NDArray
 
 RAW = "raw.parquet"  # what the first step fetched
+ROW = "row"  # in a part of that: the number of each row in the source, from 1
 CHUNK = 2**16  # rows at a time
 
 Words = NDArray[np.uint64]
 
 
-def fingerprint(file: Path) -> dict[str, Any]:
-    """The rows, columns and hash of a Parquet file.
+def fingerprint(*files: Path) -> dict[str, Any]:
+    """The rows, columns and hash of a table: of a Parquet file, or of several that are its parts.
+
+    Parts have the number of each row besides, in a column of its own that does not count.
 
     Returns:
         `rows`, their number; `columns`, the type of each by its name; `hash`, 16 hexadecimal digits.
     """
-    frame = pl.read_parquet(file, glob=False)
-    columns = {name: str(dtype) for name, dtype in frame.schema.items()}
-    return {"rows": len(frame), "columns": columns, "hash": hash_of(frame)}
+    rows, sums = 0, np.zeros(2, np.uint64)
+    columns: dict[str, str] = {}
+    for file in files:
+        frame = pl.read_parquet(file, glob=False)
+        if len(files) > 1:
+            frame = frame.drop(ROW)
+        columns = {name: str(dtype) for name, dtype in frame.schema.items()}
+        rows, sums = rows + len(frame), sums + _sums(frame)
+    return {"rows": rows, "columns": columns, "hash": _hash(rows, sorted(columns), sums)}
 
 
 def hash_of(frame: pl.DataFrame) -> str:
     """The hash of a table: of the sum of its rows' hashes, so that a row counts as often as it is there."""
-    names = sorted(frame.columns)
-    sums = np.zeros(2, np.uint64)
-    for start in range(0, len(frame), CHUNK):
-        chunk = frame[start : start + CHUNK]
-        rows = np.zeros(len(chunk), np.uint64)
-        for name in names:
-            rows = _mixed(rows ^ _hashes(chunk[name]))
-        sums += np.array([rows.sum(), _mixed(~rows).sum()], np.uint64)
-    content = json.dumps([len(frame), names, sums.tolist()])
+    return _hash(len(frame), sorted(frame.columns), _sums(frame))
+
+
+def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
+    content = json.dumps([rows, names, sums.tolist()])
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _sums(frame: pl.DataFrame) -> Words:
+    """What the hashes of the rows add up to; numpy and polars let other threads run while they work on a chunk."""
+    chunks = (frame[start : start + CHUNK] for start in range(0, len(frame), CHUNK))
+    with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
+        return sum(executor.map(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
+
+
+def _sums_of_chunk(chunk: pl.DataFrame) -> Words:
+    rows = np.zeros(len(chunk), np.uint64)
+    for name in sorted(chunk.columns):
+        rows = _mixed(rows ^ _hashes(chunk[name]))
+    return np.array([rows.sum(), _mixed(~rows).sum()], np.uint64)
 
 
 def _hashes(column: pl.Series) -> Words:

@@ -4,6 +4,7 @@ Each trial is a process of its own, so that its memory is its own too.
 """
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +25,7 @@ from .metrics import Metric, measured, value_of
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
-from .runs import Record, Run
+from .runs import Record, Run, new_id
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
@@ -33,6 +35,9 @@ from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
 SMALL = 50.0  # MB, likewise
+CLI = [sys.executable, "-Pm", f"{__package__}.cli"]
+PREPARED = "prepared.json"  # in a trial's folder: its size, and whether its first step goes on to the next
+STATUS = Path("/proc/self/status")
 UNMEASURED = "no metric is measured, so nothing is compared"
 
 
@@ -57,6 +62,7 @@ class Trial:
     gates: list[dict[str, object]] = field(default_factory=list)  # what the project's own gate says
     holdout: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `ops/holdout.py` held out
     own_resize: bool = False
+    also: dict[str, int] = field(default_factory=dict)  # the size in other columns that grow
     problem: str = ""
     seconds: float = 0
     memory_mb: float = 0  # above what the libraries take
@@ -132,7 +138,9 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
     trials = []
     label = metric.label if metric else ""
     counted, measuring = max(12, len(trial.by)), max(12, len(label))  # the widths of these columns
-    print(f"    {'':8} {trial.by:>{counted}} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
+    also = {name: max(12, len(name)) for name in trial.also}
+    others = "".join(f" {name:>{width}}" for name, width in also.items())
+    print(f"    {'':8} {trial.by:>{counted}}{others} {label:>{measuring}} {'seconds':>9} {'MB':>7}")
     for factor in sorted({*scale.factors}):
         each = trial if factor == 1 else _try(settings.stage, day, factor)
         if each.problem:
@@ -141,7 +149,8 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
         found = measured(each.metrics, metric.name) if metric else None
         quality = f"{found.value:.4f}" if found else "-" if metric else ""
         spent = f"{each.seconds:9.2f} {each.memory_mb:7.0f}"
-        print(f"    {factor:6g} × {each.size:{counted},} {quality:>{measuring}} {spent}", flush=True)
+        others = "".join(f" {each.also.get(name, 0):{width},}" for name, width in also.items())
+        print(f"    {factor:6g} × {each.size:{counted},}{others} {quality:>{measuring}} {spent}", flush=True)
         trials.append(each)
     records.note_trials(settings, commit(), [asdict(each) for each in trials])
     yield _quality(metric, trial, trials[-1], scale.min_quality)
@@ -207,9 +216,7 @@ def _growth(
 def _try(stage: Stage, day: date, factor: float) -> Trial:
     """A trial in another process; what it says beside its problem is passed on."""
     options = ["--stage", stage, "--date", str(day), "--factor", str(factor)]
-    done = subprocess.run(
-        [sys.executable, "-Pm", f"{__package__}.cli", "trial", *options], capture_output=True, encoding="utf-8"
-    )
+    done = subprocess.run([*CLI, "trial", *options], capture_output=True, encoding="utf-8")
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
     said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]
@@ -219,47 +226,75 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
 
 
 def trial(stage: Stage, day: date, factor: float) -> None:
-    """The steps up to the one that would publish, in this process; print what came of it as a line of JSON.
+    """The steps up to the one that would publish; print what came of it as a line of JSON.
+
+    The first step, and making its table larger or smaller, are another process's: what they take is no part of the
+    memory that the steps after them do.
 
     Raises:
         Problem: a step cannot do its work.
     """
     from .. import pipeline
 
-    first, *others = pipeline.STEPS
-    own = getattr(pipeline, "resize", None)
     settings = load(pipeline.Settings, stage)
-    run = Run.create(Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards), stage, day)
-    record = run.record
+    runs, run_id = _trials(settings), new_id()
+    options = ["--stage", stage, "--date", str(day), "--factor", str(factor), "--prepare", run_id]
     try:
-        goes_on = _tried(first, run, settings)
-        size, by = 0, ""
-        if run.path(RAW).exists():
-            with faults.named("resize"):
-                size, by, rows = resize(run.path(RAW), factor, settings.deploy.scale.by, declared(), own)
-            record.numbers["rows_read"] = rows
-        elif factor != 1:
-            raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
+        code = subprocess.run([*CLI, "trial", *options]).returncode
+        if code:
+            killed = f"error: signal {-code} ended the process that fetches and resizes the data"
+            raise SystemExit(code if code > 0 else killed)
+        run = Run.open(runs, run_id)
+        record, others = run.record, list(pipeline.STEPS[1:])
+        prepared = json.loads(run.path(PREPARED).read_text(encoding="utf-8"))
+        goes_on = bool(prepared.pop("goes_on"))
         before, start = _peak(), datetime.now().timestamp()
         while others and goes_on:
             goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
         result = Trial(
             factor,
-            size,
-            by,
-            record.numbers,
-            record.metrics,
-            record.facts.get("gates", []),
-            noted(record),
-            own is not None,
+            **prepared,
+            numbers=record.numbers,
+            metrics=record.metrics,
+            gates=record.facts.get("gates", []),
+            holdout=noted(record),
+            own_resize=hasattr(pipeline, "resize"),
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),
             not_tried=[step.__name__ for step in others],
         )
         print(json.dumps(asdict(result), default=float))
     finally:
-        shutil.rmtree(run.folder, ignore_errors=True)
+        shutil.rmtree(runs.folder / run_id, ignore_errors=True)
+
+
+def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
+    """The first step of a trial, and the size of what it fetched, in this process; the run's folder keeps both.
+
+    Raises:
+        Problem: the step cannot do its work, or its table cannot have that size.
+    """
+    from .. import pipeline
+
+    settings = load(pipeline.Settings, stage)
+    run = Run.create(_trials(settings), stage, day, run_id)
+    first = pipeline.STEPS[0]
+    goes_on = _tried(first, run, settings)
+    with faults.named("resize"):
+        size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
+    if size:
+        run.record.numbers["rows_read"] = size.rows
+    elif factor != 1:
+        raise Problem(f"step {first.__name__} leaves no {RAW} to resize: deploy.scale.factors = [] goes without")
+    found = {"size": size.size, "by": size.by, "also": size.also} if size else {}
+    run.path(PREPARED).write_text(json.dumps(found | {"goes_on": goes_on}) + "\n", encoding="utf-8")
+    run.save()
+
+
+def _trials(settings: StageSettings) -> Runs:
+    """Where trials leave their files until they end: beside the runs, on this machine."""
+    return Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards)
 
 
 def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
@@ -281,4 +316,7 @@ def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool
 
 def _peak() -> float:
     """The most memory that this process has had so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if STATUS.exists():  # Linux, where what `getrusage` tells begins with the memory of who started the process
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[0]) / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1024 / (1024 if sys.platform == "darwin" else 1)

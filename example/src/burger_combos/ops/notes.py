@@ -10,8 +10,11 @@ import structlog
 if TYPE_CHECKING:
     from .runs import Record
 
+Changed = dict[str, dict[str, int]]  # of each column: how many values were changed, and how
+
 log = structlog.get_logger()
 _record: ContextVar["Record | None"] = ContextVar("_record", default=None)
+_collected: ContextVar[Changed | None] = ContextVar("_collected", default=None)
 
 
 @contextmanager
@@ -24,8 +27,22 @@ def noting(record: "Record") -> Iterator[None]:
         _record.reset(token)
 
 
+@contextmanager
+def collecting() -> Iterator[Changed]:
+    """Keep what is noted meanwhile in what this yields, and nowhere else: it is that of a part of the rows."""
+    changed: Changed = {}
+    token = _collected.set(changed)
+    try:
+        yield changed
+    finally:
+        _collected.reset(token)
+
+
 def note_changed(column: str, change: str, values: int) -> None:
     """Say how many values of a column were changed, and how; what the same step noted before is replaced."""
+    if (collected := _collected.get()) is not None:
+        collected.setdefault(column, {})[change] = values
+        return
     if values:
         log.info("changed", column=column, change=change, values=values)
     record = _record.get()

@@ -128,7 +128,7 @@ def _sources(section: BaseModel, *keys: str) -> Iterator[tuple[str, str]]:
     from .sources.table_settings import TableSettings  # which looking does without
 
     for key, each in section:
-        if isinstance(each, TableSettings):
+        if isinstance(each, TableSettings) and each.source:
             source = _plain(each.source)
             database = each.database_url if source.startswith(("table:", "query:")) else None
             where = f" of {without_password(database.get_secret_value())}" if database else ""

@@ -1,16 +1,20 @@
 """What a project publishes: the tables that its pipeline declares, and the way for rows into them."""
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 import polars as pl
 
+from . import trials
 from .catalogue import ADDED
 from .problems import Problem, meant
-from .runs import Run
+from .raw import refuse_unjoined
+from .runs import Record, Run
 from .settings import StageSettings
 from .store import Store
 
@@ -56,7 +60,7 @@ class Table:
             object.__setattr__(self, "order_by", self.key)
 
 
-def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame]) -> None:
+def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame | Iterable[pl.DataFrame]]) -> None:
     """Put a day's rows in place of those that are there, in all tables at once or in none.
 
     Each row gets the run's stage, date, id and commit; `rows_published` counts them.
@@ -64,32 +68,33 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
     Args:
         run: the run that made the rows.
         settings: those of its stage.
-        tables: for the name of each declared table its rows: the key's columns, and any others.
+        tables: for the name of each declared table its rows: the key's columns, and any others. They are in one
+            frame, or in parts with the same columns, of which one at a time is in memory: `(pl.read_parquet(path) for
+            path in run.paths("rows.parquet"))`.
 
     Raises:
-        Problem: a table is not declared or has no rows given; a key has gaps or is there twice; the database has
-            the table with another key, or cannot be written.
+        Problem: a table is not declared or has no rows given; a key has gaps or is there twice, be it in two parts;
+            a part has other columns than the first; the database has the table with another key, or cannot be written;
+            or shards have set rows aside, and no step has judged those.
     """
+    refuse_unjoined(run)
     wanted = {table.name: table for table in declared()}
     for name in tables.keys() - wanted.keys():
         raise Problem(f"publish: table {name!r} is not among TABLES of pipeline.py{_either(name, wanted)}")
     if missing := [name for name in wanted if name not in tables]:
         raise Problem(f"publish: no rows for table {missing[0]!r}, which TABLES of pipeline.py names")
     record = run.record
-    complete = []
-    for name, table in wanted.items():
-        _refuse_rows(tables[name], table)
-        given = tables[name].select(*table.key, pl.exclude(table.key))
-        stage, day = pl.lit(str(record.stage)).alias("stage"), pl.lit(record.date).alias("date")
-        by = pl.lit(record.run_id).alias("run_id"), pl.lit(record.git_commit).alias("git_commit")
-        complete.append((table, given.select(stage, day, pl.all(), *by)))
+    complete = [(table, _complete(tables[name], table, record)) for name, table in wanted.items()]
+    if trials.running():
+        for _, parts in complete:
+            deque(parts, 0)  # they are judged as they are taken
     with Store(settings.database.url) as store:
-        store.replace(record.stage, record.date, complete)
+        counts = store.replace(record.stage, record.date, complete)
     record.tables = {
-        table.name: {"key": list(table.key), "order_by": list(table.order_by), "rows": len(rows)}
-        for table, rows in complete
+        table.name: {"key": list(table.key), "order_by": list(table.order_by), "rows": rows}
+        for table, rows in zip(wanted.values(), counts, strict=True)
     }
-    run.count("rows_published", sum(len(rows) for _, rows in complete))
+    run.count("rows_published", sum(counts))
 
 
 def declared() -> tuple[Table, ...]:
@@ -121,9 +126,31 @@ def _refuse_name(name: str, where: str) -> None:
         raise Problem(f"{where}: {name!r} is no name: letters, digits and _, no digit first, at most {LONGEST} bytes")
 
 
-def _refuse_rows(rows: pl.DataFrame, table: Table) -> None:
+def _complete(rows: pl.DataFrame | Iterable[pl.DataFrame], table: Table, record: Record) -> Iterable[pl.DataFrame]:
+    """The rows with all columns of the table; a frame is judged at once, parts as they are taken."""
+    if isinstance(rows, pl.DataFrame):
+        return [_complete_part(rows, table, record, f"table {table.name}")]
+    return _complete_parts(rows, table, record)
+
+
+def _complete_parts(parts: Iterable[pl.DataFrame], table: Table, record: Record) -> Iterator[pl.DataFrame]:
+    number = count(1)
+    for part in parts:  # enumerate would keep the last one until it has the next
+        complete = _complete_part(part, table, record, f"table {table.name}: part {next(number)}")
+        del part
+        yield complete
+        del complete
+
+
+def _complete_part(rows: pl.DataFrame, table: Table, record: Record, where: str) -> pl.DataFrame:
+    _refuse_rows(rows, table, where)
+    stage, day = pl.lit(str(record.stage)).alias("stage"), pl.lit(record.date).alias("date")
+    by = pl.lit(record.run_id).alias("run_id"), pl.lit(record.git_commit).alias("git_commit")
+    return rows.select(stage, day, *table.key, pl.exclude(table.key), *by)
+
+
+def _refuse_rows(rows: pl.DataFrame, table: Table, where: str) -> None:
     """No rows without a key or with the same one, and no columns that a database would not keep apart."""
-    where = f"table {table.name}"
     if lacking := [name for name in table.key if name not in rows.columns]:
         raise Problem(f"{where}: the rows have no column {lacking[0]!r} of its key{_either(lacking[0], rows.columns)}")
     for name in table.order_by:
@@ -142,8 +169,10 @@ def _refuse_rows(rows: pl.DataFrame, table: Table) -> None:
         if rows[name].has_nulls():
             row = rows[name].is_null().arg_max() or 0
             raise Problem(f"{where}: row {row + 1} has no {name}, which is of its key")
-    if (copies := rows.select(table.key).is_duplicated()).any():
-        first = rows.select(table.key).row(copies.arg_max() or 0, named=True)
+    keys = rows.select(table.key)
+    # The same key has the same hash, so that where those are all different, the keys are, too.
+    if keys.hash_rows().n_unique() < len(keys) and (copies := keys.is_duplicated()).any():
+        first = keys.row(copies.arg_max() or 0, named=True)
         told = " ".join(f"{name}={value}" for name, value in first.items())
         raise Problem(f"{where}: {int(copies.sum()):,} rows share their key with another one, as {told}")
 

@@ -1,21 +1,25 @@
 """Rows that do not fit: parted from the others, kept with their reasons, and too many of them refused."""
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import pandera.polars as pa
 import polars as pl
 import structlog
 
 from .problems import Problem
+from .raw import REJECTED_OF_ALL
 from .runs import Run
 from .tables import TableSettings
 from .values.date_formats import possible
-from .values.hints import hint
+from .values.hints import SAMPLE, hint
 from .values.value_settings import full_name
 
 log = structlog.get_logger()
+_OWN = ("row", "reason")  # columns of rejected rows
 _UNREADABLE: dict[str, tuple[Callable[[pl.DataType], bool], pl.DataType | None]] = {  # which types, read as what
     "is no name": (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), pl.String()),
     "is no whole number": (lambda dtype: dtype.is_integer(), pl.Float64()),
@@ -41,8 +45,15 @@ def part(
         The typed rows that fit, and the raw ones that do not, with their `row` (from 1) and the `reason`.
 
     Raises:
-        Problem: the schema demands what is not of a row, as a column that is not there.
+        Problem: the schema demands what is not of a row, as a column that is not there; or a column is called `row` or
+            `reason`.
     """
+    for name in _OWN:
+        if name in raw.columns:
+            raise Problem(
+                f"{full_name(settings or _only_settings(), 'columns')}.{name}: {REJECTED_OF_ALL} has a column {name!r} "
+                "of its own: call this one otherwise"
+            )
     found = [pl.DataFrame(schema={"column": pl.String, "index": pl.Int32, "reason": pl.String})]
     try:
         schema.validate(typed, lazy=True)
@@ -52,9 +63,44 @@ def part(
         found += _unread(raw, typed, schema, settings)
     reasons = _by_row(pl.concat(found))
     row = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("row")
-    rejected = raw.select(row, pl.all()).join(reasons, on="row").sort("row")
-    fit = typed.with_columns(row).join(reasons, on="row", how="anti", maintain_order="left").drop("row")
-    return fit, rejected
+    places = reasons["row"] - 1
+    rejected = raw.select(row, pl.all())[places].join(reasons, on="row").sort("row")
+    return typed.filter(pl.repeat(True, len(typed), eager=True).scatter(places, False)), rejected
+
+
+@dataclass
+class Reasons:
+    """Why rows were set aside: for each reason how many, and some of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rejected: pl.DataFrame) -> Self:
+        """Those of all rejected rows."""
+        reasons = cls()
+        reasons.add(rejected)
+        return reasons
+
+    def add(self, rejected: pl.DataFrame) -> None:
+        """Take further rows into account, which come after those before."""
+        for (reason,), rows in rejected.group_by("reason", maintain_order=True):
+            known = self.first.get(str(reason), rows.clear())
+            self.first[str(reason)] = pl.concat([known, rows.head(SAMPLE - len(known))])
+            self.counts[str(reason)] += len(rows)
+
+    def explained(self, settings: TableSettings) -> Iterator[dict[str, Any]]:
+        """For each, the most frequent first: the number of rows, the first and its value, and perhaps a hint."""
+        for reason, count in self.counts.most_common():
+            rows = self.first[reason]
+            told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0]}
+            column, _, why = reason.partition("; ")[0].partition(" ")
+            if column in rows.columns and why != "is missing":
+                told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
+                kind = next((kind for begun, (_, kind) in _UNREADABLE.items() if why.startswith(begun)), None)
+                if kind is not None and (words := hint(rows[column], kind, settings)):
+                    told["hint"] = words
+            yield told
 
 
 def set_aside(run: Run, rejected: pl.DataFrame, total: int, settings: TableSettings) -> None:
@@ -63,12 +109,31 @@ def set_aside(run: Run, rejected: pl.DataFrame, total: int, settings: TableSetti
     Raises:
         Problem: they are more than `settings.max_rejected_share` of all rows, or all.
     """
-    rejected.select(_as_text(column) for column in rejected).write_csv(run.path("rejected.csv"))
     run.count("rows_rejected", len(rejected))
-    run.record.facts["rejected"] = dict(rejected["reason"].value_counts(sort=True).iter_rows())
-    for reason in _explained(rejected, settings):
+    keep(run, [rejected], total, settings)
+
+
+def keep(run: Run, rejected: Iterable[pl.DataFrame], total: int, settings: TableSettings) -> None:
+    """Keep the rejected rows in `rejected.csv`, and say why each kind is among them; they have been counted before.
+
+    Args:
+        run: the run.
+        rejected: the rows, some at a time, in their order.
+        total: how many rows there are in all.
+        settings: how they were read.
+
+    Raises:
+        Problem: they are more than `settings.max_rejected_share` of all rows, or all.
+    """
+    reasons = Reasons()
+    with run.path(REJECTED_OF_ALL).open("wb") as file:
+        for place, rows in enumerate(rejected):
+            rows.select(_as_text(column) for column in rows).write_csv(file, include_header=place == 0)
+            reasons.add(rows)
+    run.record.facts["rejected"] = dict(reasons.counts.most_common())
+    for reason in reasons.explained(settings):
         log.info("rejected", **reason)
-    refuse_too_many(rejected, total, settings)
+    _refuse(reasons, total, settings)
 
 
 def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings) -> None:
@@ -77,13 +142,18 @@ def refuse_too_many(rejected: pl.DataFrame, total: int, settings: TableSettings)
     Raises:
         Problem: the rejected rows are more than `settings.max_rejected_share` of all rows, or all.
     """
-    share = len(rejected) / total
-    if len(rejected) == total or share > settings.max_rejected_share:
-        most = next(_explained(rejected, settings))
+    _refuse(Reasons.of(rejected), total, settings)
+
+
+def _refuse(reasons: Reasons, total: int, settings: TableSettings) -> None:
+    rejected = reasons.counts.total()
+    share = rejected / total
+    if rejected == total or share > settings.max_rejected_share:
+        most = next(reasons.explained(settings))
         value = f": {most['value']!r}" if "value" in most else ""
         words = f"; {most['hint']}" if "hint" in most else ""
         raise Problem(
-            f"{settings.source}: {len(rejected):,} of {total:,} rows rejected ({share:.1%}; "
+            f"{settings.source}: {rejected:,} of {total:,} rows rejected ({share:.1%}; "
             f"{full_name(settings, 'max_rejected_share')} allows {settings.max_rejected_share:.1%}), "
             f"{most['rows']:,} because {most['reason']}; "
             f"first in row {most['first']}{value}{words}"
@@ -137,20 +207,6 @@ def _only_settings() -> TableSettings:
     """Those of the project's one table, for code of earlier releases, which does not name them."""
     own = [kind for kind in TableSettings.__subclasses__() if not kind.__module__.startswith(f"{__package__}.")]
     return (own[0] if len(own) == 1 else TableSettings).model_construct()
-
-
-def _explained(rejected: pl.DataFrame, settings: TableSettings) -> Iterator[dict[str, Any]]:
-    """For each reason, the most frequent first: the number of rows, the first and its value, and perhaps a hint."""
-    for reason, count in rejected["reason"].value_counts(sort=True).iter_rows():
-        rows = rejected.filter(pl.col("reason") == reason)
-        told: dict[str, Any] = {"reason": reason, "rows": count, "first": rows["row"][0]}
-        column, _, why = reason.partition("; ")[0].partition(" ")
-        if column in rejected.columns and why != "is missing":
-            told["value"] = str(_as_text(rows[column].head(1))[0])[:100]
-            kind = next((kind for begun, (_, kind) in _UNREADABLE.items() if why.startswith(begun)), None)
-            if kind is not None and (words := hint(rows[column], kind, settings)):
-                told["hint"] = words
-        yield told
 
 
 def _as_text(column: pl.Series) -> pl.Series:

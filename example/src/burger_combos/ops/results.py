@@ -81,13 +81,14 @@ def find(
     if not written:
         raise Problem(f"{store.name}: no row in {stage}{of_which}")
     newest, record = _newest(store, written)
-    mine = {each.table.name: each for each in written if (each.day, each.run_id) == (newest.day, newest.run_id)}
+    mine = [each for each in written if (each.day, each.run_id) == (newest.day, newest.run_id)]
+    totals = {each.table.name: sum(one.rows for one in mine if one.table == each.table) for each in mine}
     shown = []
     for name, conditioned in conditions.items():
         about = record.tables.get(name, {}) if record and record.run_id == newest.run_id else {}
-        if name in mine or about:
+        if name in totals or about:
             order = about.get("order_by", chosen[name].key)
-            shown.append(_rows(store, stage, newest, chosen[name], conditioned, order, most))
+            shown.append(_rows(store, stage, newest, chosen[name], totals.get(name, 0), conditioned, order, most))
     if key and not any(each.matching for each in shown):
         raise Problem(f"{store.name}: no row with {key} in {stage} for {newest.day}{of_which if run_id else ''}")
     return Results(newest.day, newest.run_id, newest.git_commit, record, shown)
@@ -133,14 +134,18 @@ def _written(store: Store, stage: Stage, table: Found, day: date | None, run_id:
         such += f" AND date = '{day}'"
     elif not run_id:
         such += f" AND date = (SELECT max(date) FROM {_quoted(table.name)} WHERE {such})"
+    rows = f"FROM {_quoted(table.name)} WHERE {such} GROUP BY date"
+    # The rows of a day are one run's, unless others wrote some, too; to group by run, SQLite would sort them all.
     found = store.query(
-        f"SELECT date, run_id, git_commit, count(*) AS n FROM {_quoted(table.name)} WHERE {such} "
-        "GROUP BY date, run_id, git_commit",
+        "SELECT date, min(run_id) AS run_id, min(git_commit) AS git_commit, count(*) AS n, "
+        f"max(run_id) AS last_run, max(git_commit) AS last_commit {rows}",
         *values,
     )
+    if (found["run_id"] != found["last_run"]).any() or (found["git_commit"] != found["last_commit"]).any():
+        found = store.query(f"SELECT date, run_id, git_commit, count(*) AS n {rows}, run_id, git_commit", *values)
     return [
         _Written(table, date.fromisoformat(str(when)), by, commit, count)
-        for when, by, commit, count in found.iter_rows()
+        for when, by, commit, count in found.select("date", "run_id", "git_commit", "n").iter_rows()
     ]
 
 
@@ -158,28 +163,32 @@ def _rows(
     stage: Stage,
     of: _Written,
     table: Found,
+    total: int,
     conditions: dict[str, str],
     order: Sequence[str],
     most: int,
 ) -> Rows:
     """The first rows of a table that fit the conditions, in the order that the run has noted."""
     such = f"stage = '{stage}' AND date = '{of.day}' AND run_id = $1"
-    total = store.query(f"SELECT count(*) AS n FROM {_quoted(table.name)} WHERE {such}", of.run_id)["n"][0]
     values = [of.run_id]
     for name, value in conditions.items():
         condition = _condition(store, name, table.columns[name], value, len(values) + 1)
         such += f" AND {condition}"
         values += [value] if "$" in condition else []
-    matching = store.query(f"SELECT count(*) AS n FROM {_quoted(table.name)} WHERE {such}", *values)["n"][0]
+    count = f"SELECT count(*) AS n FROM {_quoted(table.name)} WHERE {such}"
+    matching = store.query(count, *values)["n"][0] if conditions else total
     known = [name for name in order if name.removeprefix("-") in table.columns]
-    by = ", ".join(
-        _quoted(name.removeprefix("-")) + (" DESC NULLS LAST" if name.startswith("-") else " NULLS LAST")
-        for name in known or table.key
-    )
+    by = ", ".join(_quoted(name.removeprefix("-")) + _direction(name, table) for name in known or table.key)
     columns = ", ".join(_quoted(name) for name in table.columns if name not in ADDED)
     rows = store.query(f"SELECT {columns} FROM {_quoted(table.name)} WHERE {such} ORDER BY {by} LIMIT {most}", *values)
     truths = [name for name in rows.columns if table.columns[name] == "true or false"]  # which SQLite has as 0 and 1
     return Rows(table.name, table.key, rows.with_columns(pl.col(truths).cast(pl.Boolean)), matching, total)
+
+
+def _direction(name: str, table: Found) -> str:
+    """How to sort by a column; a key has no nulls, and its index gives the order unless they are to come last."""
+    down = name.startswith("-")
+    return " DESC" * down + " NULLS LAST" * (name.removeprefix("-") not in table.key)
 
 
 def _conditions(key: str, tables: dict[str, Found]) -> dict[str, dict[str, str]]:

@@ -106,6 +106,7 @@ class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
     by: str = ""  # the column of raw.parquet whose values are more or fewer; empty: the first key column that it has
+    also: tuple[str, ...] = ()  # other columns whose values are new in copies, so that there are more of them too
     factors: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0)  # times today's; none for no check
     min_quality: NonNegativeFloat = 0.95  # the share of today's quality that is enough at the largest size
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion

@@ -5,7 +5,7 @@ Both take `$1` for a parameter and Arrow tables for many rows, so that one piece
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from .settings import Stage
 if TYPE_CHECKING:
     from .published import Table
 
+_FETCHED = 20_000  # rows of PostgreSQL's at a time: more are slower, as the server's answer is held as it came
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -95,6 +96,34 @@ class Store:
                 cursor.execute(sql, parameters or None)
             return cursor.fetch_polars()
 
+    def batches(self, select: str, rows: int) -> Iterator[pl.DataFrame]:
+        """The rows of a SELECT on PostgreSQL as they are when it begins, some at a time; at least one batch.
+
+        Args:
+            select: the statement.
+            rows: how many to hold at a time, or a few more.
+
+        Raises:
+            Problem: PostgreSQL refuses the statement.
+            Error: it cannot give a row.
+        """
+        size = min(rows, _FETCHED)
+        with self._connection.cursor() as cursor:
+            with self._translated():
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # which takes no FETCH
+                cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
+                cursor.execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
+            held: list[pl.DataFrame] = []
+            more = True
+            while more:
+                with self._told_of_waiting(slow=True):
+                    cursor.execute(f"FETCH {size} FROM batches")
+                    held.append(cursor.fetch_polars())
+                more = len(held[-1]) == size
+                if not more or sum(map(len, held)) >= rows:
+                    yield pl.concat(held)
+                    held = []
+
     def has(self, table: str) -> bool:
         """Whether the table exists."""
         catalogue = {
@@ -144,37 +173,87 @@ class Store:
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
 
-    def replace(self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame]]") -> None:
+    def replace(
+        self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame | Iterable[pl.DataFrame]]]"
+    ) -> list[int]:
         """Put rows in place of the stage's of that day, in all tables or in none; other writers wait.
 
         Args:
             stage: the stage that the rows are of.
             day: the day that the rows are for.
-            tables: each table with its rows, of all its columns: stage, date, key, others, run_id and git_commit.
+            tables: each table with its rows, of all its columns: stage, date, key, others, run_id and git_commit; in
+                one frame, or in parts, which are taken and written one after the other.
+
+        Returns:
+            For each table the number of its rows.
 
         Raises:
-            Problem: a table is there with another key, or a column with other values.
+            Problem: a table is there with another key, or a column with other values; two rows have one key; a part
+                has other columns than the first, or there is not one part.
         """
         with self._transaction():
-            for table, rows in tables:
-                fitting = self._fitted(table, rows)
-                self._execute(f"DELETE FROM \"{table.name}\" WHERE stage = '{stage}' AND date = '{day}'")
-                self._append(table.name, fitting)
+            return [
+                self._written(stage, day, table, [rows] if isinstance(rows, pl.DataFrame) else rows)
+                for table, rows in tables
+            ]
 
     def replace_day(self, stage: Stage, day: date, rows: pl.DataFrame) -> None:
         """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
         self.replace(stage, day, [(_first_table(self, rows), rows)])
 
-    def _fitted(self, table: "Table", rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows as the table takes them, which is made, or gets the columns that it lacks."""
-        columns = catalogue.storable(rows, table.name)
-        kinds = {name: catalogue.kind_of_values(column.dtype) for name, column in columns.items()}
+    def _written(self, stage: Stage, day: date, table: "Table", parts: Iterable[pl.DataFrame]) -> int:
+        """Put a table's rows in place, and count them; one part is in memory at a time."""
+        number = count = 0
+        first: dict[str, str] = {}
+        there: dict[str, str] = {}
+        for part in parts:  # enumerate would keep the last one until it has the next
+            number += 1
+            where = f"table {table.name}: part {number}" if number > 1 else f"table {table.name}"
+            columns = catalogue.storable(part, table.name)
+            kinds = {name: catalogue.kind_of_values(column.dtype) for name, column in columns.items()}
+            if number == 1:
+                first, there = kinds, self._make_room(table, kinds)
+                self._execute(f"DELETE FROM \"{table.name}\" WHERE stage = '{stage}' AND date = '{day}'")
+            catalogue.refuse_unlike(kinds, first, where)
+            fitting = pl.DataFrame([self._fitted(table, columns[name], there[name]) for name in first])
+            self._append_keyed(table, fitting, where)
+            count += len(part)
+            del part, columns, fitting
+        if not number:
+            raise Problem(f"table {table.name}: there is not one part: give at least one, if an empty one")
+        return count
+
+    def _append_keyed(self, table: "Table", rows: pl.DataFrame, where: str) -> None:
+        """Append rows; where the key of one is there already, say which."""
+        before = self._changes()
+        try:
+            self._append(table.name, rows)
+        except Error as error:
+            row = self._row_refused(error, before)
+            if row is None:
+                raise
+            told = " ".join(f"{name}={value}" for name, value in rows.select(table.key).row(row, named=True).items())
+            raise Problem(f"{where}: row {row + 1} shares its key with an earlier one, as {told}") from None
+
+    def _changes(self) -> int:
+        """How many rows this connection has changed, where SQLite has to tell afterwards which row it was."""
+        return int(self.query("SELECT total_changes()").item()) if self.kind == "sqlite" else 0
+
+    def _row_refused(self, error: Error, before: int) -> int | None:
+        """Which of the rows, from 0, shares its key; nothing if that is not what is wrong."""
+        if self.kind == "sqlite":
+            return self._changes() - before if "UNIQUE constraint failed" in str(error) else None
+        line = re.search(r"COPY .*\D(\d+)$", str(error), re.MULTILINE)
+        return int(line[1]) - 1 if error.sqlstate == "23505" and line else None
+
+    def _make_room(self, table: "Table", kinds: dict[str, str]) -> dict[str, str]:
+        """Make the table, or the columns that it lacks; what each of its columns holds."""
         found = catalogue.tables(self).get(table.name)
         if found is None:
             types = ", ".join(f'"{name}" {catalogue.sql_type(kind)}' for name, kind in kinds.items())
             key = ", ".join(f'"{name}"' for name in ("stage", "date", *table.key))
             self._execute(f'CREATE TABLE "{table.name}" ({types}, PRIMARY KEY ({key}))')
-            return pl.DataFrame(list(columns.values()))
+            return kinds
         if not found.is_published or set(found.key) != set(table.key):
             raise Problem(
                 f"{self.name}: table {table.name} has the key ({', '.join(found.primary)}), and pipeline.py declares "
@@ -185,19 +264,24 @@ class Store:
             there = found.columns.get(name)
             if there is None:
                 self._execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {catalogue.sql_type(kind)}')
-            elif (there, kind) == ("numbers", "whole numbers"):
-                whole, columns[name] = columns[name], columns[name].cast(pl.Float64)
-                if not columns[name].cast(pl.Int64, strict=False).eq_missing(whole).all():
-                    raise Problem(
-                        f"{self.name}: table {table.name}: column {name} holds numbers there, which are exact to 2^53, "
-                        "and would get a greater one: give it another name"
-                    )
-            elif there != kind and there in catalogue.KINDS:
+            elif there != kind and there in catalogue.KINDS and (there, kind) != ("numbers", "whole numbers"):
                 raise Problem(
                     f"{self.name}: table {table.name}: column {name} holds {there} there, and would get {kind}: cast "
                     "it, or give it another name"
                 )
-        return pl.DataFrame(list(columns.values()))
+        return kinds | found.columns
+
+    def _fitted(self, table: "Table", column: pl.Series, there: str) -> pl.Series:
+        """A column as the table takes it, which holds `there`."""
+        if there != "numbers" or not column.dtype.is_integer():
+            return column
+        numbers = column.cast(pl.Float64)
+        if not numbers.cast(pl.Int64, strict=False).eq_missing(column).all():
+            raise Problem(
+                f"{self.name}: table {table.name}: column {column.name} holds numbers there, which are exact to 2^53, "
+                "and would get a greater one: give it another name"
+            )
+        return numbers
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -24,6 +24,11 @@ def no_writing() -> Iterator[None]:
         _running = False
 
 
+def running() -> bool:
+    """Whether this is a trial, in which nothing is written to the database."""
+    return _running
+
+
 def refuse_to_write() -> None:
     """Call this before anything is written to the database.
 

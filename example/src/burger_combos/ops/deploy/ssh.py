@@ -37,4 +37,5 @@ class Connection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for socket in self.folder.glob("*.socket"):
             call(self.real, "-o", f"ControlPath={socket}", "-O", "exit", "host", out=False, errors=False)
-        shutil.rmtree(self.folder)
+        (self.folder / "key").unlink()
+        shutil.rmtree(self.folder, ignore_errors=True)  # a socket goes with its process, perhaps meanwhile

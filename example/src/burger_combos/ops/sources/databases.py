@@ -13,12 +13,13 @@ from pydantic import SecretStr
 from .. import locks
 from ..problems import Problem, one_line
 from ..store import NotThere, Store, sqlite_file, without_password
+from . import batches
 from .headers import no_column
-from .rows import frame
+from .rows import frames
 
 
-def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns of `table:NAME`, `table:SCHEMA.NAME` or `query:SELECT …`.
+def read_database(url: SecretStr, source: str, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The wanted columns, some rows at a time, of `table:NAME`, `table:SCHEMA.NAME` or `query:SELECT …`.
 
     Raises:
         Problem: the database cannot be read, or lacks the table or a column.
@@ -42,7 +43,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _of_postgresql(url: SecretStr, name: str, relation: str, wanted: Sequence[str]) -> pl.DataFrame:
+def _of_postgresql(url: SecretStr, name: str, relation: str, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
     columns = ", ".join(map(quoted, wanted))
     with Store(url) as store:
         found = store.query(f"SELECT row_to_json(source)::text AS row FROM {relation} LIMIT 1")["row"]
@@ -56,10 +57,10 @@ def _of_postgresql(url: SecretStr, name: str, relation: str, wanted: Sequence[st
                     raise Problem(f"{name}: column {each} is bytea, no plain value")
         casts = (f"CAST({quoted(each)} AS text) AS {quoted(each)}" for each in wanted if not _is_plain(kinds[each]))
         plain = (quoted(each) for each in wanted if _is_plain(kinds[each]))
-        return store.query(f"SELECT {', '.join([*casts, *plain])} FROM {relation}")
+        yield from store.batches(f"SELECT {', '.join([*casts, *plain])} FROM {relation}", batches.rows_of_values())
 
 
-def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> pl.DataFrame:
+def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
     """By Python's driver, which takes each value in its own type; ADBC's takes that of the first rows for all."""
     if not file.exists():
         raise NotThere(f"{file}: no such file")
@@ -70,7 +71,7 @@ def _of_sqlite(file: Path, name: str, relation: str, wanted: Sequence[str]) -> p
             with locks.report_waiting(name, file):
                 there = [each[0] for each in database.execute(f"SELECT * FROM {relation} LIMIT 0").description]
             _refuse_missing([each.lower() for each in wanted], [each.lower() for each in there], name)
-            return frame(wanted, database.execute(f"SELECT {columns} FROM {relation}"), name)
+            yield from frames(wanted, database.execute(f"SELECT {columns} FROM {relation}"), name)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Problem(locks.still_locked(name, file)) from None

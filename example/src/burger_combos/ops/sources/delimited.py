@@ -2,16 +2,18 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from io import BytesIO, TextIOWrapper
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from io import TextIOWrapper
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ..problems import Problem, one_line
-from .files import File
+from . import batches
+from .files import File, copied
 from .headers import looks_like_data, positions
 from .table_settings import WHITESPACE, TableSettings
 
@@ -25,9 +27,9 @@ _USUAL = (",", ";", "\t", "|", "::", "||", WHITESPACE)
 
 
 def read_delimited(
-    file: File, settings: TableSettings, wanted: Sequence[str], encoding: str, start: str
-) -> pl.DataFrame:
-    """The wanted columns, as text.
+    file: File, settings: TableSettings, wanted: Sequence[str], encoding: str, start: str, folder: Path | None = None
+) -> Iterator[pl.DataFrame]:
+    """The wanted columns, as text, some rows at a time.
 
     Args:
         file: where the text is.
@@ -35,6 +37,7 @@ def read_delimited(
         wanted: the columns' names or numbers.
         encoding: the codec to read it with.
         start: its first million characters or so.
+        folder: the one for a temporary copy; the system's for temporary files if None.
 
     Raises:
         Problem: it is written in another way than the settings say, or lacks a column.
@@ -57,10 +60,13 @@ def read_delimited(
         hint = _hint(lines, above, first[0], settings, wanted)
         raise Problem(f"{problem}; {hint}" if hint else str(problem)) from None
     plain = encoding == "utf-8-sig" and _is_simple(settings.separator) and "\n" in start
-    text = file.content if plain else _rewritten(file, settings.separator, encoding, "" if "\n" in start else None)
-    try:
-        found = pl.scan_csv(
-            text,
+    source: AbstractContextManager[Path] = nullcontext(file.path)
+    if not plain:
+        text = _rewritten(file, settings.separator, encoding, "" if "\n" in start else None)
+        source = copied(file.name, text, folder)
+    with source as path:
+        query = pl.scan_csv(
+            path,
             has_header=settings.header,
             with_column_names=lambda names: [str(place) for place in range(len(names))],
             separator=settings.separator if _is_simple(settings.separator) else _STAND_IN,
@@ -69,13 +75,14 @@ def read_delimited(
             skip_lines=above,
             infer_schema=False,
             glob=False,
-        ).collect()  # all columns: of some alone polars does not notice that a row has too many values
-    except pl.exceptions.ComputeError as error:
-        raise _explained(error, file, settings, encoding, above, len(first[0])) from None
-    columns = [found[str(place)].alias(each) for place, each in zip(places, wanted, strict=True)]
-    if not _is_simple(settings.separator):
-        columns = [column.str.replace_all(_STAND_IN, settings.separator, literal=True) for column in columns]
-    return pl.DataFrame(columns)
+        )
+        columns = [pl.col(str(place)).alias(each) for place, each in zip(places, wanted, strict=True)]
+        if not _is_simple(settings.separator):
+            columns = [column.str.replace_all(_STAND_IN, settings.separator, literal=True) for column in columns]
+        try:
+            yield from batches.of_text(query.select(columns))
+        except pl.exceptions.ComputeError as error:
+            raise _explained(error, file, settings, encoding, above, len(first[0])) from None
 
 
 def _lines(text: str) -> list[str]:
@@ -129,9 +136,8 @@ def _first_rows(lines: list[str], settings: TableSettings) -> list[list[str]]:
     return [row for row in rows if row]
 
 
-def _rewritten(file: File, separator: str, encoding: str, newline: str | None) -> BytesIO:
+def _rewritten(file: File, separator: str, encoding: str, newline: str | None) -> Iterator[bytes]:
     """The text in UTF-8, with a separator of one character."""
-    out = BytesIO()
     with TextIOWrapper(file.open(), encoding, newline=newline) as text:
         while lines := text.readlines(1 << 24):
             chunk = "".join(lines)
@@ -139,9 +145,7 @@ def _rewritten(file: File, separator: str, encoding: str, newline: str | None) -
                 raise Problem(
                     f"{file.name}: holds the control character U+001F; a separator of one character can be read"
                 )
-            out.write(_converted(chunk, separator).encode())
-    out.seek(0)
-    return out
+            yield _converted(chunk, separator).encode()
 
 
 def _refuse_doubled(rows: list[list[str]], separator: str, name: str) -> None:

@@ -4,36 +4,43 @@ import bz2
 import gzip
 import lzma
 import sys
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from ..problems import Problem, one_line
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 ZIP = b"PK\x03\x04"
 _OFFICE = ("[Content_Types].xml", "mimetype")  # in a zip archive that is a workbook
+_CHUNK = 1 << 20  # bytes
+
+Readable = IO[bytes] | BufferedIOBase
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a source: its name for messages, and its content, or where that is."""
+    """A file of a source: its name for messages, and where its content is."""
 
     name: str
-    content: Path | bytes
+    path: Path
 
     def open(self) -> BinaryIO:
         """The content as a stream of bytes."""
-        return BytesIO(self.content) if isinstance(self.content, bytes) else self.content.open("rb")
-
-    def read(self) -> bytes:
-        """The whole content."""
-        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+        return self.path.open("rb")
 
     def start(self, size: int) -> bytes:
         """The first bytes."""
@@ -46,27 +53,30 @@ class File:
         return PurePosixPath(self.name.partition("?")[0]).suffix.lower()
 
 
-def files(source: str) -> Iterator[File]:
+def files(source: str, folder: Path | None = None) -> Iterator[File]:
     """The files of a source, in the order of their names; of several, hidden and empty ones are left out.
+
+    One that is packed or by URL is there until the next is asked for, or the iterator closed.
 
     Args:
         source: a path, which may begin with `~`, a folder, a glob or an http(s) URL.
+        folder: the one for what is unpacked or downloaded; the system's for temporary files if None.
 
     Raises:
         Problem: there is no file, or what packs it is broken.
         OSError: it cannot be read.
     """
     if source.startswith(("http://", "https://")):
-        with urlopen(source, timeout=60) as response:
-            content = response.read()
-        yield from _unpacked(File(urlsplit(source)._replace(query="").geturl(), content))
+        name = urlsplit(source)._replace(query="").geturl()
+        with copied(name, _downloaded(source, name), folder) as copy:
+            yield from _unpacked(File(name, copy), folder)
         return
     path = Path(source).expanduser()
     found: Iterator[Path]
     if path.is_dir():
         found, nothing = path.iterdir(), "the folder has no file with anything in it"
     elif path.exists() or not set("*?[") & set(source):
-        yield from _unpacked(File(source, path))
+        yield from _unpacked(File(source, path), folder)
         return
     else:
         found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
@@ -75,7 +85,7 @@ def files(source: str) -> Iterator[File]:
     if not shown:
         raise Problem(f"{source}: {nothing}")
     for each in shown:
-        yield from _unpacked(File(str(each), each))
+        yield from _unpacked(File(str(each), each), folder)
 
 
 def is_workbook(file: File) -> bool:
@@ -87,16 +97,50 @@ def is_workbook(file: File) -> bool:
     return start == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def _unpacked(file: File) -> Iterator[File]:
+@contextmanager
+def copied(name: str, chunks: Iterable[bytes], folder: Path | None) -> Iterator[Path]:
+    """A temporary file, which is removed in the end.
+
+    Args:
+        name: what it is a copy of, for messages.
+        chunks: its content.
+        folder: the one for it; the system's for temporary files if None.
+
+    Raises:
+        Problem: it cannot be written.
+    """
+    try:
+        place = tempfile.TemporaryDirectory(prefix="source-", dir=folder)
+    except OSError as error:
+        raise Problem(f"{name}: there is no folder for a temporary copy of it: {error.strerror}") from None
+    with place:
+        copy = Path(place.name, "copy")
+        with copy.open("wb") as out:
+            for chunk in chunks:
+                try:
+                    out.write(chunk)
+                    out.flush()
+                except OSError as error:
+                    raise Problem(f"{name}: a copy of it cannot be written to {copy}: {error.strerror}") from None
+        yield copy
+
+
+def _downloaded(url: str, name: str) -> Iterator[bytes]:
+    with urlopen(url, timeout=60) as response:
+        while chunk := response.read(_CHUNK):
+            yield chunk
+        if response.length:  # which http.client says only where all is read at once
+            raise Problem(f"{name}: cannot be read: the download ended {response.length:,} bytes too soon")
+
+
+def _unpacked(file: File, folder: Path | None) -> Iterator[File]:
     start = file.start(10)
     for magic, (packer, opened) in _PACKERS.items():
         if start.startswith(magic) and (packer != "bzip2" or start[4:] == b"1AY&SY"):
-            try:
-                with file.open() as stream:
-                    content = opened(stream)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-                raise Problem(f"{file.name}: broken {packer}: {one_line(error)}") from None
-            yield from _unpacked(File(file.name.removesuffix(PurePosixPath(file.name).suffix), content))
+            name = file.name.removesuffix(PurePosixPath(file.name).suffix)
+            content = _content(f"{file.name}: broken {packer}", partial(opened, file.path))
+            with copied(file.name, content, folder) as copy:
+                yield from _unpacked(File(name, copy), folder)
             return
     if not start.startswith(ZIP) or is_workbook(file):
         yield file
@@ -106,16 +150,25 @@ def _unpacked(file: File) -> Iterator[File]:
         if not members:
             raise Problem(f"{file.name}: the archive has no file with anything in it")
         for member in members:
-            try:
-                content = archive.read(member)
-            except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-                raise Problem(f"{file.name}: {member.filename}: cannot be unpacked: {one_line(error)}") from None
-            yield from _unpacked(File(f"{file.name}/{member.filename}", content))
+            name = f"{file.name}/{member.filename}"
+            content = _content(f"{file.name}: {member.filename}: cannot be unpacked", partial(archive.open, member))
+            with copied(name, content, folder) as copy:
+                yield from _unpacked(File(name, copy), folder)
+
+
+def _content(broken: str, opened: Callable[[], Readable]) -> Iterator[bytes]:
+    """What is packed, some at a time; `broken` is what to say where it cannot be unpacked."""
+    try:
+        with opened() as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+    except _BROKEN as error:
+        raise Problem(f"{broken}: {one_line(error)}") from None
 
 
 def _archive(file: File) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(file.open())
+        return zipfile.ZipFile(file.path)
     except zipfile.BadZipFile as error:
         raise Problem(f"{file.name}: a broken zip or Excel file: {one_line(error)}") from None
 
@@ -125,21 +178,20 @@ def _counts(member: zipfile.ZipInfo) -> bool:
     return bool(member.file_size) and not member.is_dir() and not hidden
 
 
-def _zstd(stream: BinaryIO) -> bytes:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-
-    try:
-        return zstd.decompress(stream.read())
-    except zstd.ZstdError as error:
-        raise ValueError(str(error)) from None
-
-
-_PACKERS: dict[bytes, tuple[str, Callable[[BinaryIO], bytes]]] = {
-    b"\x1f\x8b": ("gzip", lambda stream: gzip.decompress(stream.read())),
-    b"\x28\xb5\x2f\xfd": ("zstandard", _zstd),
-    b"\xfd7zXZ\x00": ("xz", lambda stream: lzma.decompress(stream.read())),
-    b"BZh": ("bzip2", lambda stream: bz2.decompress(stream.read())),
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,  # of zip: a password is needed
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    zstd.ZstdError,
+)
+_PACKERS: dict[bytes, tuple[str, Callable[[Path], Readable]]] = {
+    b"\x1f\x8b": ("gzip", gzip.GzipFile),
+    b"\x28\xb5\x2f\xfd": ("zstandard", zstd.ZstdFile),
+    b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
+    b"BZh": ("bzip2", bz2.BZ2File),
 }

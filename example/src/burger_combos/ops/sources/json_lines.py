@@ -10,7 +10,7 @@ import polars as pl
 from ..problems import Problem
 from .files import File
 from .headers import no_column
-from .rows import frame
+from .rows import frames
 
 _ABSENT = object()
 
@@ -26,8 +26,10 @@ def is_json(file: File, start: str) -> bool:
         return False
 
 
-def read_json_lines(file: File, wanted: Sequence[str], encoding: str) -> pl.DataFrame:
-    """The wanted columns; `user.id` is the field `id` of the object `user`, unless a key is called so.
+def read_json_lines(file: File, wanted: Sequence[str], encoding: str) -> Iterator[pl.DataFrame]:
+    """The wanted columns, some rows at a time.
+
+    `user.id` is the field `id` of the object `user`, unless a key is called so.
 
     Raises:
         Problem: it is no such JSON, or no object has a column.
@@ -52,10 +54,9 @@ def read_json_lines(file: File, wanted: Sequence[str], encoding: str) -> pl.Data
                     lacking.pop(name, None)
             yield [None if value is _ABSENT else value for value in row.values()]
 
-    found = frame(wanted, values(), file.name)
+    yield from frames(wanted, values(), file.name)
     if lacking:
         raise no_column(file.name, list(lacking), list(keys))
-    return found
 
 
 def _objects(file: File, encoding: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,28 +1,32 @@
 """A Parquet file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from . import batches
 from .files import File
 from .headers import no_column
 
 
-def read_parquet(file: File, wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns alone; `user.id` is the field `id` of the column `user`, unless one is called so.
+def read_parquet(file: File, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The wanted columns alone, some rows at a time.
+
+    `user.id` is the field `id` of the column `user`, unless one is called so.
 
     Raises:
         Problem: it lacks a column.
         PolarsError: it is no such file, or is broken.
     """
-    frame = pl.scan_parquet(file.content, glob=False)
-    schema = frame.collect_schema()
+    query = pl.scan_parquet(file.path, glob=False)
+    schema = query.collect_schema()
     found = {name: _field(schema, name) for name in wanted}
     missing = [name for name, column in found.items() if column is None]
     if missing:
         raise no_column(file.name, missing, schema.names())
-    return frame.select(column.alias(name) for name, column in found.items() if column is not None).collect()
+    columns = [column.alias(name) for name, column in found.items() if column is not None]
+    yield from batches.of_parquet(query.select(columns))
 
 
 def _field(fields: Mapping[str, Any], name: str, column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr | None:

@@ -7,13 +7,13 @@ from itertools import islice
 import polars as pl
 
 from ..problems import Problem
+from . import batches
 
 _TYPES = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
-_CHUNK = 100_000
 
 
-def frame(names: Sequence[str], rows: Iterable[Sequence[object]], where: str) -> pl.DataFrame:
-    """The columns of rows; each is of one type, or text if its values are of several.
+def frames(names: Sequence[str], rows: Iterable[Sequence[object]], where: str) -> Iterator[pl.DataFrame]:
+    """The columns of rows, some at a time; of each batch one is of one type, or text if its values are of several.
 
     Args:
         names: the columns' names.
@@ -24,16 +24,18 @@ def frame(names: Sequence[str], rows: Iterable[Sequence[object]], where: str) ->
         Problem: a value is bytes.
     """
     left = iter(rows)
-    parts: list[list[pl.Series]] = [[] for _ in names]
     read = 0
-    while chunk := list(islice(left, _CHUNK)):
-        for name, part, values in zip(names, parts, zip(*chunk, strict=True), strict=True):
+    while chunk := list(islice(left, batches.rows_of_values())):
+        columns = {}
+        for name, values in zip(names, zip(*chunk, strict=True), strict=True):
             for place in [place for place, value in enumerate(values, 1) if type(value) is bytes][:1]:
                 raise Problem(f"{where}: column {name}, row {read + place}: bytes, no plain value")
-            part.append(_series(values))
+            columns[name] = _series(values)
         read += len(chunk)
-    columns = {name: joined(part or [pl.Series(dtype=pl.Null)]) for name, part in zip(names, parts, strict=True)}
-    return pl.DataFrame(columns)
+        del chunk
+        yield pl.DataFrame(columns)
+    if not read:
+        yield pl.DataFrame({name: pl.Series(dtype=pl.Null) for name in names})
 
 
 def joined(parts: Sequence[pl.Series]) -> pl.Series:

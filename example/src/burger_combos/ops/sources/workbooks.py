@@ -8,12 +8,14 @@ import polars as pl
 from ..problems import Problem, one_line
 from .files import File
 from .headers import positions
-from .rows import frame, written
+from .rows import frames, written
 from .table_settings import TableSettings
 
 
-def read_sheet(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns of the sheet: text, numbers and times as its cells have them; numbers are floats.
+def read_sheet(file: File, settings: TableSettings, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The wanted columns of the sheet, some rows at a time.
+
+    Text, numbers and times are as its cells have them; numbers are floats.
 
     Raises:
         Problem: it is broken, has no such sheet, or the sheet lacks a column.
@@ -47,7 +49,8 @@ def read_sheet(file: File, settings: TableSettings, wanted: Sequence[str]) -> pl
         others = [each for each in workbook.sheet_names if each != name]
         raise Problem(f"{problem}; other sheets: {', '.join(others)}" if others else str(problem)) from None
     data = rows if settings.header else chain([(number, titles)], rows)
-    return frame(wanted, ([_value(row[place], number, file) for place in places] for number, row in data), file.name)
+    values = ([_value(row[place], number, file) for place in places] for number, row in data)
+    yield from frames(wanted, values, file.name)
 
 
 def _rows(

@@ -1,5 +1,8 @@
 """Text as it is meant: what cannot be seen makes no difference, and what stands for nothing is nothing."""
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 import polars as pl
 import structlog
 
@@ -15,6 +18,47 @@ _UNSEEN = (
 _JOINERS = r"(^|[\p{Latin}\p{Nd}\s])[\u200c\u200d]+|[\u200c\u200d]+$"
 _TO_LOOK_AT = r"[^ -~]|^ | $"
 _WHOLE = r"^([+-]?\d+)\.0+$"
+_FEW = 1_000  # values
+DIGITS = r"^[+-]?\d+$"
+
+
+@dataclass
+class Cleaning:
+    """What cleaning changes in the values of a column; that of parts adds up."""
+
+    characters: int = 0  # values with characters that cannot be seen, in another form, or with blanks around
+    alike: Counter[str] = field(default_factory=Counter)  # how often a value is there that perhaps stands for nothing
+
+    def note(self, column: str, setting: str) -> None:
+        """Say what was changed, and tell of values that stand for nothing elsewhere, or but for their capitals."""
+        for value, count in self.alike.most_common():
+            log.info("perhaps missing", column=column, value=value, values=count, setting=setting)
+        note_changed(column, "characters", self.characters)
+
+
+@dataclass
+class Wholes:
+    """Whether a column's whole numbers lose a fraction of zeros, as in 17000.0; only all of its rows tell."""
+
+    long: int = 0  # values with such a fraction
+    others: bool = False  # whether any value is no whole number
+    there: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))  # those without it, where any is other
+
+    def look(self, text: pl.Series) -> None:
+        """Take some rows into account; `there` is another matter."""
+        long = text.str.contains(_WHOLE).fill_null(False)
+        self.long += int(long.sum())
+        self.others = self.others or any_but(text.filter(~long) if long.any() else text, DIGITS)
+
+    def shortened(self, text: pl.Series) -> pl.Series:
+        """Some of the rows without a fraction of zeros, where all values are whole or 17000 is there, too."""
+        if not self.long:
+            return text
+        short = short_of(text)
+        if not self.others:
+            return short
+        lost = short.is_in(self.there.implode()) & text.str.contains(_WHOLE)
+        return short.zip_with(lost.fill_null(False), text)
 
 
 def cleaned(column: pl.Series, null_values: tuple[str, ...], setting: str = "null_values") -> pl.Series:
@@ -29,6 +73,24 @@ def cleaned(column: pl.Series, null_values: tuple[str, ...], setting: str = "nul
         null_values: what stands for nothing.
         setting: which setting these are, for the log.
     """
+    changes = Cleaning()
+    text = plain(column, null_values, changes)
+    if text.dtype != pl.String:
+        return text
+    short = whole(text)
+    changes.note(column.name, setting)
+    note_changed(column.name, "fraction of zeros", int((short != text).sum()))
+    return short
+
+
+def plain(column: pl.Series, null_values: tuple[str, ...], changes: Cleaning) -> pl.Series:
+    """Values as `cleaned` has them, but for fractions of zeros: what each value says of itself.
+
+    Args:
+        column: the values, or some of them.
+        null_values: what stands for nothing.
+        changes: gets what is changed in them.
+    """
     if column.dtype.is_float():
         return column.fill_nan(None)
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
@@ -37,35 +99,48 @@ def cleaned(column: pl.Series, null_values: tuple[str, ...], setting: str = "nul
         return column
     seen = _seen(column)
     text = seen.set(seen.is_in(["", *null_values]), None)
-    short = whole(text)
-    _say_alike(text, null_values, setting)
-    note_changed(column.name, "characters", int((seen != column).sum()))
-    note_changed(column.name, "fraction of zeros", int((short != text).sum()))
-    return short
+    changes.characters += int((seen != column).sum())
+    changes.alike.update(_alike(text, null_values))
+    return text
 
 
 def whole(text: pl.Series) -> pl.Series:
     """Without a fraction of zeros, as in 17000.0, where all values are whole or 17000 is there too."""
-    long = text.str.contains(_WHOLE).fill_null(False)
-    if not long.any():
+    if not text.str.contains(_WHOLE).any():
         return text
-    short = text.str.replace(_WHOLE, "${1}")
-    others = text.filter(~long)
-    if others.drop_nulls().str.contains(r"^[+-]?\d+$").all():
-        return short
-    return (
-        pl.select(pl.when(long & short.is_in(others.unique().implode())).then(short).otherwise(text))
-        .to_series()
-        .alias(text.name)
-    )
+    wholes = Wholes()
+    wholes.look(text)
+    if wholes.long and wholes.others:
+        wholes.there = digits_among(text, long_ones(text))
+    return wholes.shortened(text)
 
 
-def _say_alike(text: pl.Series, null_values: tuple[str, ...], setting: str) -> None:
-    """Tell of values that stand for nothing elsewhere, or but for their capitals; people and things have such names."""
+def short_of(text: pl.Series) -> pl.Series:
+    """Whole numbers without a fraction of zeros; other text as it is."""
+    return text.str.replace(_WHOLE, "${1}")
+
+
+def long_ones(text: pl.Series) -> pl.Series:
+    """The different whole numbers that have a fraction of zeros, without it."""
+    long = text.filter(text.str.contains(_WHOLE).fill_null(False)).unique()
+    return short_of(long).unique()
+
+
+def digits_among(text: pl.Series, numbers: pl.Series) -> pl.Series:
+    """Those of some different numbers that are there as they are."""
+    return numbers.filter(numbers.is_in(text.filter(text.is_in(numbers.implode())).unique().implode()))
+
+
+def any_but(text: pl.Series, pattern: str) -> bool:
+    """Whether any value is neither missing nor of a pattern; one of the first mostly is, if any is."""
+    return any((~part.str.contains(pattern)).any() for part in (text.head(_FEW), text))
+
+
+def _alike(text: pl.Series, null_values: tuple[str, ...]) -> dict[str, int]:
+    """How often each value is there that stands for nothing elsewhere; people and things have such names."""
     words = {word.lower() for word in (*null_values, *MISSING)}
     few = text.filter(text.str.len_chars() <= max(map(len, words)))
-    for value, count in few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows():
-        log.info("perhaps missing", column=text.name, value=value, values=count, setting=setting)
+    return dict(few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows())
 
 
 def _seen(text: pl.Series) -> pl.Series:

@@ -1,0 +1,27 @@
+"""Yours: work on parts of an array in several threads; numpy and scipy let other threads run meanwhile."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import polars as pl
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def in_threads(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+    """What the work gives for each part, in their order; few results wait to be taken, so that memory is bounded.
+
+    There are as many threads as polars has, which keeps to the limit of a container.
+    """
+    threads = pl.thread_pool_size()
+    with ThreadPoolExecutor(threads) as executor:
+        waiting: deque[Future[Result]] = deque()
+        for part in parts:
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+            waiting.append(executor.submit(work, part))
+        while waiting:
+            yield waiting.popleft().result()
