@@ -1,7 +1,7 @@
 """Yours: how often two items are ordered by the same customer, counted exactly, some items at a time.
 
 Pairs arise within a customer, so the counts of several shards of customers add up to those of all. They are float64,
-which is exact to 2^53.
+which is exact to 2^53. Each of several shards has to keep all its counts, some bytes a pair, until they are added up.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,8 +89,9 @@ def save(blocks: Iterable[Block], folder: Path) -> None:
         file.unlink()
     for each in blocks:
         of = each.counts
+        small = of.data.astype(np.min_scalar_type(int(of.data.max(initial=0))))  # one byte for most
         file = folder / f"{each.first}.npz"
-        np.savez(file, data=of.data, indices=of.indices, indptr=of.indptr, shape=of.shape, totals=each.totals)
+        np.savez(file, data=small, indices=of.indices, indptr=of.indptr, shape=of.shape, totals=each.totals)
 
 
 def add_up(folders: Sequence[Path]) -> Iterator[Block]:
@@ -113,7 +114,8 @@ def add_up(folders: Sequence[Path]) -> Iterator[Block]:
 
 def _load(file: Path) -> Block:
     with np.load(file) as saved:
-        counts = sp.csr_array((saved["data"], saved["indices"], saved["indptr"]), shape=tuple(saved["shape"]))
+        data = saved["data"].astype(np.float64)
+        counts = sp.csr_array((data, saved["indices"], saved["indptr"]), shape=tuple(saved["shape"]))
         return Block(int(file.stem), counts, saved["totals"])
 
 
