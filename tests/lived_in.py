@@ -21,7 +21,9 @@ def live_in(project: Project) -> None:
     (project.folder / source / "evaluate.py").rename(project.folder / source / "quality.py")
     change(project, f"{source}/pipeline.py", "from . import evaluate as evaluation\n", "")
     change(project, f"{source}/pipeline.py", "as ordering\n", "as ordering\nfrom . import quality as evaluation\n")
-    change(project, f"{source}/pipeline.py", "Step = Callable", f"{STEP}Step = Callable")
+    text = (project.folder / source / "pipeline.py").read_text(encoding="utf-8")
+    after = "TABLES = " if "TABLES = " in text else "Step = Callable"  # since 0.11.0
+    change(project, f"{source}/pipeline.py", after, STEP + after)
     change(project, f"{source}/pipeline.py", LAST, LAST.replace(")", ", celebrate)"))
     for file in (project.folder / "tests").glob("test_*.py"):
         renamed = rf"import \1\nfrom {project.package} import quality as evaluate\n"

@@ -27,6 +27,7 @@ Scores = NDArray[np.float64]
 
 CHUNK = 2**20  # products of a chunk of customers
 CUSTOMERS = 2**14  # of a chunk, at most
+FULL = 0.1  # the share of all pairs that are neighbours above which a dense table is faster
 POPULARITY = 1e-6  # the weight that an item's popularity has beside its scores
 
 

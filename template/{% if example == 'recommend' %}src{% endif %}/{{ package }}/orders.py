@@ -99,7 +99,7 @@ def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
         orders: with a column `customer`, of names.
 
     Returns:
-        The names, each once; and the orders in the order of their customers' numbers, which stand in place of the names.
+        The names, each once; and the orders in the order of their customers' numbers, which replace the names.
     """
     ordered = orders.with_columns(hash=pl.col("customer").hash()).sort("hash")  # faster than by name
     numbers = ordered["customer"].rle_id()
