@@ -86,3 +86,21 @@ def test_a_catalogue_that_does_not_say_what_is_available_is_refused(tmp_path: Pa
     empty = catalogue(tmp_path, "item,stock\nDöner,0\n", available="stock")
     with pytest.raises(Problem, match="no item is available"):
         orders.available(empty)
+
+
+def test_customers_are_numbered_in_the_order_of_their_rows() -> None:
+    found = pl.DataFrame({"customer": ["b", "a", "b", "c", "a"], "item": ["1", "2", "3", "4", "5"]})
+    names, ordered = orders.by_customer(found)
+    assert sorted(names) == ["a", "b", "c"]
+    assert ordered["customer"].is_sorted()
+    back = ordered.select(names.gather(ordered["customer"]).alias("customer"), "item").sort("item")
+    assert back.equals(found)
+    nobody, nothing = orders.by_customer(found.clear())
+    assert (len(nobody), len(nothing)) == (0, 0)
+
+
+def test_customers_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pl.Expr, "hash", lambda name: name.str.len_chars())
+    found = pl.DataFrame({"customer": ["b", "a", "b", "cc", "a"]})
+    names, ordered = orders.by_customer(found)
+    assert names.gather(ordered["customer"]).to_list() == ["a", "a", "b", "b", "cc"]

@@ -20,13 +20,14 @@ from pydantic import PositiveInt
 from .ops.settings import Section
 from .pairs import Block, count, most_frequent
 from .threads import in_threads
-from .top import top
+from .top import top, top_of_table
 
 Codes = NDArray[np.uint32]
 Scores = NDArray[np.float64]
 
 CHUNK = 2**20  # products of a chunk of customers
 CUSTOMERS = 2**14  # of a chunk, at most
+FULL = 0.1  # the share of all pairs that are neighbours above which a dense table is faster
 POPULARITY = 1e-6  # the weight that an item's popularity has beside its scores
 
 
@@ -87,7 +88,12 @@ def histories(customers: Codes, items: Codes, shape: tuple[int, int]) -> sp.csr_
 
     Counts are float64, which is exact to 2^53.
     """
-    matrix = sp.csr_array((np.ones(len(items), np.float64), (customers, items)), shape=shape)
+    ones = np.ones(len(items), np.float64)
+    if (customers[1:] >= customers[:-1]).all():  # in their order, as the pipeline has them: three times as fast
+        ends = np.concatenate([[0], np.cumsum(np.bincount(customers, minlength=shape[0]))])
+        matrix = sp.csr_array((ones, items.astype(np.int32), ends), shape=shape)
+    else:
+        matrix = sp.csr_array((ones, (customers, items)), shape=shape)
     matrix.sum_duplicates()
     return matrix
 
@@ -149,11 +155,14 @@ def recommend(
     """
     first = popular(model, top_k, available)
     weights = _weights(model, first, available)
+    is_full = weights.nnz > FULL * weights.shape[0] * weights.shape[1]
+    table = weights.toarray() if is_full else weights
 
     def chunk(rows: slice) -> Best:
         theirs = history[rows]
         everybody = sp.csr_array(np.ones((theirs.shape[0], 1)))
-        return Best(*top(sp.hstack([theirs, everybody], format="csr") @ weights, len(first)))
+        scores = sp.hstack([theirs, everybody], format="csr") @ table
+        return Best(*(top_of_table(scores, len(first)) if is_full else top(scores, len(first))))
 
     yield from in_threads(chunk, _chunks(history, weights))
 

@@ -92,6 +92,24 @@ def _is_available(column: pl.Series, settings: CatalogueSettings) -> pl.Series:
     return found
 
 
+def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Number the customers.
+
+    Args:
+        orders: with a column `customer`, of names.
+
+    Returns:
+        The names, each once; and the orders in the order of their customers' numbers, which replace the names.
+    """
+    ordered = orders.with_columns(hash=pl.col("customer").hash()).sort("hash")  # faster than by name
+    numbers = ordered["customer"].rle_id()
+    if numbers.n_unique() > ordered["hash"].rle_id().n_unique():  # two customers share a hash
+        ordered = orders.sort("customer")
+        numbers = ordered["customer"].rle_id()
+    names = ordered["customer"].filter((numbers != numbers.shift()).fill_null(True))
+    return names, ordered.select(numbers.alias("customer"), pl.exclude("customer", "hash"))
+
+
 def schema(today: date) -> pa.DataFrameSchema:
     """An order; a row that does not fit is set aside with the reason given here, so checks are to be of rows.
 
