@@ -167,13 +167,6 @@ def evaluated(place: Project, project: Project, steps: str) -> Project:
     source = place.folder / "src"
     shutil.copytree(project.folder / "src", source)
     pipeline = source / project.package / "pipeline.py"
-    change(
-        pipeline,
-        {  # which hold out other rows
-            "    holdout.note_last_days(run, by_day, settings.gate.holdout_days)\n": "",
-            'holdout.held_out(run, orders["ordered_at"])': "pl.lit(False)",
-        },
-    )
     text = pipeline.read_text()
     before, after = text.index("def evaluate("), text.index("def recommend(")
     pipeline.write_text(text[:before] + steps.strip() + "\n\n\n" + text[after:])

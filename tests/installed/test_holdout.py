@@ -159,7 +159,7 @@ def test_the_last_days_are_held_out_of_parts_as_of_the_whole(project: Project, t
     assert found["clear"] == []
     assert found["first"] == "2026-01-09"
     noted = {"days": 2, "first": "2026-01-09", "last": "2026-01-10", "rows": 3, "of": 6}
-    assert found["facts"] == [{"holdout": {"last_days": noted}}] * 2
+    assert found["facts"] == [{"holdout": {"last_days": each}} for each in (noted, noted | {"in_parts": True})]
     needed = "holdout.note_last_days: columns day (Date) and rows (whole numbers) are needed, not day "
     assert found["problems"] == [
         "holdout.held_out: no days are held out yet: call holdout.note_last_days in an earlier step, one that is not "

@@ -20,7 +20,7 @@ import numpy as np
 
 from . import faults, records
 from .fingerprint import RAW
-from .holdout import noted
+from .holdout import measured_on
 from .metrics import Metric, measured, value_of
 from .plots import distinct_digits
 from .problems import Problem, Refused
@@ -252,13 +252,14 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         while others and goes_on:
             goes_on = _tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
+        counted = measured(record.metrics, settings.deploy.metric)
         result = Trial(
             factor,
             **prepared,
             numbers=record.numbers,
             metrics=record.metrics,
             gates=record.facts.get("gates", []),
-            holdout=noted(record),
+            holdout=measured_on(run, counted.name if counted else ""),
             own_resize=hasattr(pipeline, "resize"),
             seconds=seconds,
             memory_mb=max(0.0, _peak() - before),

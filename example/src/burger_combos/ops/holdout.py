@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .runs import Record, Run
 
 FACT = "holdout"
+IN_PARTS = "in_parts"  # whether the days are those of `note_last_days`
 KINDS = {"last_days", "by_key"}
 ALL = 2.0**64  # how many hashes there are
 
@@ -41,11 +42,14 @@ def last_days(run: "Run", when: pl.Series, days: int) -> pl.Series:
     if day.is_empty():
         return pl.Series("held_out", [], pl.Boolean)
     first = _note_days(run, day.alias("day").value_counts(name="rows"), days)
+    run.asked = True
     return (day >= first).alias("held_out")
 
 
 def note_last_days(run: "Run", by_day: pl.DataFrame, days: int) -> date:
     """Hold out the last days of rows that are in several parts; `held_out` then says which rows of a part they are.
+
+    The scale check compares a metric only where the step that measures it has asked `held_out`.
 
     Args:
         run: the run, whose record gets `facts["holdout"]`.
@@ -74,7 +78,9 @@ def note_last_days(run: "Run", by_day: pl.DataFrame, days: int) -> date:
     found = by_day.filter(pl.col("rows") > 0)
     if found.is_empty():
         raise Problem(f"holdout.{name}: no day has a row, so none can be held out")
-    return _note_days(run, found, days)
+    first = _note_days(run, found, days)
+    run.record.facts[FACT]["last_days"][IN_PARTS] = True
+    return first
 
 
 def held_out(run: "Run", when: pl.Series) -> pl.Series:
@@ -103,6 +109,7 @@ def held_out(run: "Run", when: pl.Series) -> pl.Series:
             f"holdout.held_out: {when.name!r} has the day {last}, and note_last_days was told of none after "
             f"{known['last']}: tell it of all rows"
         )
+    run.asked = True
     return (day >= date.fromisoformat(known["first"])).alias("held_out")
 
 
@@ -153,6 +160,7 @@ def by_key(run: "Run", keys: pl.Series, share: float, seed: int = 0) -> pl.Serie
         raise Problem(
             f"holdout.by_key: all {len(each):,} keys are {side}; take another share than {share:g}, or a seed"
         )
+    run.asked = True
     held_out = rows.join(each, on="key", how="left", maintain_order="left")["held_out"]
     of_copies = len(each) - each["original"].null_count()
     found = {"share": share, "seed": seed, "keys": len(each), "copies": of_copies}
@@ -182,6 +190,13 @@ def noted(record: "Record") -> dict[str, dict[str, Any]]:
     """What a run held out by this module, by kind; empty where it did not, or notes something of its own there."""
     found = record.facts.get(FACT)
     return found if isinstance(found, dict) and found.keys() <= KINDS else {}
+
+
+def measured_on(run: "Run", metric: str) -> dict[str, dict[str, Any]]:
+    """What a run of this process held out, as `noted`, if the metric was measured on it."""
+    found = noted(run.record)
+    in_parts = found.get("last_days", {}).get(IN_PARTS)
+    return {} if in_parts and metric in run.measured_otherwise else found
 
 
 def _note(run: "Run", kind: str, found: dict[str, Any], rows: int, of: int) -> None:

@@ -20,6 +20,8 @@ class Measuring:
     record: "Record"
     part: "Part | None" = None  # what the shard adds that is at work, in a step that is split
     names: list[str] | None = None  # of the counts and metrics that the step at work has noted so far
+    asked = False  # whether the step at work has asked which rows are held out
+    measured_otherwise: frozenset[str] = frozenset()  # the metrics of steps that have not, in this process
 
     def count(self, name: str, value: int) -> None:
         """Note a count; in a step that is split, the counts of the shards add up.
@@ -60,6 +62,8 @@ class Measuring:
             if name in self.names:
                 raise Problem(f"metric {name} is measured twice in one step: give each its own name")
             self.names.append(name)
+        if not self.asked:
+            self.measured_otherwise |= {name}
         if self.part:
             self.part.measure(metric, weight)
         else:
@@ -97,7 +101,7 @@ class Measuring:
     def measuring(self) -> Iterator[list[str]]:
         """A step at work, which may measure a name once; yields the names of what it notes."""
         names: list[str] = []
-        self.names = names
+        self.names, self.asked = names, False
         try:
             yield names
         finally:
