@@ -23,7 +23,7 @@ def _none() -> Words:
 
 @dataclass
 class Column:
-    """A column, of which `look` has seen each part: enough to choose some of its values, and to make others.
+    """A column, of which `look` has seen each part: enough to choose some of its values, and new ones for copies.
 
     Attributes:
         name: the column's.
