@@ -53,7 +53,7 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     customers, ordered = ordering.by_customer(known)
     items = ordered["item"].unique().sort()
-    codes = ordered["item"].replace_strict(items, pl.int_range(len(items), dtype=pl.UInt32, eager=True))
+    codes = ordered["item"].replace_strict(items, pl.int_range(len(items), eager=True)).cast(pl.UInt32)
     customers.to_frame().write_parquet(run.path("customers.parquet", shard))
     ordered.select("customer", codes, "ordered_at").write_parquet(run.path("orders.parquet", shard), compression="lz4")
     counts = pl.Series("orders", np.bincount(codes, minlength=len(items)))
