@@ -66,7 +66,7 @@ def test_orders_without_a_quantity_are_orders() -> None:
 def catalogue(tmp_path: Path, text: str, **columns: str) -> orders.OrderSettings:
     file = tmp_path / "items.csv"
     file.write_text(text, encoding="utf-8")
-    return orders.OrderSettings.model_validate({"catalogue": {"source": str(file), "columns": columns}})
+    return orders.OrderSettings(catalogue=str(file), catalogue_columns=orders.CatalogueColumns(**columns))
 
 
 def test_a_catalogue_says_what_may_be_recommended(tmp_path: Path) -> None:
@@ -75,8 +75,6 @@ def test_a_catalogue_says_what_may_be_recommended(tmp_path: Path) -> None:
     assert orders.available(listed).sort().to_list() == ["Cheese", "Döner", "Fish"]  # type: ignore[union-attr]
     stocked = catalogue(tmp_path, "sku,stock\nDöner,3\nFish,0\nCheese,yes\n", item="sku", available="stock")
     assert orders.available(stocked).sort().to_list() == ["Cheese", "Döner"]  # type: ignore[union-attr]
-    short = orders.OrderSettings.model_validate({"catalogue": stocked.catalogue.source, "columns": {"item": "sku"}})
-    assert len(orders.available(short)) == 3  # type: ignore[arg-type]
 
 
 def test_a_catalogue_that_does_not_say_what_is_available_is_refused(tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def test_what_the_catalogue_does_not_have_is_not_recommended(settings: pipeline.
     file = tmp_path / "items.csv"
     stock = pl.DataFrame({"item": items, "stock": [number % 3 for number in range(len(items))]})
     stock.write_csv(file)
-    catalogue = orders.CatalogueSettings(source=str(file), columns=orders.CatalogueColumns(available="stock"))
-    mine = settings.orders.model_copy(update={"catalogue": catalogue})
+    stocked = {"catalogue": str(file), "catalogue_columns": orders.CatalogueColumns(available="stock")}
+    mine = settings.orders.model_copy(update=stocked)
     run = execute.run_all(settings.model_copy(update={"orders": mine}), TODAY)
     found = written(settings).select(pl.selectors.starts_with("item_")).unpivot()["value"].unique()
     assert set(found) <= set(stock.filter(pl.col("stock") > 0)["item"])

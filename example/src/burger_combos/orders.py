@@ -1,11 +1,10 @@
 """Yours: what the columns of your orders are called, and what an order is."""
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from .ops.ingest import read
 from .ops.problems import Problem
@@ -28,18 +27,7 @@ class CatalogueColumns(Section):
     """What the columns of the catalogue are called in its source."""
 
     item: str = ""  # empty: as in the orders
-    available: str = ""  # true, yes or a stock above 0; empty: all items of the catalogue are
-
-
-class CatalogueSettings(TableSettings):
-    """The section `[orders.catalogue]` of a stage's settings; `catalogue = "items.csv"` is short for its source."""
-
-    source: str = Field(default="", description="a file, URL, table:NAME or query:SELECT …; empty: all items are")
-    columns: CatalogueColumns = CatalogueColumns()
-
-
-def _by_source(value: object) -> object:
-    return {"source": value} if isinstance(value, str) else value
+    available: str = ""  # true, yes or a stock above 0; empty: each item of the catalogue is
 
 
 class OrderSettings(TableSettings):
@@ -49,7 +37,8 @@ class OrderSettings(TableSettings):
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
     columns: Columns = Columns()
-    catalogue: Annotated[CatalogueSettings, BeforeValidator(_by_source)] = CatalogueSettings()
+    catalogue: str = ""  # what may be recommended today; a source that is written as the orders are
+    catalogue_columns: CatalogueColumns = CatalogueColumns()
     sample: SampleSettings = SampleSettings()
 
 
@@ -59,22 +48,22 @@ def available(settings: OrderSettings) -> pl.Series | None:
     Raises:
         Problem: the catalogue cannot be read, or names no item that is available.
     """
-    catalogue = settings.catalogue
-    if not catalogue.source:
+    if not settings.catalogue:
         return None
-    names = catalogue.columns.model_copy(update={"item": catalogue.columns.item or settings.columns.item})
-    database = catalogue.database_url or settings.database_url
-    found = read(catalogue.model_copy(update={"columns": names, "database_url": database}))
+    named = settings.catalogue_columns.model_copy(
+        update={"item": settings.catalogue_columns.item or settings.columns.item}
+    )
+    found = read(settings.model_copy(update={"source": settings.catalogue, "columns": named}))
     items = columns.names(found["item"])
-    if catalogue.columns.available:
-        items = items.filter(_is_available(found["available"], catalogue))
+    if named.available:
+        items = items.filter(_is_available(found["available"], settings))
     items = items.drop_nulls().unique()
     if items.is_empty():
-        raise Problem(f"{catalogue.source}: no item is available: orders.catalogue names what may be recommended")
+        raise Problem(f"{settings.catalogue}: no item is available: orders.catalogue names what may be recommended")
     return items
 
 
-def _is_available(column: pl.Series, settings: CatalogueSettings) -> pl.Series:
+def _is_available(column: pl.Series, settings: OrderSettings) -> pl.Series:
     """Of true and false, yes and no, or a stock.
 
     Raises:
@@ -86,8 +75,8 @@ def _is_available(column: pl.Series, settings: CatalogueSettings) -> pl.Series:
     if found.has_nulls():
         row = found.is_null().arg_max() or 0
         raise Problem(
-            f"{settings.source}: row {row + 1}: column {settings.columns.available}: {column[row]!r} does not say "
-            "whether the item is available: write true or false, yes or no, or its stock"
+            f"{settings.catalogue}: row {row + 1}: column {settings.catalogue_columns.available}: {column[row]!r} does "
+            "not say whether the item is available: write true or false, yes or no, or its stock"
         )
     return found
 

@@ -74,7 +74,7 @@ def catalogue(run: Run, settings: Settings) -> None:
     available = ordering.available(settings.orders)
     items = items.with_columns(available=True if available is None else pl.col("item").is_in(available.implode()))
     if not items["available"].any():
-        raise Problem(f"{settings.orders.catalogue.source}: none of its items was ordered: is it the right column?")
+        raise Problem(f"{settings.orders.catalogue}: none of its items was ordered: is it the right column?")
     items.write_parquet(run.path("catalogue.parquet"))
     run.count("items", len(items))
     run.count("items_available", int(items["available"].sum()))

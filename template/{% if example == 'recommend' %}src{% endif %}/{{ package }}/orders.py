@@ -75,8 +75,8 @@ def _is_available(column: pl.Series, settings: OrderSettings) -> pl.Series:
     if found.has_nulls():
         row = found.is_null().arg_max() or 0
         raise Problem(
-            f"{settings.catalogue}: row {row + 1}: column {settings.catalogue_columns.available}: {column[row]!r} does not say "
-            "whether the item is available: write true or false, yes or no, or its stock"
+            f"{settings.catalogue}: row {row + 1}: column {settings.catalogue_columns.available}: {column[row]!r} does "
+            "not say whether the item is available: write true or false, yes or no, or its stock"
         )
     return found
 
