@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
-from rig import Project, change
+from rig import Project
 
 GATES = [
     "data",
