@@ -29,6 +29,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settin
         "GATE__MIN_LIFT": "1",
         "DATABASE__URL": f"sqlite:///{tmp_path}/results.db",
         "RUNS__FOLDER": str(tmp_path / "runs"),
+        "RUNS__SHARDS": "1",
     }
     for name, value in mine.items():
         monkeypatch.setenv(PREFIX + name, value)
@@ -87,6 +88,21 @@ def test_shards_give_the_rows_of_one_process(settings: pipeline.Settings) -> Non
     assert written(settings).drop("run_id").equals(whole.drop("run_id"))
     assert several.record.numbers == pytest.approx(one.record.numbers)
     assert several.record.facts == one.record.facts
+
+
+def test_the_model_that_is_judged_has_not_seen_the_held_out_days(settings: pipeline.Settings) -> None:
+    run = execute.run_all(settings, TODAY)
+    found = pl.read_parquet(run.path("raw.parquet")).drop_nulls().filter(pl.col("quantity") > 0)
+    items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
+    day = found["ordered_at"].dt.date()
+    first = max(day) - timedelta(days=settings.gate.holdout_days - 1)
+    for file, seen in (("backtest.npz", found.filter(day < first)), ("model.npz", found)):
+        learnt = model.Model.load(run.path(file))
+        customers = seen["customer"].rank("dense").to_numpy() - 1
+        codes = seen["item"].cast(pl.Enum(items)).to_physical().to_numpy()
+        expected = model.fit(model.histories(customers, codes, (seen["customer"].n_unique(), len(items))))
+        assert learnt.popularity == pytest.approx(expected.popularity)
+        assert learnt.affinity.toarray() == pytest.approx(expected.affinity.toarray())
 
 
 def test_anybody_gets_what_is_popular(settings: pipeline.Settings) -> None:
