@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from .ops.settings import Section
+from .ops.threads import in_threads
 from .pairs import Block, count, most_frequent
-from .threads import in_threads
-from .top import top, top_of_table
+from .ranking import top, top_of_table
 
 Codes = NDArray[np.uint32]
 Scores = NDArray[np.float64]

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .ops.problems import Problem
-from .threads import in_threads
+from .ops.threads import in_threads
 
 CELLS = 2**25  # pairs of items that a block may have
 

@@ -8,13 +8,14 @@ stand up to a forger.
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from .threads import in_threads
 
 RAW = "raw.parquet"  # what the first step fetched
 ROW = "row"  # in a part of that: the number of each row in the source, from 1
@@ -53,10 +54,9 @@ def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
 
 
 def _sums(frame: pl.DataFrame) -> Words:
-    """What the hashes of the rows add up to; numpy and polars let other threads run while they work on a chunk."""
+    """What the hashes of the rows add up to."""
     chunks = (frame[start : start + CHUNK] for start in range(0, len(frame), CHUNK))
-    with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
-        return sum(executor.map(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
+    return sum(in_threads(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
 
 
 def _sums_of_chunk(chunk: pl.DataFrame) -> Words:

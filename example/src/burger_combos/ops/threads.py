@@ -1,4 +1,4 @@
-"""Yours: work on parts of an array in several threads; numpy and scipy let other threads run meanwhile."""
+"""Work on parts of a table or an array in several threads: numpy, scipy and polars let others run meanwhile."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
