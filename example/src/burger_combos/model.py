@@ -20,7 +20,7 @@ from pydantic import PositiveInt
 from .ops.settings import Section
 from .ops.threads import in_threads
 from .pairs import Block, count, most_frequent
-from .ranking import top, top_of_table
+from .top_k import top, top_of_table
 
 Codes = NDArray[np.uint32]
 Scores = NDArray[np.float64]
