@@ -126,14 +126,14 @@ def _going_on(settings: StageSettings, span: Span, *, redo: bool) -> Iterator[Sp
         yield span
         return
     file = Path("var", settings.stage, "backfill.json")
-    wanted = {"first": str(span.first), "last": str(span.last), "version": _version()}
+    wanted, since = " ".join([str(span), *_version()]), datetime.now(UTC).isoformat()
     found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if found == wanted | {"since": found.get("since")}:
-        print(f"backfill {span}: goes on with what was begun at {found['since']}")
+    if wanted in found:
+        since = found[wanted]
+        print(f"backfill {span}: goes on with what was begun at {since[:16].replace('T', ' ')} UTC")
     else:
-        found = wanted | {"since": datetime.now(UTC).isoformat()}
-        file.write_text(json.dumps(found), encoding="utf-8")
-    yield Span(span.first, span.last, found["since"])
+        file.write_text(json.dumps({wanted: since}), encoding="utf-8")
+    yield Span(span.first, span.last, since)
     file.unlink()
 
 

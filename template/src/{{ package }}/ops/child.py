@@ -30,8 +30,8 @@ def run_day(settings: StageSettings, day: date, kind: str) -> Record:
     run_id = new_id()
     told = ["--stage", settings.stage, "--date", str(day), "--run-id", run_id, "--kind", kind]
     command = [sys.executable, "-Pm", f"{__package__}.cli", "run", *told]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, process_group=0, **quiet)
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, process_group=0)
     late = ""
     try:
         _, said = process.communicate(timeout=60 * settings.schedule.deadline_minutes)

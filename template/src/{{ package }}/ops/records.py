@@ -14,7 +14,6 @@ from .runs import BACKFILL, LATE, Record
 from .settings import StageSettings
 from .store import NotThere, Store
 
-
 # Of the kind, which the record alone tells: JSON that holds text never holds a bare quotation mark.
 _NOT_DAILY = " OR ".join(f'record LIKE \'%"kind": "{kind}"%\'' for kind in (BACKFILL, LATE))
 
