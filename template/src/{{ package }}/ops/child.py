@@ -6,9 +6,9 @@ import sys
 from contextlib import suppress
 from datetime import date
 
-from . import records
+from . import alerts, records
 from .due import ONGOING
-from .runs import Record, Run, new_id
+from .runs import LATE, Record, Run, new_id
 from .settings import StageSettings
 
 GRACE = 10  # seconds between asking a run to stop and killing it
@@ -56,16 +56,18 @@ def reason(code: int) -> str:
 def _ended(settings: StageSettings, failed: Record) -> Record:
     """What the database knows of a run; where it could not tell its end itself, that is noted now."""
     record = records.of(settings, failed.run_id)
-    if record is None:
-        return failed
-    if record.status in ONGOING:
+    if record and record.status not in ONGOING:
+        return record
+    if record:
         record.status, record.problem = "failed", failed.problem
         records.save(record, settings)
         if Run.exists(settings.runs, record.run_id):
             run = Run.open(settings.runs, record.run_id)
             run.record.status, run.record.problem = record.status, record.problem
             run.save()
-    return record
+    if failed.kind == LATE:  # a backfill tells of all its days at once
+        alerts.failed(settings.alert, settings.stage, failed.problem, record or failed)
+    return record or failed
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> bytes:

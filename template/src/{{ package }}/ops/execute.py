@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, late, logs, metrics, provenance, records, report, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -296,6 +296,16 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         if record.status == "ok":
             best = records.good(settings)
             prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
+            _redo_late(run, settings)
+
+
+def _redo_late(run: Run, settings: Settings) -> None:
+    """Do days again whose data came late; that it cannot be found out is no reason to fail a run that is good."""
+    try:
+        late.redo(run, settings)
+    except Exception:
+        log.exception("late data")
+    run.share()
 
 
 @contextmanager
