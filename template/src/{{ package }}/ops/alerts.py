@@ -14,9 +14,31 @@ log = structlog.get_logger()
 
 
 def failed(alert: Alert, stage: str, problem: str, record: Record | None = None) -> None:
-    """POST what went wrong to the webhook, as JSON whose `text` most chat programs show as it is."""
+    """POST to the webhook what went wrong."""
+    _tell(alert, stage, "problem", problem, record)
+
+
+def noticed(alert: Alert, stage: str, finding: str, record: Record | None = None) -> None:
+    """POST to the webhook what somebody should know of, although the run itself is fine.
+
+    Args:
+        alert: where to.
+        stage: of which stage.
+        finding: one sentence: what, for which day, and what to do.
+        record: the run that noticed it.
+    """
+    _tell(alert, stage, "finding", finding, record)
+
+
+def succeeded(alert: Alert, record: Record) -> None:
+    """POST to the heartbeat that a run ended well."""
+    _post("heartbeat", alert.heartbeat.get_secret_value(), {"run_id": record.run_id, "date": str(record.date)})
+
+
+def _tell(alert: Alert, stage: str, kind: str, what: str, record: Record | None) -> None:
+    """POST to the webhook, as JSON whose `text` most chat programs show as it is."""
     project = __name__.partition(".")[0].replace("_", "-")
-    facts: dict[str, str] = {"project": project, "stage": stage, "problem": problem}
+    facts: dict[str, str] = {"project": project, "stage": stage, kind: what}
     if record:
         facts |= {
             "status": record.status,
@@ -25,12 +47,7 @@ def failed(alert: Alert, stage: str, problem: str, record: Record | None = None)
             "commit": record.git_commit,
         }
     of = f" run {record.run_id} for {record.date}, commit {short(record.git_commit)}," if record else ""
-    _post("webhook", alert.webhook.get_secret_value(), {"text": f"{project} {stage}:{of} {problem}"} | facts)
-
-
-def succeeded(alert: Alert, record: Record) -> None:
-    """POST to the heartbeat that a run ended well."""
-    _post("heartbeat", alert.heartbeat.get_secret_value(), {"run_id": record.run_id, "date": str(record.date)})
+    _post("webhook", alert.webhook.get_secret_value(), {"text": f"{project} {stage}:{of} {what}"} | facts)
 
 
 def _post(name: str, url: str, message: dict[str, str]) -> None:
