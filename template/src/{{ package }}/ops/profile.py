@@ -128,7 +128,7 @@ def _spread(column: pl.Series, is_time: bool, points: int, most: int) -> dict[st
     there = column.drop_nulls()
     if is_time and there.dtype != pl.Date:
         hours = there.dt.hour() + there.dt.minute() / 60
-        return {"hours": _quantiles(hours, points)} if hours.any() else {}
+        return {"hours": _quantiles(hours, points)} if (hours > 0).any() else {}
     if there.dtype.is_temporal():
         return {}  # days pass: what was 3 days ago is 4 days ago
     if there.dtype.is_numeric():
