@@ -22,7 +22,7 @@ BINS = 10  # of numbers: as many values of the earlier runs in each
 FLOOR = 0.005  # a share that is less, or nothing, counts as this one: what no value fell into is no proof
 FREQUENT = 0.02  # of the rows: less frequent categories are one bin
 ENOUGH = 50  # rows, below which no column is compared
-EXPECTED = 10  # rows of a category, below which it may come or go by chance
+EXPECTED = 10  # rows, of which chance may leave none
 RARE = 3.0  # standard deviations, which chance seldom exceeds
 FEWEST = 30  # rows that a day usually has, below which it is not compared alone
 
@@ -84,23 +84,22 @@ def _stale(now: Profile, before: Sequence[Profile], limits: Drift) -> Finding | 
         return Finding("fresh", "", f"no rows before {day}, the run before had such")
     lag = min((_day(each["day"]) - _day(each["newest"])).days for each in before if each["newest"])
     since = [_day(newest) + timedelta(each) for each in range(1, (day - _day(newest)).days - lag + 1)]
-    usual = [each for each in since if _has_rows(each, now)]
-    if len(usual) < limits.fresh_days:
+    usual = [rows for each in since if (rows := _usually(each, now))]
+    if len(usual) < limits.fresh_days or sum(usual) < EXPECTED:
         return None
     days = "1 day" if len(usual) == 1 else f"{len(usual)} days"
     return Finding("fresh", "", f"no new rows since {_day(newest)}, on {days} that should have some")
 
 
-def _has_rows(day: date, now: Profile) -> bool:
-    """Whether rows usually come on such a day: as on most of the same weekdays before; else, if on all days."""
+def _usually(day: date, now: Profile) -> float:
+    """How many rows such a day has: as the same weekdays before, or else as the least of all days."""
     by_day = now["by_day"]
-    first = next((place for place, rows in enumerate(by_day) if rows), None)
-    if first is None:  # the table ends before all days that are counted
-        return True
-    last = max(place for place, rows in enumerate(by_day) if rows)
+    filled = [place for place, rows in enumerate(by_day) if rows]
+    if not filled:  # the table ends before all days that are counted
+        return EXPECTED
     place = len(by_day) - (_day(now["day"]) - day).days
-    same = [by_day[each] > 0 for each in range(place - 7, first - 1, -7) if each <= last]
-    return sum(same) * 2 > len(same) if same else all(by_day[first : last + 1])
+    same = [by_day[each] for each in range(place - 7, filled[0] - 1, -7) if each <= filled[-1]]
+    return median(same) if same else min(by_day[filled[0] : filled[-1] + 1])
 
 
 def _same(now: Profile, before: Sequence[Profile], limits: Drift) -> Finding | None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from . import alerts, drift, profile, records
 from .problems import Refused
-from .runs import Record, Run
+from .runs import BACKFILL, Record, Run
 from .settings import Stage, StageSettings
 from .shards import Shard
 from .tables import TableSettings
@@ -125,7 +125,9 @@ def tell(run: Run, settings: StageSettings) -> None:
     """Tell the webhook, once a run has ended, what is unusual in its input and was not so in the run before."""
     record = run.record
     unusual = found(record)
-    if not unusual or (record.status == "refused" and settings.monitoring.drift.then == "refuse"):
+    if not unusual or record.kind == BACKFILL:  # which somebody watches, as when it fails
+        return
+    if record.status == "refused" and settings.monitoring.drift.then == "refuse":  # which was told as the problem
         return
     last = records.ended_before(settings, record)
     known = found(last) if last else []

@@ -14,7 +14,6 @@ from .runs import BACKFILL, LATE, Record
 from .settings import StageSettings
 from .store import NotThere, Store
 
-
 # Of the kind, which the record alone tells: JSON that holds text never holds a bare quotation mark.
 _NOT_DAILY = " OR ".join(f'record LIKE \'%"kind": "{kind}"%\'' for kind in (BACKFILL, LATE))
 
@@ -54,14 +53,15 @@ def good(settings: StageSettings) -> Record | None:
 
 def good_before(settings: StageSettings, day: date, most: int) -> list[Record]:
     """The last good runs that the schedule, or somebody, made for earlier days; the newest first."""
-    such = f"AND status = 'ok' AND date < '{day}' ORDER BY date DESC, started_at DESC LIMIT {most}"
-    return [record for record in _runs(settings, such) if getattr(record, "kind", "daily") == "daily"]
+    such = f"AND status = 'ok' AND date < '{day}' AND NOT ({_NOT_DAILY})"
+    return _runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT {most}")
 
 
 def ended_before(settings: StageSettings, record: Record) -> Record | None:
-    """The run before another, by their days, that has ended."""
-    such = f"AND date <= '{record.date}' AND run_id <> '{record.run_id}' AND status IN ('ok', 'refused', 'failed')"
-    return next(iter(_runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT 1")), None)
+    """The daily run before another, by their days, that has ended."""
+    such = f"AND date <= '{record.date}' AND run_id <> '{record.run_id}' AND NOT ({_NOT_DAILY})"
+    ended = "AND status IN ('ok', 'refused', 'failed') ORDER BY date DESC, started_at DESC LIMIT 1"
+    return next(iter(_runs(settings, f"{such} {ended}")), None)
 
 
 def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
