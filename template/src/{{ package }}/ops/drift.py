@@ -2,8 +2,11 @@
 
 How far a distribution has moved is told by the population stability index (PSI): one scale for numbers of any unit and
 for categories, with thresholds that are in use everywhere (0.1 is little, 0.25 is much). It depends on the bins: they
-are the tenths of the earlier runs' values, or their categories. Wasserstein's distance needs no bins, but is in the
+are the tenths of the usual values, or their categories. Wasserstein's distance needs no bins, but is in the
 unit of each column, so no one threshold serves all columns, and it does not know categories.
+
+What is usual is the median of the runs before: a fault is one until it is in half of them, and one day's fault makes no
+other day one.
 """
 
 import math
@@ -41,7 +44,7 @@ def findings(now: Profile, before: Sequence[Profile], limits: Drift) -> list[Fin
         return [stale]  # there is nothing new to say of old rows
     found = [few] if (few := _few(now, before, limits) or _few_in_last_day(now, before, limits)) else []
     if now["sampled"] >= ENOUGH:
-        for name in _columns(before):
+        for name in now["columns"]:
             found += _of_column(name, now, [each for each in before if name in each["columns"]], limits)
     return found
 
@@ -61,11 +64,6 @@ def by_chance(rows: int, rows_before: int, bins: int) -> float:
     freedom = max(1, bins - 1)
     spread = 2 / (9 * freedom)
     return freedom * (1 - spread + 3.09 * math.sqrt(spread)) ** 3 * (1 / rows + 1 / rows_before)
-
-
-def _columns(before: Sequence[Profile]) -> list[str]:
-    """Those of the newest run before; a column that is new is compared from the next run on."""
-    return list(before[0]["columns"])
 
 
 def _day(text: str) -> date:
@@ -162,12 +160,9 @@ def _usual(by_day: Sequence[int], place: int) -> float:
 
 
 def _of_column(name: str, now: Profile, before: Sequence[Profile], limits: Drift) -> Iterator[Finding]:
-    column = now["columns"].get(name)
+    column = now["columns"][name]
     before = [each for each in before if each["sampled"] >= ENOUGH]
     if not before:
-        return
-    if column is None:
-        yield Finding("nulls", name, f"column {name} is gone")
         return
     earlier = [each["columns"][name] for each in before]
     usual = median(each["nulls"] for each in earlier)
@@ -182,10 +177,11 @@ def _of_column(name: str, now: Profile, before: Sequence[Profile], limits: Drift
             what = f"column {name}" + ": the time of day" * (kind == "hours")
             yield from _moved(name, what, *_in_tenths(values, column[kind]), rows, limits)
     if "shares" in column and (shares := [each["shares"] for each in earlier if "shares" in each]):
-        changed = list(_come_and_gone(name, shares, column["shares"], rows, limits))
+        of_usual = _usual_shares(shares)
+        changed = list(_come_and_gone(name, of_usual, column["shares"], rows, limits))
         yield from changed
         if not changed:
-            yield from _moved(name, f"column {name}", *_by_category(shares, column["shares"]), rows, limits)
+            yield from _moved(name, f"column {name}", *_by_category(of_usual, column["shares"]), rows, limits)
 
 
 def _there(profile: Profile, name: str) -> float:
@@ -203,39 +199,39 @@ def _moved(
 
 
 def _in_tenths(before: Sequence[Sequence[float]], now: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The shares of numbers in bins that have as many of the earlier ones each, where these differ enough."""
-    pooled = sorted(value for each in before for value in each)
-    edges = sorted({pooled[len(pooled) * each // BINS] for each in range(1, BINS)} | {pooled[0], pooled[-1]})
+    """The shares of numbers in bins that have as many of the usual ones each, where these differ enough."""
+    alike = [each for each in before if len(each) == len(before[0])]
+    usual = sorted(map(median, zip(*alike, strict=True)))
+    edges = sorted({usual[len(usual) * each // BINS] for each in range(1, BINS)} | {usual[0], usual[-1]})
 
     def shares(values: Sequence[float]) -> list[float]:
         below = [0, *(bisect_right(values, edge) for edge in edges), len(values)]
         return [(after - until) / len(values) for until, after in pairwise(below)]
 
-    return shares(pooled), shares(sorted(now))
+    return shares(usual), shares(sorted(now))
 
 
-def _by_category(before: Sequence[dict[str, float]], now: dict[str, float]) -> tuple[list[float], list[float]]:
+def _usual_shares(before: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for each in before for name in each)
+    return {name: median(each.get(name, 0) for each in before) for name in names}
+
+
+def _by_category(usual: dict[str, float], now: dict[str, float]) -> tuple[list[float], list[float]]:
     """The shares of the frequent categories, and of the rest."""
-    mean = {name: _mean(name, before) for name in dict.fromkeys(name for each in before for name in each)}
-    frequent = [name for name, share in mean.items() if share >= FREQUENT]
-    old, new = ([shares.get(name, 0) for name in frequent] for shares in (mean, now))
+    frequent = [name for name, share in usual.items() if share >= FREQUENT]
+    old, new = ([shares.get(name, 0) for name in frequent] for shares in (usual, now))
     return [*old, 1 - math.fsum(old)], [*new, 1 - math.fsum(new)]
 
 
-def _mean(name: str, before: Sequence[dict[str, float]]) -> float:
-    return math.fsum(each.get(name, 0) for each in before) / len(before)
-
-
 def _come_and_gone(
-    name: str, before: Sequence[dict[str, float]], now: dict[str, float], rows: tuple[float, int], limits: Drift
+    name: str, usual: dict[str, float], now: dict[str, float], rows: tuple[float, int], limits: Drift
 ) -> Iterator[Finding]:
-    """Categories that no earlier run had, and those that all had and are there no longer."""
+    """Categories that there usually are not, and those that there usually are."""
     least = max(limits.min_category_share, EXPECTED / min(rows))
     for value, share in now.items():
-        if share >= least and not any(value in each for each in before):
+        if share >= least and not usual.get(value):
             yield Finding("new", name, f"column {name}: {value!r} is new, {share:.1%} of the rows", value)
-    for value in before[0]:
-        usual = min(each.get(value, 0) for each in before)
-        if usual >= least and value not in now:
-            was = f"usually {_mean(value, before):.1%} of the rows"
+    for value, share in usual.items():
+        if share >= least and value not in now:
+            was = f"usually {share:.1%} of the rows"
             yield Finding("gone", name, f"column {name}: {value!r} is gone or below {CATEGORY:.0%}, {was}", value)
