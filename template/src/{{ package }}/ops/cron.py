@@ -49,9 +49,10 @@ class Cron:
 
 
 def looks(schedule: Schedule) -> str:
-    """A cron line of the moments at which a missing run shows: `late_minutes`, and the deadline, after each of its own.
+    """A cron line of the moments at which a missing run shows: when it is late, and when its deadline is over.
 
-    No cron line has exactly these in every case. It has all of them, and some more: a look more does no harm.
+    The second comes whole hours after the first. No cron line has exactly these moments in every case: it has all of
+    them, and maybe some more, as a look more does no harm.
 
     Args:
         schedule: whose line is right.
@@ -62,7 +63,8 @@ def looks(schedule: Schedule) -> str:
     if not schedule.cron:
         return ""
     known, days = CronSim(schedule.cron, datetime.now(UTC)), schedule.cron.split()[-3:]
-    after = (math.ceil(schedule.late_minutes), math.ceil(schedule.deadline_minutes) + TO_END)
+    late = math.ceil(schedule.late_minutes)
+    after = {late, late + 60 * max(0, math.ceil((schedule.deadline_minutes + TO_END - late) / 60))}
     shifted = [60 * hour + minute + each for hour in known.hours for minute in known.minutes for each in after]
     if max(shifted) >= 24 * 60:  # on the next day, which may be one of another month, or no weekday of the line's
         days = ["*"] * 3
