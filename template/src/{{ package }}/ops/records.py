@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -85,6 +85,26 @@ def not_daily(settings: StageSettings, run_ids: Sequence[str]) -> set[str]:
     """Those of some runs that are for past days: of backfills, and for late data."""
     listed = ", ".join(f"'{run_id}'" for run_id in run_ids)
     return {run.run_id for run in _runs(settings, f"AND run_id IN ({listed}) AND ({_NOT_DAILY})")}
+
+
+def since(settings: StageSettings, day: date) -> list[Record]:
+    """The runs for a day and for all later ones."""
+    return _runs(settings, f"AND date >= '{day}'")
+
+
+def missing_told(settings: StageSettings) -> set[tuple[str, str]] | None:
+    """Of which missing runs somebody was told: when each was due, in UTC, and what; None before the first look."""
+    with _there(settings, "missing_runs") as store:
+        if store is None:
+            return None
+        found = store.query("SELECT due, what FROM missing_runs WHERE stage = $1", str(settings.stage))
+    return set(found.iter_rows())
+
+
+def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
+    """Keep of which missing runs somebody was told: when each was due, in UTC, and what."""
+    with Store(settings.database.url, create=True) as store:
+        store.note_missing(str(settings.stage), datetime.now(UTC).isoformat(timespec="seconds"), told)
 
 
 def good_days(settings: StageSettings) -> set[date]:

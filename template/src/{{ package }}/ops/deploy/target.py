@@ -116,6 +116,14 @@ class Target(ABC):
         """
 
     @abstractmethod
+    def watch(self, version: Version) -> None:
+        """Let runs of the active version that are missing be noticed, apart from these, and told.
+
+        Raises:
+            Problem: they cannot be.
+        """
+
+    @abstractmethod
     def logs(self, run: str, *arguments: str, follow: bool) -> Ended:
         """Show a log.
 
