@@ -227,6 +227,16 @@ def active(stage: StageOption = Stage.production) -> None:
 
 
 @app.command(hidden=True)
+def rollbacks(stage: StageOption = Stage.production) -> None:
+    """Print the images that a rollback may want, of which deploy.keep_images says how many; the active one first."""
+    enter_project(stage)
+    from . import deployments
+
+    settings = load(StageSettings, stage)
+    print(*deployments.rollbacks(stage, settings.deploy.keep_images), sep="\n")
+
+
+@app.command(hidden=True)
 def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.production) -> None:
     """Print the page of a run's report."""
     enter_project(stage)

@@ -8,7 +8,7 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, logs, metrics, provenance, records, report, retention, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -156,6 +156,7 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
 
 
 def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
+    retention.refuse_day(day, settings)
     tracking.of(settings)  # and so find out whether all of that is right
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
@@ -286,6 +287,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         if record.status == "ok":
             best = records.good(settings)
             prune(settings.runs, spared=best.run_id if best else "")
+            retention.tidy(record, settings)
+            run.share()  # what they have logged
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import filelock
+import structlog
 
 from . import PREFIX
 from .artifacts import ArtifactStore
@@ -29,6 +30,7 @@ from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
+log = structlog.get_logger()
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
@@ -331,11 +333,27 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
 def prune(runs: Runs, spared: str = "") -> None:
     """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
     store = store_of(runs)
-    for name in set(names(runs)[: -runs.keep]) - {spared}:
+    removed = []
+    for name in sorted(set(names(runs)[: -runs.keep]) - {spared}):
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():
             shutil.rmtree(runs.folder / name, ignore_errors=True)
+        else:
+            continue
+        removed.append(name)
+    if removed:
+        log.info(f"removed what runs before the last {runs.keep} left: {listed(removed)}")
+
+
+def listed(names: list[str]) -> str:
+    """How many names there are, and the first of them."""
+    return f"{len(names)}, {', '.join(names[:3])}{', …' * (len(names) > 3)}"
+
+
+def trials_folder(runs: Runs) -> Path:
+    """Where trials leave their files until they end: beside the runs, on this machine."""
+    return runs.folder.parent / "trials"
 
 
 def _checked(runs: Runs, run_id: str) -> Path:
