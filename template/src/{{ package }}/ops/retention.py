@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import filelock
 import structlog
 
 from . import catalogue, records
 from .problems import Problem
 from .published import declared
-from .runs import Record, Run, listed, store_of, trials_folder
+from .runs import Record, listed, store_of, trials_folder
 from .settings import StageSettings, settings_file
 from .store import Store
 
@@ -33,9 +34,8 @@ def refuse_day(day: date, settings: StageSettings) -> None:
     today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     if days and day < today - timedelta(days=days):
         raise Problem(
-            f"{settings_file(settings.stage, 'database', 'keep_days')}: database.keep_days = {days}: rows of {day} would "
-            f"be removed by the next good run: the first day that stays is {today - timedelta(days=days)}; set more, or "
-            "0 for all"
+            f"{settings_file(settings.stage, 'database', 'keep_days')}: database.keep_days is {days}, so the next good run "
+            f"would remove the rows of {day}: set more days, or 0 to keep all"
         )
 
 
@@ -119,7 +119,8 @@ def _left_in_store(settings: StageSettings, ids: set[str]) -> list[str]:
     if store is None:
         return []
     written: dict[str, datetime] = {}
-    whole, names = set(), {}
+    whole: set[str] = set()
+    names: dict[str, list[str]] = {}
     for name, when in store.written().items():
         run_id, _, file = name.partition("/")
         written[run_id] = max(when, written.get(run_id, when))
@@ -148,4 +149,8 @@ def _is_left(folder: Path, settings: StageSettings) -> bool:
 
 
 def _is_alive(folder: Path) -> bool:
-    return Run(folder, Record(folder.name, "", date.min)).is_alive()  # type: ignore[arg-type]
+    try:
+        with filelock.FileLock(folder / "lock").acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
