@@ -75,6 +75,7 @@ def of(run: Run, key: Mapping[str, str], kinds: Mapping[str, str], most: int) ->
     if first:
         _note_left_out(run, found, pl.concat(places))
         _note_later(run.record, settings, found)
+        found.rows = _without_empty(found.rows)
     return found
 
 
@@ -151,6 +152,10 @@ def _note_left_out(run: Run, found: Inputs, places: pl.Series) -> None:
         left_out = told.filter(pl.col(ROW).is_in(places.implode())).collect()
     found.reasons = dict(left_out[LEFT_OUT].value_counts(sort=True).iter_rows())
     found.rows = found.rows.join(left_out, on=ROW, how="left", maintain_order="left")
+
+
+def _without_empty(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.drop(LEFT_OUT) if rows[LEFT_OUT].null_count() == len(rows) else rows
 
 
 def _note_later(record: Record, settings: ValueSettings, found: Inputs) -> None:

@@ -33,9 +33,10 @@ def refuse_day(day: date, settings: StageSettings) -> None:
     days = settings.database.keep_days
     today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     if days and day < today - timedelta(days=days):
+        where = settings_file(settings.stage, "database", "keep_days")
         raise Problem(
-            f"{settings_file(settings.stage, 'database', 'keep_days')}: database.keep_days is {days}, so the next good run "
-            f"would remove the rows of {day}: set more days, or 0 to keep all"
+            f"{where}: database.keep_days is {days}, so the next good run would remove the rows of {day}: set more days, "
+            "or 0 to keep all"
         )
 
 

@@ -62,7 +62,7 @@ def _unnamed(engine: Engine) -> Iterator[str]:
 
 
 def _removed(engine: Engine, image: str, name: str = "") -> bool:
-    """Remove an image by a name, and by those that its registry has given it, unless it has others; whether it worked."""
+    """Remove an image by a name, and by those that a registry gave it, unless it has others; whether that worked."""
     names = _names(_about(engine, image))
     of_registry = re.compile(f"(.*/)?{re.escape(engine.here.project)}(:{COMMIT}|@sha256:[0-9a-f]+)")
     if all(each == name or of_registry.fullmatch(each) for each in names):
