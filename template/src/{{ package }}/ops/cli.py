@@ -179,6 +179,26 @@ def results(
 
 
 @app.command()
+def trace(
+    key: Annotated[str, typer.Option(help="The row, as 'store=S03 product=P011', or one value alone.")] = "",
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The row's day. [default: the newest]")
+    ] = None,
+    table: Annotated[str, typer.Option(help="Look only in this table.")] = "",
+    stage: StageOption = Stage.develop,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows of each table, and of the data read, to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object of JSON and nothing else.")] = False,
+) -> None:
+    """Show why a row is as it is: its run, version, settings and model, and what the run has read of its key."""
+    enter_project(stage)
+    from . import show
+    from .trace import trace
+
+    with show.read_in_part():
+        trace(stage, key, rows, table=table, day=day.date() if day else None, as_json=as_json)
+
+
+@app.command()
 def schedule(stage: StageOption = Stage.production) -> None:
     """Run the pipeline whenever it is due, as long as this version is the one that is deployed."""
     enter_project(stage)
@@ -265,6 +285,16 @@ def active(stage: StageOption = Stage.production) -> None:
 
     for found in deployments.history(stage)[-1:]:
         print(found.image, found.commit)
+
+
+@app.command(hidden=True)
+def rollbacks(stage: StageOption = Stage.production) -> None:
+    """Print the images that a rollback may want, of which deploy.keep_images says how many; the active one first."""
+    enter_project(stage)
+    from . import deployments
+
+    settings = load(StageSettings, stage)
+    print(*deployments.rollbacks(stage, settings.deploy.keep_images), sep="\n")
 
 
 @app.command(hidden=True)

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, retention, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -164,6 +164,7 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
 
 
 def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
+    retention.refuse_day(day, settings)
     tracking.of(settings)  # and so find out whether all of that is right
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
@@ -286,21 +287,27 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 _report(run, settings)
             if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
                 log.info("report", file=file)
-            if (
-                record.status in ("refused", "failed") and record.kind != BACKFILL
-            ):  # which tells of all its days at once
-                alerts.failed(settings.alert, record.stage, record.problem, record)
-            elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
-                alerts.succeeded(settings.alert, record)
-            if record.status in inputs.ENDED:
-                inputs.tell(run, settings)
+            _tell(run, settings)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
             best = records.good(settings)
             prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
+            retention.tidy(record, settings)
+            run.share()  # what they have logged
             _redo_late(run, settings)
+
+
+def _tell(run: Run, settings: Settings) -> None:
+    """Tell how a run ended, and what is unusual in its input; a backfill tells of all its days at once."""
+    record = run.record
+    if record.status in ("refused", "failed") and record.kind != BACKFILL:
+        alerts.failed(settings.alert, record.stage, record.problem, record)
+    elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
+        alerts.succeeded(settings.alert, record)
+    if record.status in inputs.ENDED:
+        inputs.tell(run, settings)
 
 
 def _redo_late(run: Run, settings: Settings) -> None:

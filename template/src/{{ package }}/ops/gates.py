@@ -25,7 +25,7 @@ from .metrics import Metric, measured, value_of
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
-from .runs import Record, Run, new_id
+from .runs import Record, Run, new_id, trials_folder
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
@@ -295,7 +295,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
 
 def _trials(settings: StageSettings) -> Runs:
     """Where trials leave their files until they end: beside the runs, on this machine."""
-    return Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards)
+    return Runs(folder=trials_folder(settings.runs), shards=settings.runs.shards)
 
 
 def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:

@@ -26,6 +26,8 @@ class Rows:
     rows: pl.DataFrame  # without the columns that publishing adds
     matching: int  # rows of the day that have the key that was asked for
     total: int  # rows of the day
+    wanted: dict[str, str]  # what each column was asked to be
+    kinds: dict[str, str]  # what the columns hold, in the catalogue's words
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,15 @@ def _rows(
     columns = ", ".join(_quoted(name) for name in table.columns if name not in ADDED)
     rows = store.query(f"SELECT {columns} FROM {_quoted(table.name)} WHERE {such} ORDER BY {by} LIMIT {most}", *values)
     truths = [name for name in rows.columns if table.columns[name] == "true or false"]  # which SQLite has as 0 and 1
-    return Rows(table.name, table.key, rows.with_columns(pl.col(truths).cast(pl.Boolean)), matching, total)
+    return Rows(
+        table.name,
+        table.key,
+        rows.with_columns(pl.col(truths).cast(pl.Boolean)),
+        matching,
+        total,
+        conditions,
+        table.columns,
+    )
 
 
 def _direction(name: str, table: Found) -> str:

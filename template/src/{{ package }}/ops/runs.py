@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import filelock
+import structlog
 
 from . import PREFIX
 from .artifacts import ArtifactStore
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .inputs import Watch
 
 DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
+log = structlog.get_logger()
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
@@ -347,11 +349,27 @@ def prune(runs: Runs, spared: str = "", apart: Callable[[Sequence[str]], Collect
     store, known = store_of(runs), names(runs)
     others = apart(known) if len(known) > runs.keep else ()
     counted = ([name for name in known if name not in others], [name for name in known if name in others])
-    for name in {name for each in counted for name in each[: -runs.keep]} - {spared}:
+    removed = []
+    for name in sorted({name for each in counted for name in each[: -runs.keep]} - {spared}):
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():
             shutil.rmtree(runs.folder / name, ignore_errors=True)
+        else:
+            continue
+        removed.append(name)
+    if removed:
+        log.info(f"removed what runs before the last {runs.keep} left: {listed(removed)}")
+
+
+def listed(names: list[str]) -> str:
+    """How many names there are, and the first of them."""
+    return f"{len(names)}, {', '.join(names[:3])}{', …' * (len(names) > 3)}"
+
+
+def trials_folder(runs: Runs) -> Path:
+    """Where trials leave their files until they end: beside the runs, on this machine."""
+    return runs.folder.parent / "trials"
 
 
 def _checked(runs: Runs, run_id: str) -> Path:

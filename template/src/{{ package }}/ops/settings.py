@@ -67,6 +67,7 @@ class Database(Section):
     """Where the rows and the records of the runs go."""
 
     url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
+    keep_days: NonNegativeInt = 0  # rows of a day that is longer ago than that are removed; 0: none are
 
 
 class Runs(Section):
@@ -74,6 +75,7 @@ class Runs(Section):
 
     folder: Annotated[Path, BeforeValidator(of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
+    keep_records_days: NonNegativeInt = 0  # the same of the records in the database; a day with rows keeps its own
     store: Annotated[str, BeforeValidator(of_branch)] = ""  # where machines share it; empty: the folder is enough
     shards: PositiveInt = 1  # how many parts a step is split into that can be
 
@@ -150,6 +152,7 @@ class Deploy(Section):
 
     registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
     metric: str = ""  # the one that counts; empty: the first that a run measures
+    keep_images: PositiveInt = 5  # of earlier versions, for a rollback, on the engine that builds or runs them
     min_of_production: NonNegativeFloat = 0.95  # this share of production's quality is enough; 0: no comparison
     scale: Scale = Scale()
 

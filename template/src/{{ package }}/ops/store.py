@@ -24,6 +24,8 @@ from .settings import Stage
 if TYPE_CHECKING:
     from .published import Table
 
+_TRIALS = 500  # the versions run last whose scale checks are kept
+_DEPLOYMENTS = 1000  # lines of the deployment history that are kept of a stage
 _FETCHED = 20_000  # rows of PostgreSQL's at a time: more are slower, as the server's answer is held as it came
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -164,14 +166,61 @@ class Store:
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS deployments (stage TEXT, noted_at TEXT, line TEXT)")
             self._execute("INSERT INTO deployments VALUES ($1, $2, $3)", stage, noted_at, line)
+            newest = "SELECT noted_at FROM deployments WHERE stage = $2 ORDER BY noted_at DESC"
+            oldest = f"SELECT min(noted_at) FROM ({newest} LIMIT {_DEPLOYMENTS}) AS newest"
+            self._execute(f"DELETE FROM deployments WHERE stage = $1 AND noted_at < ({oldest})", stage, stage)
 
     def note_trials(self, stage: str, git_commit: str, trials: str) -> None:
-        """Keep what a stage's scale check found of a commit, in place of what it found before."""
+        """Keep what a stage's scale check found of a commit, in place of what it found before.
+
+        What it found of commits that have not run for long goes.
+        """
         self.prepare()
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS trials (stage TEXT, git_commit TEXT, trials TEXT)")
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
+            by_commit = "SELECT git_commit FROM runs WHERE stage = $2 GROUP BY git_commit ORDER BY max(started_at) DESC"
+            known = f"git_commit <> $3 AND git_commit NOT IN ({by_commit} LIMIT {_TRIALS})"
+            self._execute(f"DELETE FROM trials WHERE stage = $1 AND {known}", stage, stage, git_commit)
+
+    def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
+        """Remove a stage's rows of days before one, of all tables or of none; how many of each that had such."""
+        such = f"WHERE stage = '{stage}' AND date < '{before}'"
+
+        def counted() -> dict[str, int]:
+            counts = {name: self.query(f'SELECT count(*) FROM "{name}" {such}').item() for name in tables}
+            return {name: int(count) for name, count in counts.items() if count}
+
+        if not counted():  # most days nothing is: nobody has to wait for this
+            return {}
+        with self._transaction():
+            found = counted()
+            for name in found:
+                self._execute(f'DELETE FROM "{name}" {such}')
+        return found
+
+    def remove_records(self, stage: Stage, before: date, tables: Sequence[str], spared: Sequence[str]) -> int:
+        """Remove the records of a stage's runs for days before one that have no rows in any table; how many.
+
+        Args:
+            stage: the stage.
+            before: the first day whose records stay.
+            tables: those that may have rows of a day.
+            spared: the ids of runs whose records stay.
+        """
+        such = f"WHERE stage = '{stage}' AND date < '{before}'"
+        for name in tables:
+            of_day = f'SELECT 1 FROM "{name}" AS rows_of WHERE rows_of.stage = runs.stage AND rows_of.date = runs.date'
+            such += f" AND NOT EXISTS ({of_day})"
+        if spared:
+            such += f" AND run_id NOT IN ({', '.join(f'${number + 1}' for number in range(len(spared)))})"
+        if not self.query(f"SELECT count(*) FROM runs {such}", *spared).item():
+            return 0
+        with self._transaction():
+            count = int(self.query(f"SELECT count(*) FROM runs {such}", *spared).item())
+            self._execute(f"DELETE FROM runs {such}", *spared)
+        return count
 
     def note_missing(self, stage: str, told_at: str, told: list[tuple[str, str]]) -> None:
         """Keep which missing runs of a stage somebody was told of: when each was due, and what."""
