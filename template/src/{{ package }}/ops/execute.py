@@ -8,13 +8,13 @@ from datetime import date
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, logs, metrics, provenance, records, report, tracking, training
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
 from .runs import Run, prune
 from .settings import Stage
-from .shards import Shard, by_shard, do_part, perform
+from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
 from .store import Store, make_database
 from .version import commit
@@ -163,6 +163,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
     provenance.note(run.record, settings)
+    training.begin(run, settings, STEPS)
     return run
 
 
@@ -187,15 +188,16 @@ def _join(run: Run, settings: Settings, names: list[str]) -> None:
     for step in STEPS:
         name = step.__name__
         if name in names and by_shard(step) and name not in run.record.steps and not run.missing(name):
-            with _headline(run, settings):
+            with _headline(run, settings), training.noting(step, run):
                 run.join(name)
 
 
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    with _headline(run, settings), faults.named(step.__name__, _whole(run)):
-        perform(step, run, settings)
+    with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
+        if not _left_out(step, run):
+            perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
@@ -229,11 +231,20 @@ def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Sh
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     start = time.perf_counter()
     with faults.named(step.__name__, _whole(run)):
-        part = do_part(step, run, settings, shard)
+        part = Part(step.__name__) if _left_out(step, run, shard) else do_part(step, run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     measured = {name: round(values["value"], 4) for name, values in part.metrics.items()}
     log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured)
     run.finish(seconds, shard, part)
+
+
+def _left_out(step: Callable[..., None], run: Run, shard: Shard | None = None) -> bool:
+    """Whether a step is left out, as the run takes a model; say so or, where it trains all the same, why."""
+    if skipped := training.skips(step, run):
+        log.info(step.__name__, model=training.told(run.record))
+    elif (why := training.reason(step, run, STEPS)) and (shard is None or shard.number == 0):
+        log.info(step.__name__, trains=why)
+    return skipped
 
 
 def _whole(run: Run) -> str:
@@ -284,8 +295,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
-            best = records.good(settings)
-            prune(settings.runs, spared=best.run_id if best else "")
+            prune(settings.runs, spared=training.in_use(settings, record))
 
 
 @contextmanager

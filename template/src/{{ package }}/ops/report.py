@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import charts, plots, provenance, records
+from . import charts, plots, provenance, records, training
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
@@ -47,6 +47,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         seconds=bars(run.record.steps, "{:.2f} s"),
         numbers=_numbers(run.record),
         data=provenance.data(run.record),
+        model=training.told(run.record),
         overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)

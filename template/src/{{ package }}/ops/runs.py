@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -58,11 +58,18 @@ class Record:
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
+    model_run: str = ""  # which run has trained the model in use; empty where no step says that it trains
+    training: dict[str, Any] = field(default_factory=dict)  # of that model: its files and, if it is not the run's, date
 
     @property
     def seconds(self) -> float:
         """The time that the steps took."""
         return sum(self.steps.values())
+
+    @property
+    def tells_model(self) -> bool:
+        """Whether its rows say which run has trained their model."""
+        return bool(self.model_run and self.settings.get("schedule.train_every"))
 
     def to_json(self) -> str:
         """The record as a line of JSON."""
@@ -328,10 +335,10 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs, spared: str = "") -> None:
-    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
+def prune(runs: Runs, spared: str | Collection[str] = ()) -> None:
+    """Remove what all but the newest runs left, and those that are spared; their records stay in the database."""
     store = store_of(runs)
-    for name in set(names(runs)[: -runs.keep]) - {spared}:
+    for name in set(names(runs)[: -runs.keep]) - ({spared} if isinstance(spared, str) else set(spared)):
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():
