@@ -161,7 +161,7 @@ def _refuse_rows(rows: pl.DataFrame, table: Table, where: str, added: tuple[str,
     for name in rows.columns:
         _refuse_name(name, where)
         if name.lower() in added:
-            raise Problem(f"{where}: column {name!r} is added to each row by itself: leave it out, or name it otherwise")
+            raise Problem(f"{where}: column {name!r} is added to each row by itself: leave it out")
     lower = [name.lower() for name in rows.columns]
     if twice := [name for name in lower if lower.count(name) > 1]:
         raise Problem(f"{where}: two columns are called {twice[0]!r}, but for capitals")

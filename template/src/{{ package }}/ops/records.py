@@ -51,7 +51,8 @@ def good(settings: StageSettings, until: date | None = None, git_commit: str = "
         until: the last day that counts; None for all.
         git_commit: the commit of the run; empty for any.
     """
-    such = "AND status = 'ok'" + f" AND date <= '{until}'" * (until is not None) + " AND git_commit = $2" * bool(git_commit)
+    such = "AND status = 'ok'" + f" AND date <= '{until}'" * (until is not None)
+    such += " AND git_commit = $2" * bool(git_commit)
     values = [git_commit] if git_commit else []
     return next(iter(_runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT 1", *values)), None)
 

@@ -38,8 +38,8 @@ def trains(*files: str) -> Callable[[Step], Step]:
     def mark(step: Step) -> Step:
         if files and by_shard(step):
             raise Problem(
-                f"step {step.__name__} is split into shards, so @trains cannot name {files[0]!r}: name it above a later "
-                "step, which is not split and leaves the model as a whole"
+                f"step {step.__name__} is split into shards, so @trains cannot name {files[0]!r}: name it above a "
+                "later step, which is not split and leaves the model as a whole"
             )
         step.__dict__[FILES] = files
         return step
@@ -83,8 +83,8 @@ def marked_steps(settings: StageSettings, steps: Sequence[Callable[..., None]]) 
     marked = [step for step in steps if FILES in step.__dict__]
     if settings.schedule.train_every and not any(step.__dict__[FILES] for step in marked):
         raise Problem(
-            f'schedule.train_every is "{settings.schedule.train_every}", and no step of pipeline.py says what its model '
-            'is: write @trains("FILE") above the step that leaves it (docs/training.md), or set it to ""'
+            f'schedule.train_every is "{settings.schedule.train_every}", and no step of pipeline.py says what its '
+            'model is: write @trains("FILE") above the step that leaves it (docs/training.md), or set it to ""'
         )
     return marked
 
