@@ -196,12 +196,13 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
     with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
-        if not _left_out(step, run):
+        if not training.skips(step, run):
+            _say_why(step, run)
             perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
-    log.info(step.__name__, seconds=seconds, **_new(run, before))
+    log.info(step.__name__, seconds=seconds, **_new(run, before), **_taken(step, run))
     run.save()
 
 
@@ -231,20 +232,24 @@ def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Sh
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     start = time.perf_counter()
     with faults.named(step.__name__, _whole(run)):
-        part = Part(step.__name__) if _left_out(step, run, shard) else do_part(step, run, settings, shard)
+        if shard.number == 0:
+            _say_why(step, run)
+        part = Part(step.__name__) if training.skips(step, run) else do_part(step, run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     measured = {name: round(values["value"], 4) for name, values in part.metrics.items()}
-    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured)
+    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured, **_taken(step, run))
     run.finish(seconds, shard, part)
 
 
-def _left_out(step: Callable[..., None], run: Run, shard: Shard | None = None) -> bool:
-    """Whether a step is left out, as the run takes a model; say so or, where it trains all the same, why."""
-    if skipped := training.skips(step, run):
-        log.info(step.__name__, model=training.told(run.record))
-    elif (why := training.reason(step, run, STEPS)) and (shard is None or shard.number == 0):
+def _say_why(step: Callable[..., None], run: Run) -> None:
+    """Why a run trains that could have taken a model."""
+    if why := training.reason(step, run, STEPS):
         log.info(step.__name__, trains=why)
-    return skipped
+
+
+def _taken(step: Callable[..., None], run: Run) -> dict[str, str]:
+    """For the log: whose model a run takes, where it leaves out a step for that."""
+    return {"model": training.told(run.record)} if training.skips(step, run) else {}
 
 
 def _whole(run: Run) -> str:
