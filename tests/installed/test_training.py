@@ -1,24 +1,23 @@
 """Training less often than scoring: which run takes whose model, why another one trains, and what the rows say."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import Project, change, new_database
+from rig import Project, new_database
 
 ONE, OTHER = "1" * 40, "2" * 40  # commits
-TODAY = datetime.now(UTC).date()
 
 # Several runs in one process, each under variables of its own. What came of each is printed at the end.
 RUNS = """
 import json, os
-from datetime import date, timedelta
+from dataclasses import asdict
+from datetime import date
 from {package}.ops.settings import Stage, enter_project, load
 enter_project(Stage.develop)
 from {package} import pipeline
-from {package}.ops import deployments, execute, training, version
+from {package}.ops import deployment_history, deployments, execute, gates, training, version
 from {package}.ops.shards import by_shard
 from {package}.ops.store import Store
 
@@ -58,9 +57,10 @@ def by_step(name, day, **variables):  # each step, or shard of it, on a machine 
             done = execute.run_step(settings, step.__name__, name, day, shard)
     note(name, settings, done)
 
-def activate(action, **variables):
+def activate(action, day, **variables):
     under(variables)
-    deployments.promote(Stage.develop, "Ada", action, "")
+    line = asdict(deployments.Deployment("Ada", action, at=day + "T04:00:00Z"))
+    deployment_history.add(Stage.develop, json.dumps(line))
 
 {script}
 print("\\n" + json.dumps(found, default=str))
@@ -192,27 +192,27 @@ found["most"] = items[0]
     assert len(same) > len(after) / 3  # what the others ordered before speaks for the same
 
 
-def test_a_rollback_takes_its_model_back(every: Project, tmp_path: Path) -> None:
-    days = {name: TODAY + timedelta(days=number) for name, number in {"a": -9, "b": -7, "c": -1, "d": 0}.items()}
-    one, two = f'COMMIT="{ONE}", IMAGE="one", RUNS__KEEP="1"', f'COMMIT="{OTHER}", IMAGE="two", RUNS__KEEP="1"'
+def test_a_rollback_takes_its_model_back(every: Project) -> None:
+    one, two = (f'COMMIT="{commit}", IMAGE="{commit[0]}", RUNS__KEEP="1"' for commit in (ONE, OTHER))
     script = f"""
-activate("deploy", {one})
-run("a", "{days["a"]}", {one})
-run("b", "{days["b"]}", {one})
-activate("deploy", {two})
-run("c", "{days["c"]}", {two})
+activate("deploy", "2026-10-01", {one})
+run("a", "2026-10-01", {one})
+run("b", "2026-10-03", {one})
+activate("deploy", "2026-10-10", {two})
+run("c", "2026-10-10", {two})
+run("d", "2026-10-12", {two})
 found["kept"] = {{"model": sorted(os.listdir(under({{}}).runs.folder))}}
-activate("rollback", {one})
-run("d", "{days["d"]}", {one})
-run("e", "{TODAY + timedelta(days=2)}", {one})
-run("f", "{TODAY + timedelta(days=3)}", {one})
-run("g", "{TODAY + timedelta(days=5)}", {one})
-found["history"] = {{"model": [each.action for each in deployments.history(Stage.develop)]}}
+activate("rollback", "2026-10-12", {one})
+run("e", "2026-10-12", {one})
+run("f", "2026-10-14", {one})
+run("g", "2026-10-15", {one})
+run("h", "2026-10-17", {one})
 """
     found = runs(every, script)
-    assert models(found) == ["a", "a", "c", ["a", "c"], "a", "a", "f", "f", ["deploy", "deploy", "rollback"]]
-    assert found["d"]["told"] == f"of run a, trained for {days['a']}, 9 days before"
-    assert found["f"]["why"] == "the rollback to run a's model is 3 days ago; schedule.train_every is 3d"
+    assert found.pop("kept")["model"] == ["a", "c", "d"]
+    assert models(found) == ["a", "a", "c", "c", "a", "a", "g", "g"]
+    assert found["e"]["told"] == "of run a, trained for 2026-10-01, 11 days before"
+    assert found["g"]["why"] == "the rollback to run a's model is 3 days ago; schedule.train_every is 3d"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -251,24 +251,29 @@ def test_what_cannot_be_is_refused_in_one_line(every: Project, tmp_path: Path) -
         assert f"SCHEDULE__TRAIN_EVERY: schedule.train_every: '{wrong}' is no time between two trainings" in done.stdout
 
 
-def test_a_project_without_marks_is_told_so_and_a_trial_trains(every: Project, tmp_path: Path) -> None:
-    script = f"""
+def test_a_trial_trains_and_a_project_without_marks_is_told_so(every: Project) -> None:
+    script = """
 run("first", "2026-11-01")
-from {every.package}.ops import gates
-os.environ.update({{f"{{PREFIX}}DEPLOY__SCALE__FACTORS": "[]"}})
-found["gates"] = {{"model": [[each.passed, each.finding] for each in gates.judge(Stage.develop, under({{"DEPLOY__SCALE__FACTORS": "[]"}}))]}}
+run("second", "2026-11-02")
+trial = under({"DEPLOY__SCALE__FACTORS": "[]"})
+found["gates"] = {"model": [[each.passed, each.finding] for each in gates.judge(Stage.develop, trial)]}
 for step in execute.STEPS:
     step.__dict__.pop(training.FILES, None)
 try:
-    run("second", "2026-11-02")
+    run("third", "2026-11-03")
 except execute.Problem as problem:
-    found["refused"] = {{"model": str(problem)}}
-run("third", "2026-11-02", SCHEDULE__TRAIN_EVERY="")
+    found["refused"] = {"model": str(problem)}
+run("fourth", "2026-11-03", SCHEDULE__TRAIN_EVERY="")
 """
     found = runs(every, script)
-    assert all(passed for passed, _ in found["gates"]["model"]), found["gates"]["model"]
+    passed, findings = zip(*found["gates"]["model"], strict=True)
+    assert all(passed), findings
+    assert findings[0].endswith("for 2026-11-01")  # when production's model was measured
+    mine, others = findings[-1].removeprefix("hit rate ").split(", production ")
+    assert others.startswith(f"{mine} by 11111111111 for 2026-11-01")
+    assert models(found)[1] == "first"
     assert found["refused"]["model"] == (
         'schedule.train_every is "3d", and no step of pipeline.py says what its model is: write @trains("FILE") above '
         'the step that leaves it (docs/training.md), or set it to ""'
     )
-    assert found["third"]["model"] == ""
+    assert found["fourth"]["model"] == ""
