@@ -245,10 +245,21 @@ except execute.Problem as problem:
     assert [found[name]["shown"] for name in ("old", "new", "back")] == [False] * 3
 
 
-def test_what_cannot_be_is_refused_in_one_line(every: Project, tmp_path: Path) -> None:
-    for wrong in ("7 days", "0d", "7", "d"):
-        done = every.with_env(SCHEDULE__TRAIN_EVERY=wrong).call("status")
-        assert f"SCHEDULE__TRAIN_EVERY: schedule.train_every: '{wrong}' is no time between two trainings" in done.stdout
+def test_what_is_no_time_is_refused_in_one_line(every: Project) -> None:
+    script = """
+for wrong in ("7 days", "0d", "7", "d", "-1d", "7D"):
+    try:
+        under({"SCHEDULE__TRAIN_EVERY": wrong})
+    except execute.Problem as problem:
+        found[wrong] = {"model": str(problem)}
+for right in ("", "1h", "36h", "7d", "2w"):
+    under({"SCHEDULE__TRAIN_EVERY": right})
+"""
+    where = "environment variable BURGER_COMBOS_SCHEDULE__TRAIN_EVERY: schedule.train_every"
+    assert models(runs(every, script)) == [
+        f"{where}: '{wrong}' is no time between two trainings, as 12h, 7d and 2w are"
+        for wrong in ("7 days", "0d", "7", "d", "-1d", "7D")
+    ]
 
 
 def test_a_trial_trains_and_a_project_without_marks_is_told_so(every: Project) -> None:
