@@ -77,7 +77,7 @@ def test_the_seeded_database_holds_something_to_learn(churn: Project, postgresql
 
 
 TAKEN = """
-import json, sys
+import json
 from datetime import date
 from customer_churn import pipeline
 from customer_churn.ops import execute
@@ -96,7 +96,8 @@ print("\\n" + json.dumps(found, default=str))
 
 def test_a_model_that_is_taken_scores_as_it_did(churn: Project, tmp_path: Path) -> None:
     mine = churn.with_env(COMMIT="1" * 40, SCHEDULE__TRAIN_EVERY="7d", RUNS__FOLDER=str(tmp_path / "runs"))
-    done = mine.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/results.db").python(TAKEN)
+    mine = mine.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/results.db", SUBSCRIPTIONS__SOURCE="sample")
+    done = mine.python(TAKEN)
     assert done.returncode == 0, done.stderr
     trained, taken, following = json.loads(done.stdout.splitlines()[-1])
     assert [model for model, *_ in (trained, taken, following)] == ["trained"] * 3
