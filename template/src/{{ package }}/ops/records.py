@@ -56,6 +56,11 @@ def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
     return _runs(settings, f"AND date < '{day}' {earlier}") + _runs(settings, f"AND date >= '{day}'")
 
 
+def reviewed(settings: StageSettings, since: date) -> list[Record]:
+    """The runs for the days from one on that have reviewed earlier ones, the last of them first."""
+    return _runs(settings, f"AND date >= '{since}' AND record LIKE '%\"reviews\": [{{%' ORDER BY started_at DESC")
+
+
 def good_days(settings: StageSettings) -> set[date]:
     """The days for which a run ended well."""
     with _there(settings, "runs") as store:

@@ -58,6 +58,7 @@ class Record:
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
+    reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
 
     @property
     def seconds(self) -> float:

@@ -56,6 +56,13 @@ def better_than_baselines(metric: Metric, min_lift: float) -> Verdict:
     return Verdict(gate, metric.beats_baselines(min_lift), f"{found}; min_lift is {min_lift:g}", margin)
 
 
+def add(run: "Run", verdict: Verdict) -> None:
+    """Log a verdict, and keep it in the run's record beside those that are there."""
+    others = [each for each in run.record.facts.get("gates", []) if each["gate"] != verdict.gate]
+    run.record.facts["gates"] = [*others, asdict(verdict)]
+    _tell(verdict)
+
+
 def enforce(run: "Run", verdicts: Sequence[Verdict]) -> None:
     """Log each verdict, keep them in the run's record, and end the run at the first that failed.
 
@@ -66,8 +73,12 @@ def enforce(run: "Run", verdicts: Sequence[Verdict]) -> None:
     run.refuse_in_shard("enforce", "enforce verdicts in a step of its own")
     run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
     for verdict in verdicts:
-        tell = log.info if verdict.passed else log.warning
-        tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
+        _tell(verdict)
     for verdict in verdicts:
         if not verdict.passed:
             raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
+
+
+def _tell(verdict: Verdict) -> None:
+    tell = log.info if verdict.passed else log.warning
+    tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
