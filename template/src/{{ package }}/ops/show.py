@@ -36,6 +36,7 @@ STATUS = (
     "published",
     "last run",
     "result",
+    "turned out",
     "report",
     "worst gate",
     "settings",
@@ -111,6 +112,7 @@ def results(
             "report": file,
             "numbers": record.numbers if record else {},
             "metrics": record.metrics if record else {},
+            "reviews": record.reviews if record else [],
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables

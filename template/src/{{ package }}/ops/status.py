@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records
+from . import provenance, records, turned_out
 from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
@@ -98,6 +98,7 @@ def lines(view: StageStatus) -> dict[str, str]:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
         rows["result"] = record.problem or record.headline
+        rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows

@@ -36,19 +36,19 @@ def together(reviews: Sequence[Review]) -> tuple[Metric, float]:
     return Metric(reviews[0]["metric"], mean("value"), reviews[0]["better"]), mean("backtest")
 
 
-def newest(record: "Record", wanted: str = "") -> str:
-    """The last day that was reviewed, in a line; empty where none was."""
+def newest(record: "Record", wanted: str = "") -> tuple[str, str, str] | None:
+    """The last day that was reviewed: of which metric, its value, and of which day it is and what to hold it against."""
     reviews = counting(record, wanted)
     if not reviews:
-        return ""
+        return None
     last = reviews[-1]
     best = Metric(last["metric"], last["value"], last["better"], last["baselines"]).best_baseline()
-    there = [last["value"], *([best[1]] if best else []), *([] if last["backtest"] is None else [last["backtest"]])]
+    said = last["backtest"]
+    there = [value for value in (last["value"], said, best[1] if best else None) if value is not None]
     told = dict(zip(there, distinct_digits(there), strict=True))
-    found = f"{last['label']} {told[last['value']]} for {last['date']}"
-    if last["backtest"] is not None:
-        found += f" (backtest said {told[last['backtest']]})"
-    return found + (f", {words(best[0])} {told[best[1]]}" if best else "")
+    against = f"for {last['date']}" + (f" (backtest said {told[said]})" if said is not None else "")
+    against += f", {words(best[0])} {told[best[1]]}" if best else ""
+    return last["label"], told[last["value"]], against + ", less is better" * (last["better"] == "lower")
 
 
 def lines(record: "Record") -> dict[str, tuple[list[str], dict[str, list[float | None]]]]:
