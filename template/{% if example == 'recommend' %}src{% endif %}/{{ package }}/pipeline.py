@@ -194,7 +194,9 @@ def _orders(run: Run, shard: Shard) -> pl.DataFrame:
 
 def _ordered_since(run: Run, shard: Shard, first: date) -> pl.DataFrame:
     """The orders of a shard's customers from a day on: `customer` and `item` by their names, and `ordered_at`."""
-    late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(pl.col("ordered_at") >= datetime.combine(first, time()))
+    late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+        pl.col("ordered_at") >= datetime.combine(first, time())
+    )
     orders = late.collect()
     names = (pl.read_parquet(run.path(f"{name}s.parquet", shard))[name] for name in ("customer", "item"))
     return orders.with_columns(each.gather(orders[each.name]) for each in names)
@@ -206,7 +208,9 @@ def _ordered_before(
     """How often each of some customers had ordered each item before a day, and each item's share of all orders then."""
     parts, counts = [], np.zeros(len(items))
     for shard in run.shards:
-        early = pl.scan_parquet(run.path("orders.parquet", shard)).filter(pl.col("ordered_at") < datetime.combine(day, time()))
+        early = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+            pl.col("ordered_at") < datetime.combine(day, time())
+        )
         orders = early.select("customer", "item").collect()
         mine = pl.read_parquet(run.path("customers.parquet", shard))["customer"]
         theirs = pl.read_parquet(run.path("items.parquet", shard))["item"]
@@ -215,9 +219,7 @@ def _ordered_before(
         counts += np.bincount(orders["item"], minlength=len(items))
         parts.append(orders.drop_nulls())
     known = pl.concat(parts)
-    history = modelling.histories(
-        known["customer"].to_numpy(), known["item"].to_numpy(), (len(customers), len(items))
-    )
+    history = modelling.histories(known["customer"].to_numpy(), known["item"].to_numpy(), (len(customers), len(items)))
     return history, counts / max(counts.sum(), 1)
 
 

@@ -54,9 +54,8 @@ class Published:
         known = [name for name in self.table.columns if name not in ADDED]
         for name in columns:
             if name not in known:
-                raise Problem(
-                    f"table {self.table.name}: no column {name!r}{meant(name, known) or '; there are ' + ', '.join(known)}"
-                )
+                there = meant(name, known) or f"; there are {', '.join(known)}"
+                raise Problem(f"table {self.table.name}: no column {name!r}{there}")
         key = self.table.key
         wanted = ", ".join(map(_quoted, dict.fromkeys([*key, *(columns or known)])))
         such = f"stage = '{self.stage}' AND date = '{self.date}' AND run_id = $1"

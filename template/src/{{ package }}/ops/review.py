@@ -5,6 +5,7 @@ last of them judged together. A day that an earlier run has reviewed is taken fr
 rows, what happened or the code are other ones since.
 """
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -40,8 +41,8 @@ class Day:
         happened: what happened from the day on, and before `until`.
     """
 
-    date: date
-    until: date
+    date: datetime.date
+    until: datetime.date
     happened: pl.DataFrame
     _run: "Run"
     _settings: "StageSettings"
@@ -111,9 +112,9 @@ def days(
     unfinished: bool = False,
     until: date | None = None,
 ) -> Iterator[Day]:
-    """The days that are to be reviewed, the earliest first: of the last `monitoring.review.days` whose outcome is known.
+    """The days that are to be reviewed, the earliest first: the last `monitoring.review.days` whose outcome is known.
 
-    In a trial, and in a run that does earlier days anew, there are none.
+    There are none in a trial, and none in a run that does an earlier day anew.
 
     Args:
         run: the run, whose record gets `reviews`.
@@ -195,6 +196,7 @@ def judge(run: "Run", settings: "StageSettings") -> None:
     if refuses:
         add(run, Verdict(GATE, passed, finding, _margin(found, said, chosen.min_of_backtest)))
     if passed:
+        log.info("review", finding=finding)
         return
     new = [each for each in short if not each["told"]]
     for each in new:

@@ -37,7 +37,7 @@ def together(reviews: Sequence[Review]) -> tuple[Metric, float]:
 
 
 def newest(record: "Record", wanted: str = "") -> tuple[str, str, str] | None:
-    """The last day that was reviewed: of which metric, its value, and of which day it is and what to hold it against."""
+    """The last day that was reviewed: the metric's name, its value, and of which day it is beside what else."""
     reviews = counting(record, wanted)
     if not reviews:
         return None
