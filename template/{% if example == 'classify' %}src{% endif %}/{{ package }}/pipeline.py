@@ -118,13 +118,6 @@ def evaluate(run: Run, settings: Settings) -> None:
     )
 
 
-def gate(run: Run, settings: Settings) -> None:
-    """Let nothing pass that is not good enough."""
-    leavers = int(run.record.numbers["held_out_leavers"])
-    measured = {name: run.metric(name) for name in evaluation.METRICS if name in run.record.numbers}
-    enforce(run, evaluation.judge(leavers, measured, settings.gate))
-
-
 def review(run: Run, settings: Settings) -> None:
     """See who has left of those who were judged, at each past day whose horizon is over."""
     records, horizon = pl.read_parquet(run.path("records.parquet")), settings.examples.horizon_days
@@ -144,6 +137,13 @@ def review(run: Run, settings: Settings) -> None:
             value = values.pop(evaluation.MODEL)
             day.turned_out(metric, value, better=better, baselines=values, weight=int(left.sum()))
     reviewing.judge(run, settings)
+
+
+def gate(run: Run, settings: Settings) -> None:
+    """Let nothing pass that is not good enough."""
+    leavers = int(run.record.numbers["held_out_leavers"])
+    measured = {name: run.metric(name) for name in evaluation.METRICS if name in run.record.numbers}
+    enforce(run, evaluation.judge(leavers, measured, settings.gate))
 
 
 def predict(run: Run, settings: Settings, shard: Shard) -> None:
@@ -166,4 +166,4 @@ def publish(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, gate, review, predict, publish)
+STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, review, gate, predict, publish)

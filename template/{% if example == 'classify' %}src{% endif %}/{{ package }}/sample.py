@@ -81,7 +81,9 @@ def lives(settings: SampleSettings, day: date) -> pl.DataFrame:
     draws = random.random(size)
     usually = _last_month(draws < chance)
     if settings.shift_on:
-        recorded = (day - timedelta(days=1)).toordinal() - age[:, None] + (months + 1) * MONTH  # the record that follows
+        recorded = (
+            (day - timedelta(days=1)).toordinal() - age[:, None] + (months + 1) * MONTH
+        )  # the record that follows
         chance = np.where(recorded > settings.shift_on.toordinal(), np.where(payment == 1, 0.2, 0.01)[:, None], chance)
     last = _last_month(draws < chance)
     spoilt = random.random(size) < 0.002

@@ -93,7 +93,7 @@ def turned_out(forecasts: Values, history: NDArray[np.floating], sold: NDArray[n
         history: shape (series, days before); NaN before a series begins.
         sold: shape (series, days).
     """
-    judged = ~np.isnan(forecasts).any(axis=1)
+    judged: Flags = ~np.any(np.isnan(forecasts), axis=1)
     known = history[judged].astype(np.float64)
     if not judged.any():
         return Backtest(judged, known, dict.fromkeys((MODEL, *BASELINES), known), np.empty(0))

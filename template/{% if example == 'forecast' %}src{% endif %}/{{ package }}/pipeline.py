@@ -120,15 +120,6 @@ def evaluate(run: Run, settings: Settings) -> None:
         run.lines("WAPE by day ahead", [ahead - len(days) + day + 1 for day in days], by_day)
 
 
-def gate(run: Run, settings: Settings) -> None:
-    """Let nothing pass that is not good enough."""
-    sales = int(run.record.numbers["sales_judged"])
-    verdicts = [evaluation.enough(sales, settings.gate)]
-    if sales and sales >= settings.gate.min_sales:
-        verdicts.append(better_than_baselines(run.metric("wape"), settings.gate.min_lift))
-    enforce(run, verdicts)
-
-
 def review(run: Run, settings: Settings) -> None:
     """Hold what was forecast for days that are over against what was sold on them."""
     series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
@@ -152,6 +143,15 @@ def review(run: Run, settings: Settings) -> None:
                     baselines = {baseline: error(baseline) for baseline in evaluation.BASELINES[:2]}  # zero is far off
                     day.turned_out(name, value, better="lower", baselines=baselines, weight=sales)
     reviewing.judge(run, settings)
+
+
+def gate(run: Run, settings: Settings) -> None:
+    """Let nothing pass that is not good enough."""
+    sales = int(run.record.numbers["sales_judged"])
+    verdicts = [evaluation.enough(sales, settings.gate)]
+    if sales and sales >= settings.gate.min_sales:
+        verdicts.append(better_than_baselines(run.metric("wape"), settings.gate.min_lift))
+    enforce(run, verdicts)
 
 
 def predict(run: Run, settings: Settings, shard: Shard) -> None:
@@ -193,7 +193,7 @@ def publish_rows(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, review, predict, publish_rows)
+STEPS: tuple[Step, ...] = (load, check, train, evaluate, review, gate, predict, publish_rows)
 
 
 def _last(daily: pl.DataFrame | pl.LazyFrame) -> date:

@@ -119,17 +119,6 @@ def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     np.save(run.path("recommended.npy", shard), found.recommended if found else np.empty(0, np.uint32))
 
 
-def gate(run: Run, settings: Settings) -> None:
-    """Let nothing pass that is not good enough."""
-    run.remove("pairs-*")  # which are large, and the models are made
-    hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
-    if hit_rate:
-        recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
-        run.measure("coverage", len(recommended) / run.record.numbers["items"], better="higher")
-        run.bars(f"Hit rate at {settings.model.top_k}", {"model": hit_rate.value, **hit_rate.baselines})
-    enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
-
-
 def review(run: Run, settings: Settings) -> None:
     """See how many of the orders that came since were of an item that had been recommended."""
     items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
@@ -149,6 +138,17 @@ def review(run: Run, settings: Settings) -> None:
         hit_rate = float(found["hit"].to_numpy().mean())
         day.turned_out("hit_rate", hit_rate, better="higher", baselines=baselines, weight=len(found))
     reviewing.judge(run, settings)
+
+
+def gate(run: Run, settings: Settings) -> None:
+    """Let nothing pass that is not good enough."""
+    run.remove("pairs-*")  # which are large, and the models are made
+    hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
+    if hit_rate:
+        recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
+        run.measure("coverage", len(recommended) / run.record.numbers["items"], better="higher")
+        run.bars(f"Hit rate at {settings.model.top_k}", {"model": hit_rate.value, **hit_rate.baselines})
+    enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
 
 
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
@@ -179,7 +179,7 @@ def publish(run: Run, settings: Settings) -> None:
 
 TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, gate, review, recommend, publish)
+STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, review, gate, recommend, publish)
 
 
 def _orders(run: Run, shard: Shard) -> pl.DataFrame:

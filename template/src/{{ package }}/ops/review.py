@@ -20,13 +20,12 @@ from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
 from .store import NotThere, Store
-from .verdicts import Verdict, add
+from .verdicts import TURNED_OUT, Verdict, add
 
 if TYPE_CHECKING:
     from .runs import Record, Run
     from .settings import StageSettings
 
-GATE = "as it turned out"
 ADVICE = "see in the report since when, and in the data why; then train on newer data, or roll back"
 log = structlog.get_logger()
 
@@ -194,7 +193,7 @@ def judge(run: "Run", settings: "StageSettings") -> None:
     short = [] if passed else [each for each in last if not _is_enough(each, chosen.min_of_backtest)] or last
     finding = _finding(short or last, len(last), chosen.min_of_backtest)
     if refuses:
-        add(run, Verdict(GATE, passed, finding, _margin(found, said, chosen.min_of_backtest)))
+        add(run, Verdict(TURNED_OUT, passed, finding, _margin(found, said, chosen.min_of_backtest)))
     if passed:
         log.info("review", finding=finding)
         return
@@ -202,7 +201,7 @@ def judge(run: "Run", settings: "StageSettings") -> None:
     for each in new:
         each["told"] = True
     if refuses:
-        raise Refused(f"the gate {GATE!r} refuses: {finding}; {ADVICE}")
+        raise Refused(f"the gate {TURNED_OUT!r} refuses: {finding}; {ADVICE}")
     log.warning("review", finding=finding)
     if new:
         sentence = f"{_finding(new, len(last), chosen.min_of_backtest)}; {ADVICE}"
@@ -280,9 +279,11 @@ def _finding(reviews: list[dict[str, Any]], judged: int, share: float) -> str:
     """How good some days were, and what was demanded of all that are judged."""
     found, said = turned_out.together(reviews)
     mine, theirs = distinct_digits([found.value, said])
-    days = ", ".join(each["date"] for each in reviews)
-    less = ", less is better" * (found.better == "lower")
+    first, last = reviews[0]["date"], reviews[-1]["date"]
+    days = first if first == last else f"{first} {'and' if len(reviews) == 2 else 'to'} {last}"
+    less = " (less is better)" * (found.better == "lower")
+    over = f", over {judged} days" * (judged > 1)
     return (
-        f"{found.label} of {days} turned out to be {mine}, the backtest had said {theirs}{less}; "
-        f"monitoring.review.min_of_backtest is {share:g}, for the last {judged} days together"
+        f"{found.label} of {days} turned out to be {mine}, where the backtest had said {theirs}{less}; "
+        f"monitoring.review.min_of_backtest is {share:g}{over}"
     )

@@ -13,6 +13,7 @@ from .problems import Refused
 if TYPE_CHECKING:
     from .runs import Run
 
+TURNED_OUT = "as it turned out"  # the gate of review.py, whose verdict stands beside those of the project's gate
 log = structlog.get_logger()
 
 
@@ -71,7 +72,8 @@ def enforce(run: "Run", verdicts: Sequence[Verdict]) -> None:
         Problem: the step is split into shards, each of which would judge by itself.
     """
     run.refuse_in_shard("enforce", "enforce verdicts in a step of its own")
-    run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
+    others = [each for each in run.record.facts.get("gates", []) if each["gate"] == TURNED_OUT]
+    run.record.facts["gates"] = [*others, *(asdict(verdict) for verdict in verdicts)]
     for verdict in verdicts:
         _tell(verdict)
     for verdict in verdicts:
