@@ -116,6 +116,11 @@ def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
         store.note_missing(str(settings.stage), datetime.now(UTC).isoformat(timespec="seconds"), told)
 
 
+def reviewed(settings: StageSettings, since: date) -> list[Record]:
+    """The runs for the days from one on that have reviewed earlier ones, the last of them first."""
+    return _runs(settings, f"AND date >= '{since}' AND record LIKE '%\"reviews\": [{{%' ORDER BY started_at DESC")
+
+
 def good_days(settings: StageSettings) -> set[date]:
     """The days for which a run ended well."""
     with _there(settings, "runs") as store:

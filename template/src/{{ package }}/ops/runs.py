@@ -68,6 +68,7 @@ class Record:
     kind: str = DAILY  # or BACKFILL or LATE
     model_run: str = ""  # which run has trained the model in use; empty where no step says that it trains
     training: dict[str, Any] = field(default_factory=dict)  # of that model: its files and, if it is not the run's, date
+    reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
 
     @property
     def seconds(self) -> float:

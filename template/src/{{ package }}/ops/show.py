@@ -38,6 +38,7 @@ STATUS = (
     "result",
     "data",
     "model",
+    "turned out",
     "report",
     "worst gate",
     "settings",
@@ -114,6 +115,7 @@ def results(
             "report": file,
             "numbers": record.numbers if record else {},
             "metrics": record.metrics if record else {},
+            "reviews": record.reviews if record else [],
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables
