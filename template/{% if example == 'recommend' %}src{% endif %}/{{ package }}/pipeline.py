@@ -90,10 +90,15 @@ def train(run: Run, settings: Settings, shard: Shard) -> None:
     """Count what was ordered together: in all orders, and in those before the last days."""
     alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
     orders = _orders(run, shard)
-    for name, held_out in (("all", pl.lit(False)), ("earlier", pl.col("held_out"))):
-        history = _history(run, shard, orders.filter(~held_out))
-        pairs.save(pairs.count(history, alone), run.path(f"pairs-{name}", shard))
-        np.save(run.path(f"orders-{name}.npy", shard), history.sum(axis=0))
+    earlier = _history(run, shard, orders.filter(~pl.col("held_out")))
+    late = _history(run, shard, orders.filter("held_out"))
+    del orders
+    np.save(run.path("orders-earlier.npy", shard), earlier.sum(axis=0))
+    np.save(run.path("orders-all.npy", shard), earlier.sum(axis=0) + late.sum(axis=0))
+    folders = [pairs.emptied(run.path(f"pairs-{name}", shard)) for name in ("earlier", "all")]
+    for both in pairs.count_both(earlier, late, alone):
+        for block, folder in zip(both, folders, strict=True):
+            block.save(folder)
 
 
 @trains("model.npz", "model_items.parquet")
