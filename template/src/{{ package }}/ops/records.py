@@ -118,7 +118,8 @@ def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
 
 def reviewed(settings: StageSettings, since: date) -> list[Record]:
     """The runs for the days from one on that have reviewed earlier ones, the last of them first."""
-    return _runs(settings, f"AND date >= '{since}' AND record LIKE '%\"reviews\": [{{%' ORDER BY started_at DESC")
+    has_some = """AND record LIKE '%"reviews": [%' AND record NOT LIKE '%"reviews": []%'"""
+    return _runs(settings, f"AND date >= '{since}' {has_some} ORDER BY started_at DESC")
 
 
 def good_days(settings: StageSettings) -> set[date]:

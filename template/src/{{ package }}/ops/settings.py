@@ -130,25 +130,6 @@ class Alert(Section):
     heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
 
 
-class Drift(Section):
-    """What is unusual in a run's input: beside that of the good daily runs before it."""
-
-    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
-    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
-    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
-    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
-    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
-    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
-    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
-    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
-
-
-class Monitoring(Section):
-    """What is looked at day by day, once the pipeline runs by itself."""
-
-    drift: Drift = Drift()
-
-
 class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
@@ -171,7 +152,7 @@ class Deploy(Section):
     scale: Scale = Scale()
 
 
-class ReviewSettings(Section):
+class Review(Section):
     """How good it really was: what was published for earlier days, beside what has happened since."""
 
     days: int = Field(default=14, ge=1, le=366)  # the last ones whose outcome is known are looked at
@@ -181,10 +162,24 @@ class ReviewSettings(Section):
     then: Literal["alert", "refuse"] = "alert"  # what to do where it is less
 
 
+class Drift(Section):
+    """What is unusual in a run's input: beside that of the good daily runs before it."""
+
+    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
+    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
+    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
+    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
+    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
+    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
+    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
+    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
+
+
 class Monitoring(Section):
     """What is watched from day to day."""
 
-    review: ReviewSettings = ReviewSettings()
+    drift: Drift = Drift()
+    review: Review = Review()
 
 
 class StageSettings(BaseSettings):
