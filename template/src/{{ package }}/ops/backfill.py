@@ -7,7 +7,7 @@ was stopped half way thus goes on with the same command.
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import filelock
 
 from . import PREFIX, alerts, provenance, records
-from .child import run_day
+from .child import run_day, start_day
 from .due import ONGOING
 from .problems import Problem, Refused
 from .progress import track
@@ -46,7 +46,14 @@ class Span:
         return f"{self.first} to {self.last}"
 
 
-def backfill(settings: StageSettings, first: date | None, last: date | None, *, redo: bool = False) -> None:
+def backfill(
+    settings: StageSettings,
+    first: date | None,
+    last: date | None,
+    *,
+    redo: bool = False,
+    start: Sequence[str] = (),
+) -> None:
     """Run the pipeline for each day that is not done; a day that fails is told, and the others go on.
 
     Args:
@@ -54,6 +61,7 @@ def backfill(settings: StageSettings, first: date | None, last: date | None, *, 
         first: the first day.
         last: the last day.
         redo: also for the days that are done.
+        start: the command that has a scheduler begin the run of the day that comes last on it; empty: runs are here.
 
     Raises:
         Problem: the days are none, a source cannot be read as of a past day, or another backfill is at work; or, in
@@ -69,7 +77,7 @@ def backfill(settings: StageSettings, first: date | None, last: date | None, *, 
         print(f"backfill {span}: {_days(len(todo))} to do, {done} done by {short(commit())} already", flush=True)
         ended: list[Record] = []
         try:
-            _do(settings, span, todo, ended)
+            _do(settings, span, todo, ended, start)
         except (KeyboardInterrupt, SystemExit):
             print(f"backfill {span}: stopped after {len(ended)} of {_days(len(todo))}; the same command goes on")
             raise
@@ -136,11 +144,14 @@ def _going_on(settings: StageSettings, span: Span, *, redo: bool) -> Iterator[Sp
     file.unlink()
 
 
-def _do(settings: StageSettings, span: Span, days: list[date], ended: list[Record]) -> None:
+def _do(settings: StageSettings, span: Span, days: list[date], ended: list[Record], start: Sequence[str]) -> None:
     """Do the days one after the other, and tell of each what came of it and how long the rest may take."""
     begun = time.monotonic()
     for number, [day] in enumerate(track(([day] for day in days), "backfill", len(days)), 1):
-        record = _of_another(settings, span, day) or run_day(settings, day, BACKFILL)
+        if start:
+            record = start_day(settings, day, BACKFILL, start)
+        else:
+            record = _of_another(settings, span, day) or run_day(settings, day, BACKFILL)
         ended.append(record)
         left = (time.monotonic() - begun) / number * (len(days) - number)
         told = f"{day} {record.status:7} {record.seconds:6.1f} s  day {number} of {len(days)}"
