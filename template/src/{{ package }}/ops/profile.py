@@ -15,7 +15,7 @@ import polars as pl
 
 DAYS = 35  # before the run's day, whose rows are counted: five of each weekday
 SAMPLE = 20_000  # rows, at most
-ROWS = 100  # with fewer, that each whole number is there once says nothing
+ROWS = 50  # with fewer, that each whole number is there once says nothing
 POINTS = 100  # of a distribution, at most
 NUMBERS = 3000  # that a profile holds, about, so that wide tables have small ones too
 CATEGORY = 0.01  # of the rows, from which on a category is told by its name where there are many
@@ -146,7 +146,7 @@ def _spread(column: pl.Series, is_time: bool, points: int, most: int) -> dict[st
     there = column.drop_nulls()
     if is_time and there.dtype != pl.Date:
         hours = there.dt.hour() + there.dt.minute() / 60
-        return {"hours": _quantiles(hours, points)} if (hours > 0).any() else {}
+        return {"quantiles": _quantiles(hours, points)} if (hours > 0).any() else {}
     if there.dtype.is_temporal():
         return {}  # days pass: what was 3 days ago is 4 days ago
     if there.dtype.is_numeric():
