@@ -222,6 +222,8 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
             perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
+    if run.watch:
+        run.watch.catch_up(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before), **_taken(step, run))
     run.save()

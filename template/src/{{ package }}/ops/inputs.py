@@ -9,7 +9,9 @@ import structlog
 from pydantic import TypeAdapter
 
 from . import alerts, drift, profile, records
+from .fingerprint import RAW
 from .problems import Refused
+from .raw import CHECKED
 from .runs import BACKFILL, Record, Run
 from .settings import Stage, StageSettings
 from .shards import Shard
@@ -68,6 +70,18 @@ class Watch:
         ]
         if len(parts) == len(run.shards):
             self._judge(run, table, parts)
+
+    def catch_up(self, run: Run) -> None:
+        """Profile the rows as they were read, where the project has checked them by itself, as before 0.11.0.
+
+        Raises:
+            Refused: as `look` does.
+        """
+        tables = [each for _, each in self.settings if isinstance(each, TableSettings)]
+        by_itself = "rows_rejected" in run.record.numbers and not run.record.profile and len(tables) == 1
+        if by_itself and not run.path(CHECKED, run.shards[0]).exists() and run.path(RAW).exists():
+            rows = pl.read_parquet(run.path(RAW), glob=False)
+            self.look(run, tables[0], rows, pl.int_range(1, len(rows) + 1, dtype=pl.Int64, eager=True))
 
     def _take(self, run: Run, table: TableSettings, rows: pl.DataFrame, numbers: pl.Series) -> profile.Taken:
         return profile.take(rows, numbers, _time(table, rows), run.record.date, self._days)
