@@ -156,7 +156,7 @@ def test(settings: StageSettings) -> None:
     logs.start()
     file = settings_file(settings.stage, "alert", "webhook")
     if not settings.alert.webhook.get_secret_value():
-        raise Problem(f"{file}: alert.webhook is empty: production/README.md says where such a secret goes")
+        raise Problem(f"{file}: alert.webhook is empty: production/README.md says where it belongs")
     if not alerts.tried(settings.alert, settings.stage):
         kind = alerts.format_of(settings.alert)
         raise Problem(f"{file}: alert.webhook did not take a message as {kind}: alert.format names another format")
