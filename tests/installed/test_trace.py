@@ -59,7 +59,7 @@ for day, name in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
-@pytest.fixture(params=["whole", "shards", "store", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture(params=["shards", "store", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def traced(request: pytest.FixtureRequest, shop: Project, tmp_path: Path) -> Project:
     """A shop with two runs of the pipeline above, of two days, however its files and rows are kept."""
     (tmp_path / "orders.csv").write_text(ORDERS)

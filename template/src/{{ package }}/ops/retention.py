@@ -35,8 +35,8 @@ def refuse_day(day: date, settings: StageSettings) -> None:
     if days and day < today - timedelta(days=days):
         where = settings_file(settings.stage, "database", "keep_days")
         raise Problem(
-            f"{where}: database.keep_days is {days}, so the next good run would remove the rows of {day}: set more days, "
-            "or 0 to keep all"
+            f"{where}: database.keep_days is {days}, so the next good run would remove the rows of {day}: set more, "
+            "or 0 for all"
         )
 
 

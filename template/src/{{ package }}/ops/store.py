@@ -180,9 +180,9 @@ class Store:
             self._execute("CREATE TABLE IF NOT EXISTS trials (stage TEXT, git_commit TEXT, trials TEXT)")
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
-            by_commit = "SELECT git_commit FROM runs WHERE stage = $2 GROUP BY git_commit ORDER BY max(started_at) DESC"
-            known = f"git_commit <> $3 AND git_commit NOT IN ({by_commit} LIMIT {_TRIALS})"
-            self._execute(f"DELETE FROM trials WHERE stage = $1 AND {known}", stage, stage, git_commit)
+            by_commit = "SELECT git_commit FROM runs WHERE stage = $3 GROUP BY git_commit ORDER BY max(started_at) DESC"
+            known = f"git_commit <> $2 AND git_commit NOT IN ({by_commit} LIMIT {_TRIALS})"
+            self._execute(f"DELETE FROM trials WHERE stage = $1 AND {known}", stage, git_commit, stage)
 
     def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
         """Remove a stage's rows of days before one, of all tables or of none; how many of each that had such."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from . import key_rows, provenance, records
+from . import provenance, raw_rows, records
 from .metrics import all_of, words
 from .plots import number
 from .problems import Problem
@@ -66,15 +66,15 @@ def _trained(store: Store, found: Results) -> Record | None:
 
 def _inputs(
     settings: StageSettings, found: Results, wanted: dict[str, str], kinds: dict[str, str], most: int
-) -> key_rows.Inputs:
+) -> raw_rows.Inputs:
     if found.run_id not in names(settings.runs):
         place = settings.runs.store or settings.runs.folder
         kept = f"of which runs.keep ({settings.runs.keep}) says how many stay"
-        return key_rows.Inputs(problem=f"the files of run {found.run_id} are no longer in {place}, {kept}")
-    return key_rows.of(Run.open(settings.runs, found.run_id), wanted, kinds, most)
+        return raw_rows.Inputs(problem=f"the files of run {found.run_id} are no longer in {place}, {kept}")
+    return raw_rows.of(Run.open(settings.runs, found.run_id), wanted, kinds, most)
 
 
-def _told(stage: Stage, found: Results, trained: Record | None, read: key_rows.Inputs) -> dict[str, Any]:
+def _told(stage: Stage, found: Results, trained: Record | None, read: raw_rows.Inputs) -> dict[str, Any]:
     record = found.record
     about: dict[str, Any] = {}
     if record:
@@ -148,7 +148,7 @@ def _show_run(stage: Stage, found: Results, trained: Record | None) -> None:
         print(f"data     {provenance.data(record)}")
 
 
-def _show_inputs(read: key_rows.Inputs, wanted: dict[str, str]) -> None:
+def _show_inputs(read: raw_rows.Inputs, wanted: dict[str, str]) -> None:
     if read.problem:
         print(f"inputs   not known: {read.problem}")
         return

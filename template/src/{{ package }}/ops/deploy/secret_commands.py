@@ -77,12 +77,12 @@ def _command(where: str, name: str, value: object) -> list[str]:
 
 def _printed(where: str, command: list[str]) -> bytes:
     """What a command prints; its errors may hold a secret, too, so they are not shown either."""
-    program = command[0]
+    program = command[0] if len(command) > 1 else "its command"  # one word alone may be a secret, put there by mistake
     by_hand = "what it printed is not shown: run it by hand to see why"
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except (OSError, ValueError) as error:
-        raise Problem(f"{where}: {program}: {getattr(error, 'strerror', None) or 'cannot be run'}") from None
+        raise Problem(f"{where}: {program} cannot be run: {getattr(error, 'strerror', None) or 'a NUL'}") from None
     try:
         printed, _ = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
