@@ -140,7 +140,7 @@ run("image", "2025-11-02", COMMIT="{OTHER}", IMAGE="another")
 for day in (1, 2, 3):
     run(f"hours{{day}}", f"2025-09-0{{day}}", SCHEDULE__TRAIN_EVERY="12h")
 run("dirty", "2025-11-02", COMMIT="{OTHER}-dirty", IMAGE="")
-run("earlier", "2025-10-30")
+run("earlier", "2025-08-01")
 run("kept", "2025-11-03", COMMIT="{OTHER}", IMAGE="another")
 (execute.Run.open(under({{}}).runs, "image").folder / "model.npz").unlink()
 run("gone", "2025-11-03", COMMIT="{OTHER}", IMAGE="another")
