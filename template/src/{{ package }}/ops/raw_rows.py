@@ -1,149 +1,171 @@
-"""Look at a run's input, and say what is unusual: in the log, in the record, to the webhook, or by refusing the run."""
+"""The rows of a run's raw table that have the values of a key: what the run has read of it."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
 
 import polars as pl
-import structlog
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 
-from . import alerts, drift, profile, records
-from .fingerprint import RAW
-from .problems import Refused
-from .raw import CHECKED
-from .runs import BACKFILL, Record, Run
-from .settings import Stage, StageSettings
-from .shards import Shard
-from .tables import TableSettings
-from .unusual import found, sentence
-from .values.value_settings import full_name
+from .notes import collecting
+from .problems import Problem
+from .raw import REJECTED_OF_ALL, is_parted, raw_files
+from .runs import Record, Run
+from .values.columns import names, numbers, truths, whole_numbers
+from .values.dates import days, moments
+from .values.keys import alike
+from .values.text import Cleaning, plain, short_of
+from .values.value_settings import ValueSettings
 
-COUNTED, SAMPLED = "profile.json", "profile.parquet"  # of each shard: what is taken of its rows
-MADE_UP = "sample"  # a source whose rows need not be new
-ENDED = ("ok", "refused", "failed")
-
-log = structlog.get_logger()
+AT_ONCE = 2**20  # rows in memory
+ROW, LEFT_OUT = "row", "left out"  # what is told of a row beside its values
 
 
-@dataclass(frozen=True)
-class Watch:
-    """What profiles the tables of a run, and compares them with those of the runs before."""
+@dataclass
+class Inputs:
+    """What a run has read of a key."""
 
-    settings: StageSettings
-
-    def look(self, run: Run, table: TableSettings, rows: pl.DataFrame, numbers: pl.Series) -> None:
-        """Profile all rows of a table that fit.
-
-        Args:
-            run: the run.
-            table: the table's settings.
-            rows: the rows.
-            numbers: the number of each in the source.
-
-        Raises:
-            Refused: something is unusual, and the settings say that nothing is made of it then.
-        """
-        self._judge(run, table, [self._take(run, table, rows, numbers)])
-
-    def look_at_part(
-        self, run: Run, table: TableSettings, rows: pl.DataFrame, numbers: pl.Series, shard: Shard
-    ) -> None:
-        """Take of a shard's rows what `join` then makes a profile of; arguments as of `look`."""
-        taken = self._take(run, table, rows, numbers)
-        taken.sample.write_parquet(run.path(SAMPLED, shard))
-        run.path(COUNTED, shard).write_bytes(TypeAdapter(profile.Counted).dump_json(taken.counted) + b"\n")
-
-    def join(self, run: Run, table: TableSettings) -> None:
-        """Profile a table of whose rows all shards have taken their part.
-
-        Raises:
-            Refused: as `look` does.
-        """
-        parts = [
-            profile.Taken(
-                TypeAdapter(profile.Counted).validate_json(run.path(COUNTED, shard).read_bytes()),
-                pl.read_parquet(run.path(SAMPLED, shard), glob=False),
-            )
-            for shard in run.shards
-            if run.path(COUNTED, shard).exists()  # not where the shards were done before an update
-        ]
-        if len(parts) == len(run.shards):
-            self._judge(run, table, parts)
-
-    def catch_up(self, run: Run) -> None:
-        """Profile the rows as they were read, where the project has checked them by itself, as before 0.11.0.
-
-        Raises:
-            Refused: as `look` does.
-        """
-        tables = [each for _, each in self.settings if isinstance(each, TableSettings)]
-        by_itself = "rows_rejected" in run.record.numbers and not run.record.profile and len(tables) == 1
-        if by_itself and not run.path(CHECKED, run.shards[0]).exists() and run.path(RAW).exists():
-            rows = pl.read_parquet(run.path(RAW), glob=False)
-            self.look(run, tables[0], rows, pl.int_range(1, len(rows) + 1, dtype=pl.Int64, eager=True))
-
-    def _take(self, run: Run, table: TableSettings, rows: pl.DataFrame, numbers: pl.Series) -> profile.Taken:
-        return profile.take(rows, numbers, _time(table, rows), run.record.date, self._days)
-
-    @property
-    def _days(self) -> int:
-        return self.settings.monitoring.drift.window_days
-
-    def _judge(self, run: Run, table: TableSettings, parts: Sequence[profile.Taken]) -> None:
-        name, record, limits = full_name(table), run.record, self.settings.monitoring.drift
-        made = profile.join(parts, _time(table, parts[0].sample), record.date, self._days)
-        if table.source != MADE_UP:
-            made["hash"] = record.data.get("hash", "")
-        before: list[profile.Profile] = []
-        if self.settings.stage is not Stage.explore and limits.then != "ignore":
-            earlier = records.good_before(self.settings, record.date, 5 * limits.runs)
-            before = _comparable(name, made, record, earlier, limits.runs)
-        made["same"] = bool(before) and bool(made.get("hash")) and made["hash"] == before[0].get("hash")
-        unusual = drift.findings(made, before, limits)
-        record.profile[name] = made | {"compared_with": len(before), "findings": [asdict(each) for each in unusual]}
-        for each in unusual:
-            log.warning("unusual", table=name, finding=each.text)
-        if unusual and limits.then == "refuse":
-            raise Refused(f'{sentence(record, found(record))} (monitoring.drift.then is "refuse")')
+    columns: list[str] = field(default_factory=list)  # those of the key that the raw table has
+    lacking: list[str] = field(default_factory=list)  # the others
+    known: list[str] = field(default_factory=list)  # all columns of the raw table
+    read: int = 0  # its rows
+    matching: int = 0  # those that have the key
+    with_value: dict[str, int] = field(default_factory=dict)  # by column: those that have its value
+    reasons: dict[str, int] = field(default_factory=dict)  # why how many of those with the key were left out
+    rows: pl.DataFrame = field(default_factory=pl.DataFrame)  # the first of them
+    problem: str = ""  # why nothing is known
 
 
-def _time(table: TableSettings, rows: pl.DataFrame) -> str:
-    """The table's time column, if the rows have it."""
-    return table.time_column if table.time_column in rows.columns else ""
+def of(run: Run, key: Mapping[str, str], kinds: Mapping[str, str], most: int) -> Inputs:
+    """Find the rows of the raw table that have a key, and which of them were left out, and why.
+
+    A value is looked for as it is meant: C0000003 is found with blanks around it, 17 as 17.0 and "0017", and a number,
+    day or time in each form that the run's settings allow.
+
+    Args:
+        run: the run.
+        key: the value of each column.
+        kinds: what each column holds where it is published, in the catalogue's words.
+        most: how many rows are wanted.
+    """
+    files = raw_files(run)
+    if not all(file.exists() for file in files):
+        return Inputs(problem=f"run {run.record.run_id} has kept no {files[0].name}")
+    schema = pl.read_parquet_schema(files[0])
+    parted = is_parted(run)
+    found = Inputs(known=[name for name in schema if not (parted and name == ROW)])
+    found.columns = [name for name in key if name in found.known]
+    found.lacking = [name for name in key if name not in found.known]
+    if not found.columns:
+        return found
+    settings = _settings(run.record)
+    wanted = {name: (key[name], kinds[name]) for name in found.columns}
+    first, places = [], []
+    for file in files:
+        mine: list[pl.DataFrame] = []
+        for rows, hits in _batches(file, wanted, settings, found, parted=parted):
+            places.append(hits[ROW])
+            if (lacking := most - sum(map(len, mine))) > 0:
+                mine.append(rows.collect()[hits["place"].head(lacking)].with_columns(hits[ROW].head(lacking)))
+        first += mine
+    found.rows = pl.concat(first, how="diagonal_relaxed").sort(ROW).head(most) if first else pl.DataFrame(schema=schema)
+    found.rows = found.rows.select(ROW, pl.exclude(ROW)) if first else found.rows
+    if first:
+        _note_left_out(run, found, pl.concat(places))
+        _note_later(run.record, settings, found)
+        found.rows = _without_empty(found.rows)
+    return found
 
 
-def _comparable(
-    name: str, made: profile.Profile, record: Record, before: Sequence[Record], most: int
-) -> list[profile.Profile]:
-    """The profiles of a table that were made under the same settings of it, of the newest run of each day."""
-    mine = _settings(name, record)
-    by_day: dict[str, profile.Profile] = {}
-    for each in before:
-        other = each.profile.get(name)
-        if (
-            other
-            and (other["time_column"], other["window_days"]) == (made["time_column"], made["window_days"])
-            and _settings(name, each) == mine
-        ):
-            by_day.setdefault(other["day"], other)
-    return list(by_day.values())[:most]
+def _batches(
+    file: Path, wanted: Mapping[str, tuple[str, str]], settings: ValueSettings, found: Inputs, *, parted: bool
+) -> Iterator[tuple[pl.LazyFrame, pl.DataFrame]]:
+    """Rows of a file in which some have the key; with `place` of each of these among them, and `row` in the source."""
+    table = pl.scan_parquet(file, glob=False)
+    size = int(table.select(pl.len()).collect().item())
+    for begin in range(0, size, AT_ONCE):
+        rows = table.slice(begin, AT_ONCE)
+        values = rows.select(*wanted, *([ROW] if parted else [])).collect()
+        fits = pl.repeat(True, len(values), eager=True)
+        for name, (value, kind) in wanted.items():
+            this = has_value(values[name], value, kind, settings)
+            found.with_value[name] = found.with_value.get(name, 0) + int(this.sum())
+            fits &= this
+        place = fits.arg_true()
+        found.read += len(values)
+        found.matching += len(place)
+        if len(place):
+            number = values[ROW].gather(place).cast(pl.Int64) if parted else place.cast(pl.Int64) + begin + 1
+            yield rows, pl.DataFrame({"place": place, ROW: number})
 
 
-def _settings(name: str, record: Record) -> dict[str, Any]:
-    """What a table's settings were: another source, or other columns, are no drift."""
-    return {key: value for key, value in record.settings.items() if key.startswith(f"{name}.")}
+def has_value(column: pl.Series, value: str, kind: str, settings: ValueSettings) -> pl.Series:
+    """Whether each value of a raw column is one that was published, whatever the form in which it was read.
+
+    Args:
+        column: the raw values.
+        value: the published one, as a person writes it.
+        kind: what the published column holds, in the catalogue's words.
+        settings: how values are written in the source.
+    """
+    text = plain(column, settings.null_values, Cleaning())
+    none = pl.repeat(False, len(column), eager=True)
+    with collecting(), suppress(Problem, ValueError):
+        if kind == "whole numbers":
+            return (whole_numbers(text, settings) == int(value)).fill_null(False)
+        if kind == "numbers":
+            return (numbers(text, settings) == float(value)).fill_null(False)
+        if kind == "true or false":
+            return (truths(text) == (value.lower() == "true")).fill_null(False)
+        if kind == "dates":
+            return (days(text, settings) == date.fromisoformat(value)).fill_null(False)
+        if kind == "times":
+            return (moments(text, settings) == datetime.fromisoformat(value).replace(tzinfo=None)).fill_null(False)
+        asked = pl.Series([value])
+        perhaps = (alike(text, settings) == alike(asked, settings)[0]).fill_null(False).arg_true()
+        named = short_of(names(text.gather(perhaps)))
+        return none.scatter(perhaps, (named == short_of(asked)[0]).fill_null(False))
+    return none  # as of a type that holds nothing of the kind
 
 
-def tell(run: Run, settings: StageSettings) -> None:
-    """Tell the webhook, once a run has ended, what is unusual in its input and was not so in the run before."""
-    record = run.record
-    unusual = found(record)
-    if not unusual or record.kind == BACKFILL:  # which somebody watches, as when it fails
+def _settings(record: Record) -> ValueSettings:
+    """How values were written in the source of the run, where it had one; otherwise as they mostly are."""
+    sections = list(record.data.get("sources", {}))
+    prefix = f"{sections[0]}." if len(sections) == 1 else "."
+    known = {name: record.settings.get(prefix + name) for name in ValueSettings.model_fields}
+    try:
+        return ValueSettings(**{name: value for name, value in known.items() if value is not None})
+    except ValidationError:  # of a release that knew others
+        return ValueSettings()
+
+
+def _note_left_out(run: Run, found: Inputs, places: pl.Series) -> None:
+    """Say why rows were set aside that have the key."""
+    file = run.path(REJECTED_OF_ALL)
+    left_out = pl.DataFrame(schema={ROW: pl.Int64, LEFT_OUT: pl.String})
+    if file.exists():
+        told = pl.scan_csv(file, infer_schema=False).select(
+            pl.col(ROW).cast(pl.Int64), pl.col("reason").alias(LEFT_OUT)
+        )
+        left_out = told.filter(pl.col(ROW).is_in(places.implode())).collect()
+    found.reasons = dict(left_out[LEFT_OUT].value_counts(sort=True).iter_rows())
+    found.rows = found.rows.join(left_out, on=ROW, how="left", maintain_order="left")
+
+
+def _without_empty(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.drop(LEFT_OUT) if rows[LEFT_OUT].null_count() == len(rows) else rows
+
+
+def _note_later(record: Record, settings: ValueSettings, found: Inputs) -> None:
+    """Say of the rows shown which are left out as they are not from before the run's day."""
+    (section, *others) = list(record.data.get("sources", {})) or [""]
+    name = str(record.settings.get(f"{section}.time_column") or "") if not others else ""
+    if name not in found.rows.columns:
         return
-    if record.status == "refused" and settings.monitoring.drift.then == "refuse":  # which was told as the problem
-        return
-    last = records.ended_before(settings, record)
-    known = found(last) if last else []
-    if new := [each for each in unusual if not any(each.is_like(other) for other in known)]:
-        alerts.noticed(settings.alert, record.stage, sentence(record, new), record)
+    with collecting(), suppress(Problem):
+        when = moments(plain(found.rows[name], settings.null_values, Cleaning()), settings)
+        later = (when >= datetime.combine(record.date, datetime.min.time())).fill_null(False)
+        why = pl.when(later).then(pl.lit(f"not before {record.date}"))
+        found.rows = found.rows.with_columns(pl.coalesce(LEFT_OUT, why).alias(LEFT_OUT))
