@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, inputs, logs, metrics, provenance, records, report, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
-from .runs import Run, prune
+from .runs import BACKFILL, DAILY, Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
 from .steps import names
@@ -24,14 +25,21 @@ POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
 
-def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
+def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str = DAILY) -> Run:
     """Execute every step in this process.
+
+    Args:
+        settings: those of the stage.
+        day: the day to work for.
+        run_id: what to call the run; made of the time if None.
+        kind: what it is for, one of `runs.KINDS`.
 
     Raises:
         Refused: a gate refused the result; nothing was published.
         Problem: something outside the code is wrong; nothing was published.
     """
     run = _begin(settings, day, run_id)
+    run.record.kind = kind
     with _executing(run, settings):
         for step in STEPS:
             _do(step, run, settings)
@@ -162,6 +170,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
+    run.watch = inputs.Watch(settings)
     provenance.note(run.record, settings)
     return run
 
@@ -169,6 +178,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
 def _continued(settings: Settings, run_id: str) -> Run:
     tracking.of(settings)
     run = Run.open(settings.runs, run_id)
+    run.watch = inputs.Watch(settings)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
     if changed := provenance.changed(run.record, settings):
@@ -198,6 +208,8 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
         perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
+    if run.watch:
+        run.watch.catch_up(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
@@ -276,16 +288,20 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 _report(run, settings)
             if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
                 log.info("report", file=file)
-            if record.status in ("refused", "failed"):
+            if (
+                record.status in ("refused", "failed") and record.kind != BACKFILL
+            ):  # which tells of all its days at once
                 alerts.failed(settings.alert, record.stage, record.problem, record)
-            elif record.status == "ok":
+            elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
                 alerts.succeeded(settings.alert, record)
+            if record.status in inputs.ENDED:
+                inputs.tell(run, settings)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
             best = records.good(settings)
-            prune(settings.runs, spared=best.run_id if best else "")
+            prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
 
 
 @contextmanager

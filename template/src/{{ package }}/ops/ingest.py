@@ -7,6 +7,7 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import BaseModel, TypeAdapter
 
+from . import as_of
 from .fingerprint import RAW, ROW
 from .notes import Changed, collecting, note_changed
 from .parts import BATCH, Column, Known, deal
@@ -67,19 +68,25 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
 def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard: Shard | None = None) -> pl.DataFrame:
     """The rows that were fetched and fit a schema, in its types; `rejected.csv` gets the others, with the reasons.
 
+    Where `settings.time_column` names the column that says when a row happened, rows of the run's day, or later, are
+    left out and counted: a run for a past day has what was known then.
+
     A step that is split gives its shard, and gets the rows of that; there may be none. `join_rejected`, in a later step
     that is not split, then writes `rejected.csv` and refuses too many.
 
     Raises:
-        Problem: too many rows do not fit, or a column is of a type that cannot be read so.
+        Problem: too many rows do not fit, or a column is of a type that cannot be read so; or the time column is none.
     """
+    time = as_of.time_column(settings, schema)
     if shard is None:
         if is_parted(run):
             raise Problem(f"{RAW} is in parts, one for each shard: let the step take its shard and give it to checked")
         raw = pl.read_parquet(run.path(RAW), glob=False)
         fit, rejected = parted(raw, settings, schema)
         set_aside(run, rejected, len(raw), settings)
-        return fit
+        if run.watch:
+            run.watch.look(run, settings, fit, _numbers(raw, rejected))
+        return _as_of(run, fit, settings) if time else fit
     known = _known(run, settings, schema, shard)
     raw = pl.read_parquet(run.path(RAW, shard), glob=False)
     with collecting() as changed:
@@ -93,7 +100,9 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         mine.times = {name: column.times.found for name, column in known.columns.items()}
     run.path(CHECKED, shard).write_bytes(TypeAdapter(Checked).dump_json(mine, indent=1) + b"\n")
     run.count("rows_rejected", len(rejected))
-    return fit
+    if run.watch:
+        run.watch.look_at_part(run, settings, fit, _numbers(raw, rejected), shard)
+    return _as_of(run, fit, settings) if time else fit
 
 
 def join_rejected(run: Run, settings: TableSettings) -> None:
@@ -116,6 +125,8 @@ def join_rejected(run: Run, settings: TableSettings) -> None:
         times.refuse(column, settings)
     total = sum(each.rows for each in found)
     keep(run, _in_order(run, total, sum(each.rejected for each in found)), total, settings)
+    if run.watch:
+        run.watch.join(run, settings)
 
 
 def read(settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None) -> pl.DataFrame:
@@ -175,6 +186,19 @@ def _parted(
     )
     fit, rejected = part(raw, typed, schema, settings)
     return fit, rejected if rows is None else rejected.with_columns(rows.gather(rejected[ROW] - 1).alias(ROW))
+
+
+def _numbers(raw: pl.DataFrame, rejected: pl.DataFrame) -> pl.Series:
+    """The number in the source of each row that was not rejected."""
+    rows = raw[ROW] if ROW in raw.columns else pl.int_range(1, len(raw) + 1, dtype=pl.Int64, eager=True)
+    return rows.filter(~rows.is_in(rejected[ROW].cast(pl.Int64).implode())) if len(rejected) else rows
+
+
+def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> pl.DataFrame:
+    """The rows from before the run's day; the others are counted."""
+    known = as_of.before(rows, settings, run.record.date)
+    run.count("rows_later", len(rows) - len(known))
+    return known
 
 
 def _in_order(run: Run, total: int, rejected: int) -> Iterator[pl.DataFrame]:

@@ -11,13 +11,13 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import filelock
 
@@ -29,6 +29,10 @@ from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
+if TYPE_CHECKING:
+    from .inputs import Watch
+
+DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
@@ -59,6 +63,8 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
     reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
+    profile: dict[str, Any] = field(default_factory=dict)  # of the input, by table: see profile.py, and what is unusual
+    kind: str = DAILY  # or BACKFILL or LATE
 
     @property
     def seconds(self) -> float:
@@ -87,6 +93,8 @@ class Record:
 
 class Run(Measuring):
     """One execution of the pipeline, or what other processes have done of it so far."""
+
+    watch: "Watch | None" = None  # looks at the input, where this is a run and no trial
 
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
@@ -329,10 +337,18 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs, spared: str = "") -> None:
-    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
-    store = store_of(runs)
-    for name in set(names(runs)[: -runs.keep]) - {spared}:
+def prune(runs: Runs, spared: str = "", apart: Callable[[Sequence[str]], Collection[str]] = lambda _: ()) -> None:
+    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database.
+
+    Args:
+        runs: where they are, and how many are kept.
+        spared: the id of one that is kept, whatever its age.
+        apart: tells which of some are counted apart, as many of which are kept: runs for past days.
+    """
+    store, known = store_of(runs), names(runs)
+    others = apart(known) if len(known) > runs.keep else ()
+    counted = ([name for name in known if name not in others], [name for name in known if name in others])
+    for name in {name for each in counted for name in each[: -runs.keep]} - {spared}:
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():

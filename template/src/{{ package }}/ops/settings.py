@@ -102,6 +102,36 @@ class Alert(Section):
     heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
 
 
+class Drift(Section):
+    """What is unusual in a run's input: beside that of the good daily runs before it."""
+
+    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
+    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
+    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
+    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
+    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
+    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
+    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
+    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
+
+
+class ReviewSettings(Section):
+    """How good it really was: what was published for earlier days, beside what has happened since."""
+
+    days: int = Field(default=14, ge=1, le=366)  # the last ones whose outcome is known are looked at
+    min_weight: NonNegativeFloat = 30  # a day that rests on less is chance, and is not compared
+    judged_days: PositiveInt = 3  # the last ones that can be compared are judged, all together
+    min_of_backtest: NonNegativeFloat = 0.8  # this share of what their runs measured is enough; 0: no comparison
+    then: Literal["alert", "refuse"] = "alert"  # what to do where it is less
+
+
+class Monitoring(Section):
+    """What is looked at day by day, once the pipeline runs by itself."""
+
+    drift: Drift = Drift()
+    review: ReviewSettings = ReviewSettings()
+
+
 class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
@@ -121,22 +151,6 @@ class Deploy(Section):
     metric: str = ""  # the one that counts; empty: the first that a run measures
     min_of_production: NonNegativeFloat = 0.95  # this share of production's quality is enough; 0: no comparison
     scale: Scale = Scale()
-
-
-class ReviewSettings(Section):
-    """How good it really was: what was published for earlier days, beside what has happened since."""
-
-    days: int = Field(default=14, ge=1, le=366)  # the last ones whose outcome is known are looked at
-    min_weight: NonNegativeFloat = 30  # a day that rests on less is chance, and is not compared
-    judged_days: PositiveInt = 3  # the last ones that can be compared are judged, all together
-    min_of_backtest: NonNegativeFloat = 0.8  # this share of what their runs measured is enough; 0: no comparison
-    then: Literal["alert", "refuse"] = "alert"  # what to do where it is less
-
-
-class Monitoring(Section):
-    """What is watched from day to day."""
-
-    review: ReviewSettings = ReviewSettings()
 
 
 class StageSettings(BaseSettings):
@@ -211,6 +225,7 @@ def load(kind: type[S], stage: Stage) -> S:
     """
     enter_project(stage)
     _adopt_secrets()
+    _refuse_own_monitoring(kind)
     try:
         settings = kind(stage=stage)
     except SettingsError as error:
@@ -267,6 +282,16 @@ def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], err
         where = f"environment variable {variable}" if variable else settings_file(stage, *keys)
         told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
     return "; ".join(told.values())
+
+
+def _refuse_own_monitoring(kind: type[StageSettings]) -> None:
+    """A section of the project's own that is called as one of the machinery came to be."""
+    found = kind.model_fields["monitoring"].annotation
+    if not (isinstance(found, type) and issubclass(found, Monitoring)):
+        raise Problem(
+            f"{kind.__module__}.{kind.__name__}.monitoring: [monitoring] is the machinery's own section since 0.13.0: "
+            "rename yours, here and in settings.toml"
+        )
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:

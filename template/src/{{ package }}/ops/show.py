@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import provenance, records, report
+from . import provenance, records, report, unusual
 from .logs import renderer
 from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
 from .results import as_text, counted, find
-from .runs import Record, Run, kept, names
+from .runs import DAILY, Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
 from .store import NotThere, Store
@@ -37,6 +37,7 @@ STATUS = (
     "last run",
     "result",
     "turned out",
+    "data",
     "report",
     "worst gate",
     "settings",
@@ -135,7 +136,8 @@ def results(
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():
             print(f"setting  {name} {value}")
-    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}")
+    kind = f", {record.kind}" if record and record.kind != DAILY else ""
+    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}{kind}")
     if file:
         print(f"report   {file}")
     last = None if run_id or day else records.last(settings)
@@ -215,6 +217,8 @@ def _summary(record: Record, settings: StageSettings) -> None:
         table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
     for reason, count in record.facts.get("rejected", {}).items():
         table.add_row("set aside", number(count), reason)
+    for each in unusual.found(record):
+        table.add_row("unusual", each.table, each.finding.text)
     metric = settings.deploy.metric or next(iter(record.metrics), "")
     days = [(day.date, value_of(day, metric)) for day in records.by_day(settings)]
     known = [(day, value) for day, value in days if value is not None][-30:]
