@@ -19,6 +19,7 @@ from .metrics import Better, Metric
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
+from .runs import DAILY
 from .store import NotThere, Store
 from .verdicts import TURNED_OUT, Verdict, add
 
@@ -138,7 +139,7 @@ def days(
     if kind is None or kind.base_type() not in (pl.Date, pl.Datetime):
         raise Problem(f"review: what happened needs a column {when!r} of days (Date) or moments (Datetime), not {kind}")
     record.reviews = [each for each in record.reviews if each["table"] != table]
-    if trials.running() or getattr(record, "kind", "daily") != "daily":
+    if trials.running() or record.kind != DAILY:
         return
     until = min(until or record.date, record.date)
     last = until - timedelta(days=1 if unfinished else horizon)
