@@ -9,7 +9,7 @@ import structlog
 
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, logs, metrics, provenance, records, report, tracking
-from .fingerprint import fingerprint
+from .fingerprint import fingerprint_meanwhile
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
 from .runs import Run, prune
@@ -196,8 +196,8 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     start = time.perf_counter()
     with _headline(run, settings), faults.named(step.__name__, _whole(run)):
         perform(step, run, settings)
-    if step is STEPS[0]:
-        _note_data(run)
+    if step is STEPS[0] and all(file.exists() for file in raw_files(run)):
+        run.fingerprint = fingerprint_meanwhile(*raw_files(run))
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
@@ -217,10 +217,9 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
 
 def _note_data(run: Run) -> None:
     """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
-    files = raw_files(run)
-    if all(file.exists() for file in files):
+    if run.fingerprint:
         try:
-            run.record.data |= fingerprint(*files)
+            run.record.data |= run.fingerprint.result()
         except Exception:
             log.exception("no fingerprint")
 
@@ -268,6 +267,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
         finally:
+            if record.status != "stopped":  # which does not wait
+                _note_data(run)
             try:
                 run.save()
             finally:

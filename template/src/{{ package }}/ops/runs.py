@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -90,6 +91,7 @@ class Run(Measuring):
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
+        self.fingerprint: Future[dict[str, Any]] | None = None  # of what was fetched, from when that is there
         self._store = store
         self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 

@@ -319,10 +319,15 @@ class Store:
             cursor.execute(sql, parameters or None)
 
     def _append(self, table: str, rows: pl.DataFrame) -> None:
-        if self.kind == "sqlite":  # which keeps dates as text, and polars writes them faster than the driver
-            rows = rows.with_columns(pl.selectors.date().cast(pl.String))
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append")
+            if self.kind != "sqlite":
+                cursor.adbc_ingest(table, rows, mode="append")
+                return
+            rows = rows.with_columns(pl.selectors.date().cast(pl.String))  # faster than by the driver
+            same = _same_in_all(rows)
+            values = ", ".join(same.get(name, "?") for name in rows.columns)
+            columns = ", ".join(f'"{name}"' for name in rows.columns)
+            cursor.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({values})', rows.drop(same))
 
     def _make_folder(self, file: Path) -> None:
         try:
@@ -353,6 +358,15 @@ _LOCK = {
     "sqlite": "DELETE FROM runs WHERE 0",
     "postgresql": "DO 'BEGIN PERFORM pg_advisory_xact_lock(7065706); END'",
 }
+
+
+def _same_in_all(rows: pl.DataFrame) -> dict[str, str]:
+    """The text, as SQL has it, of those columns added to the key in which all rows have the same."""
+    if rows.is_empty():
+        return {}
+    added = [rows[name] for name in rows.columns if name in catalogue.ADDED and rows[name].dtype == pl.String]
+    same = [column for column in added if column.eq_missing(column[0]).all() and column[0] is not None]
+    return {column.name: "'" + column[0].replace("'", "''") + "'" for column in same}
 
 
 def _first_table(store: Store, rows: pl.DataFrame) -> "Table":
