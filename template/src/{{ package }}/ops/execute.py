@@ -9,7 +9,7 @@ import structlog
 
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, logs, metrics, provenance, records, report, tracking
-from .fingerprint import fingerprint_meanwhile
+from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
 from .runs import Run, prune
@@ -137,6 +137,8 @@ def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
 def _lead(settings: Settings, run_id: str, day: date) -> None:
     begun = Run.exists(settings.runs, run_id)
     run = _continued(settings, run_id) if begun else _begin(settings, day, run_id)
+    if begun and NAMES[0] in run.record.steps and "hash" not in run.record.data:  # it was stopped before
+        run.fingerprint = _fingerprint(run)
     with _executing(run, settings):
         for step in STEPS:
             name = step.__name__
@@ -194,10 +196,12 @@ def _join(run: Run, settings: Settings, names: list[str]) -> None:
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
+    if step is STEPS[-1] and run.fingerprint:
+        run.fingerprint.begin()  # here, as rows are written by one processor and the others have nothing to do
     with _headline(run, settings), faults.named(step.__name__, _whole(run)):
         perform(step, run, settings)
-    if step is STEPS[0] and all(file.exists() for file in raw_files(run)):
-        run.fingerprint = fingerprint_meanwhile(*raw_files(run))
+    if step is STEPS[0]:
+        run.fingerprint = _fingerprint(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds, **_new(run, before))
     run.save()
@@ -213,6 +217,12 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
         yield
     finally:
         record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
+
+
+def _fingerprint(run: Run) -> Fingerprint | None:
+    """That of what the first step fetched, which is yet to be found out."""
+    files = raw_files(run)
+    return Fingerprint(files) if all(file.exists() for file in files) else None
 
 
 def _note_data(run: Run) -> None:
@@ -264,10 +274,11 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         try:
             with _judged(run):
                 yield
+                _note_data(run)
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
         finally:
-            if record.status != "stopped":  # which does not wait
+            if record.status in ("refused", "failed"):
                 _note_data(run)
             try:
                 run.save()

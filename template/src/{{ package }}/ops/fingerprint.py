@@ -45,12 +45,24 @@ def fingerprint(*files: Path) -> dict[str, Any]:
     return {"rows": rows, "columns": columns, "hash": _hash(rows, sorted(columns), sums)}
 
 
-def fingerprint_meanwhile(*files: Path) -> Future[dict[str, Any]]:
-    """As `fingerprint`, in a thread of its own; where the process ends before, this ends with it."""
-    executor = ThreadPoolExecutor(1)
-    found = executor.submit(fingerprint, *files)
-    executor.shutdown(wait=False)
-    return found
+class Fingerprint:
+    """What `fingerprint` says of files, found out by a thread while other work goes on."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._found: Future[dict[str, Any]] | None = None
+
+    def begin(self) -> Future[dict[str, Any]]:
+        """Let the thread begin, if it has not; where the process ends before, it ends, too."""
+        if self._found is None:
+            executor = ThreadPoolExecutor(1)
+            self._found = executor.submit(fingerprint, *self._files)
+            executor.shutdown(wait=False)
+        return self._found
+
+    def result(self) -> dict[str, Any]:
+        """Wait for it."""
+        return self.begin().result()
 
 
 def hash_of(frame: pl.DataFrame) -> str:

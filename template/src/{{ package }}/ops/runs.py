@@ -12,13 +12,12 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import filelock
 
@@ -29,6 +28,9 @@ from .problems import Problem
 from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
+
+if TYPE_CHECKING:
+    from .fingerprint import Fingerprint
 
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
@@ -91,7 +93,7 @@ class Run(Measuring):
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
-        self.fingerprint: Future[dict[str, Any]] | None = None  # of what was fetched, from when that is there
+        self.fingerprint: "Fingerprint | None" = None  # of what was fetched, where this process has to find it out
         self._store = store
         self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 

@@ -361,12 +361,11 @@ _LOCK = {
 
 
 def _same_in_all(rows: pl.DataFrame) -> dict[str, str]:
-    """The text, as SQL has it, of those columns added to the key in which all rows have the same."""
-    if rows.is_empty():
-        return {}
-    added = [rows[name] for name in rows.columns if name in catalogue.ADDED and rows[name].dtype == pl.String]
-    same = [column for column in added if column.eq_missing(column[0]).all() and column[0] is not None]
-    return {column.name: "'" + column[0].replace("'", "''") + "'" for column in same}
+    """The columns in which all rows have the same text, as SQL has that; not the last one, if all are such."""
+    texts = [rows[name] for name in rows.columns if rows[name].dtype == pl.String and len(rows)]
+    same = [each for each in texts if each[0] == each[-1] and each[0] is not None and each.eq_missing(each[0]).all()]
+    same = [each for each in same if "\0" not in each[0]]  # which SQL cannot have
+    return {each.name: "'" + each[0].replace("'", "''") + "'" for each in same[: len(rows.columns) - 1]}
 
 
 def _first_table(store: Store, rows: pl.DataFrame) -> "Table":
