@@ -53,7 +53,7 @@ def count(history: sp.csr_array, most: int | None = None) -> Iterator[Block]:
     Yields:
         The items in their order, block by block.
     """
-    orders, of_items = history.sum(axis=0), history.T.tocsr()
+    orders, of_items = _sums(history), history.T.tocsr()
 
     def block(items: slice) -> Block:
         return _block(items, of_items[items] @ history, orders, most)
@@ -74,8 +74,8 @@ def count_both(earlier: sp.csr_array, late: sp.csr_array, most: int | None = Non
     """
     of_earlier, of_late = earlier.T.tocsr(), late.T.tocsr()
     of_all = of_earlier + of_late
-    orders = earlier.sum(axis=0)
-    orders_of_all = orders + late.sum(axis=0)
+    orders = _sums(earlier)
+    orders_of_all = orders + _sums(late)
 
     def blocks(items: slice) -> tuple[Block, Block]:
         counts = of_earlier[items] @ earlier
@@ -90,7 +90,13 @@ def _block(items: slice, counts: sp.csr_array, orders: NDArray[np.float64], most
     itself = counts.indices == np.repeat(np.arange(items.start, items.stop), np.diff(counts.indptr))
     counts.data[itself] -= orders[counts.indices[itself]]
     counts.eliminate_zeros()
-    return Block(items.start, counts if most is None else most_frequent(counts, most), counts.sum(axis=1))
+    totals = np.asarray(counts.sum(axis=1), np.float64)
+    return Block(items.start, counts if most is None else most_frequent(counts, most), totals)
+
+
+def _sums(history: sp.csr_array) -> NDArray[np.float64]:
+    """How often each item was ordered."""
+    return np.asarray(history.sum(axis=0), np.float64)
 
 
 def most_frequent(counts: sp.csr_array, most: int) -> sp.csr_array:

@@ -52,11 +52,11 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
     known = checked(run, settings.orders, ordering.schema(date.today()), shard)
     if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
-    customers, ordered = ordering.by_customer(known)
-    items = ordered["item"].unique().sort()
-    codes = ordered["item"].replace_strict(items, pl.int_range(len(items), eager=True)).cast(pl.UInt32)
-    customers.to_frame().write_parquet(run.path("customers.parquet", shard))
-    ordered.select("customer", codes, "ordered_at").write_parquet(run.path("orders.parquet", shard), compression="lz4")
+    items = known["item"].unique().sort()
+    codes = known["item"].replace_strict(items, pl.int_range(len(items), dtype=pl.UInt32, eager=True))
+    customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
+    customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
+    ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
     counts = pl.Series("orders", np.bincount(codes, minlength=len(items)))
     pl.DataFrame([items, counts]).write_parquet(run.path("items.parquet", shard))
     days = ordered["ordered_at"].dt.date().alias("day").value_counts(name="rows")
@@ -169,9 +169,10 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     best = list(track(chunks, "recommend", len(customers)))
     chosen = np.concatenate([each.items for each in best]) if best else np.empty((0, 0), np.uint32)
     score = np.concatenate([each.scores[:, 0] for each in best]) if best else np.empty(0)
-    rows = _rows(customers, chosen, items["item"], settings)
-    rows = rows.with_columns(pl.Series("score", score)).sort("customer")  # which a database takes faster
-    rows.write_parquet(run.path("recommendations.parquet", shard))
+    order = ordering.alphabetical(customers["customer"])  # in which a database takes them faster
+    rows = _rows(customers.select(pl.col("customer").gather(order)), chosen[order], items["item"], settings)
+    rows = rows.with_columns(pl.Series("score", score[order]))
+    rows.write_parquet(run.path("recommendations.parquet", shard), compression="lz4")
 
 
 def publish(run: Run, settings: Settings) -> None:

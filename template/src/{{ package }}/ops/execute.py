@@ -10,7 +10,7 @@ import structlog
 
 from ..pipeline import STEPS, Settings
 from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, retention, tracking, training
-from .fingerprint import fingerprint
+from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
 from .runs import BACKFILL, DAILY, KINDS, Run, prune
@@ -154,6 +154,8 @@ def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
 def _lead(settings: Settings, run_id: str, day: date) -> None:
     begun = Run.exists(settings.runs, run_id)
     run = _continued(settings, run_id) if begun else _begin(settings, day, run_id)
+    if begun and NAMES[0] in run.record.steps and "hash" not in run.record.data:  # it was stopped before
+        run.fingerprint = _fingerprint(run)
     with _executing(run, settings):
         for step in STEPS:
             name = step.__name__
@@ -218,12 +220,14 @@ def _join(run: Run, settings: Settings, names: list[str]) -> None:
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
+    if step is STEPS[-1] and run.fingerprint:
+        run.fingerprint.begin()  # here, as rows are written by one processor and the others have nothing to do
     with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
         if not training.skips(step, run):
             _say_why(step, run)
             perform(step, run, settings)
     if step is STEPS[0]:
-        _note_data(run)
+        run.fingerprint = _fingerprint(run)
     if run.watch:
         run.watch.catch_up(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
@@ -243,12 +247,17 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
         record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
 
 
+def _fingerprint(run: Run) -> Fingerprint | None:
+    """That of what the first step fetched, which is yet to be found out."""
+    files = raw_files(run)
+    return Fingerprint(files) if all(file.exists() for file in files) else None
+
+
 def _note_data(run: Run) -> None:
     """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
-    files = raw_files(run)
-    if all(file.exists() for file in files):
+    if run.fingerprint:
         try:
-            run.record.data |= fingerprint(*files)
+            run.record.data |= run.fingerprint.result()
         except Exception:
             log.exception("no fingerprint")
 
@@ -306,9 +315,12 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         try:
             with _judged(run):
                 yield
+                _note_data(run)
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
         finally:
+            if record.status in ("refused", "failed"):
+                _note_data(run)
             try:
                 run.save()
             finally:

@@ -31,6 +31,7 @@ from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
 if TYPE_CHECKING:
+    from .fingerprint import Fingerprint
     from .inputs import Watch
 
 DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
@@ -108,6 +109,7 @@ class Run(Measuring):
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
+        self.fingerprint: "Fingerprint | None" = None  # of what was fetched, where this process has to find it out
         self._store = store
         self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 

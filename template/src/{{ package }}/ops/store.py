@@ -376,10 +376,15 @@ class Store:
             cursor.execute(sql, parameters or None)
 
     def _append(self, table: str, rows: pl.DataFrame) -> None:
-        if self.kind == "sqlite":  # which keeps dates as text, and polars writes them faster than the driver
-            rows = rows.with_columns(pl.selectors.date().cast(pl.String))
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append")
+            if self.kind != "sqlite":
+                cursor.adbc_ingest(table, rows, mode="append")
+                return
+            rows = rows.with_columns(pl.selectors.date().cast(pl.String))  # faster than by the driver
+            same = _same_in_all(rows)
+            values = ", ".join(same.get(name, "?") for name in rows.columns)
+            columns = ", ".join(f'"{name}"' for name in rows.columns)
+            cursor.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({values})', rows.drop(same))
 
     def _make_folder(self, file: Path) -> None:
         try:
@@ -410,6 +415,14 @@ _LOCK = {
     "sqlite": "DELETE FROM runs WHERE 0",
     "postgresql": "DO 'BEGIN PERFORM pg_advisory_xact_lock(7065706); END'",
 }
+
+
+def _same_in_all(rows: pl.DataFrame) -> dict[str, str]:
+    """The columns in which all rows have the same text, as SQL has that; not the last one, if all are such."""
+    texts = [rows[name] for name in rows.columns if rows[name].dtype == pl.String and len(rows)]
+    same = [each for each in texts if each[0] == each[-1] and each[0] is not None and each.eq_missing(each[0]).all()]
+    same = [each for each in same if "\0" not in each[0]]  # which SQL cannot have
+    return {each.name: "'" + each[0].replace("'", "''") + "'" for each in same[: len(rows.columns) - 1]}
 
 
 def _first_table(store: Store, rows: pl.DataFrame) -> "Table":
