@@ -1,0 +1,201 @@
+"""A month of production on a real engine, in minutes, by a clock of its own: with faults, and beside it without."""
+
+import secrets
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rig
+from containers import clock
+from containers.docker import docker, image_names, inspected
+from listener import until
+from production import Production
+from rig import Project
+from simulated import Shop, open_shop
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
+
+FIRST = date(2025, 3, 1)  # of the month, before any day on which this is tested
+DAYS = 15
+SECRET_SETTINGS = {"ALERT__WEBHOOK": "webhook", "ALERT__HEARTBEAT": "heartbeat"}
+OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
+RUNNING = "for p in /proc/[0-9]*; do ! tr '\\0' ' ' <$p/cmdline | grep -q 'cli run --stag[e]' || echo ${p#/proc/}; done"
+ALL = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -qa bin/python $p/cmdline || kill -9 ${p#/proc/}; done"
+# One process after another, each on its own morning, in a volume of its own.
+CALM = """
+set -e
+for day in {days}; do
+    echo $(($(TZ=UTC LD_PRELOAD= date --date="$day 05:00" +%s) - $(LD_PRELOAD= date +%s))) >var/clock.next
+    mv var/clock.next var/clock
+    {prefix}SALES__SOURCE={url}/$day.csv {command} run --stage production --date $day
+done
+"""
+
+
+def morning(day: date) -> datetime:
+    """Two seconds after a day's run is due."""
+    return datetime(day.year, day.month, day.day, 5, 0, 2, tzinfo=UTC)
+
+
+class Month:
+    """Production in a month whose days the test lets pass."""
+
+    def __init__(self, production: Production, shop: Shop) -> None:
+        self.production = production
+        self.shop = shop
+        self.name = production.name
+        self.day = FIRST
+
+    def calm(self, image: str) -> str:
+        """Begin the same month without faults, in the image of a version; return the container's name."""
+        name = f"{self.name}-calm"
+        clock.install(f"{name}_var", clock.IMAGE, morning(FIRST))
+        days = " ".join(str(FIRST + timedelta(days=at)) for at in range(DAYS))
+        prefix = f"{self.production.project.package.upper()}_"
+        script = CALM.format(days=days, prefix=prefix, url=self.shop.url, command=self.production.command)
+        mount = f"--mount=type=volume,source={name}_var,target=/app/var"
+        docker("run", "--detach", f"--name={name}", mount, "--entrypoint=sh", image, "-c", script)
+        return name
+
+    def pass_days(self, count: int = 1) -> None:
+        """Let the mornings of the next days come, and what is due then be done."""
+        for _ in range(count):
+            self.dawn()
+            self.settle()
+
+    def dawn(self, days: int = 1) -> None:
+        """Let it be the morning so many days later."""
+        self.day += timedelta(days=days)
+        self.shop.today = self.day
+        clock.move(self.name, morning(self.day))
+
+    def begin(self) -> date:
+        """Let the next morning come, and its run get as far as asking for the sales; return the day."""
+        self.shop.holding.set()
+        self.shop.asked.clear()
+        self.dawn()
+        assert self.shop.asked.wait(120)
+        return self.day
+
+    def go_on(self) -> None:
+        """Give the sales to whoever waits for them, and let the day's work come to its end."""
+        self.shop.holding.clear()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the scheduler has done the day's work, and waits for the next day's."""
+        after = f"next='{self.day + timedelta(days=1)} 05:00:00 UTC'"
+        last = ["docker", "logs", "--tail=1", self.name]
+
+        def waits() -> bool:
+            said = subprocess.run(last, capture_output=True, text=True)
+            return after in said.stdout + said.stderr
+
+        try:
+            until(waits)
+        except AssertionError:
+            said = subprocess.run(["docker", "logs", "--tail=60", self.name], capture_output=True, text=True)
+            raise AssertionError(f"not done with {self.day}:\n{said.stdout}{said.stderr}") from None
+
+    def rows(self, container: str) -> list[tuple[Any, ...]]:
+        """What is published of all days, without what tells the two months apart."""
+        with tempfile.TemporaryDirectory() as folder:
+            docker("cp", "--quiet", f"{container}:/app/var/production", folder)
+            with closing(sqlite3.connect(Path(folder, "production/results.db"))) as database:
+                database.row_factory = sqlite3.Row
+                found = database.execute("SELECT * FROM forecasts").fetchall()
+        return sorted(tuple(row[name] for name in row.keys() if name not in OF_THE_RUN) for row in found)  # noqa: SIM118
+
+
+@pytest.fixture
+def month(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Month]:
+    """A project of forecasts whose base image has a clock, committed and not yet deployed; nothing is left behind."""
+    gateway = docker("network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}")
+    project = replace(generate(tmp_path / "shop", example="forecast"), containers=True)
+    project.make("setup")
+    project.git("checkout", "--quiet", "-b", f"month-{secrets.token_hex(3)}")
+    production = Production(project)
+    try:
+        clock.provide()
+    except OSError as reason:
+        rig.missing("DOCKER", str(reason))
+    with open_shop(FIRST, gateway) as shop:
+        rig.configure(
+            project,
+            "production",
+            {'source = "sample"': f'source = "{shop.url}/sales.csv"', "factors = [0.25, 0.5, 1, 2]": "factors = []"},
+        )
+        rig.change(project.folder / "Dockerfile", {f"FROM {clock.BASE} AS base": f"FROM {clock.IMAGE} AS base"})
+        folder = project.folder / "production/secrets"
+        folder.mkdir()
+        for setting, path in SECRET_SETTINGS.items():
+            (folder / f"{project.package.upper()}_{setting}").write_text(f"{shop.url}/{path}")
+        production.commit_all()
+        made = Month(production, shop)
+        clock.install(f"{made.name}_var", clock.IMAGE, morning(FIRST))
+        yield made
+    project.make("clean", "STAGE=production", f"SURE={made.name}")
+    subprocess.run(["docker", "rm", "--force", "--volumes", f"{made.name}-calm"], capture_output=True)
+    subprocess.run(["docker", "volume", "rm", f"{made.name}-calm_var"], capture_output=True)
+    for image in image_names(f"*:*{production.branch}*"):
+        docker("image", "rm", "--force", image)
+
+
+def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
+    production, shop = month.production, month.shop
+    first = production.project.git("rev-parse", "HEAD")
+    production.deploy()
+    month.settle()
+    calm = month.calm(docker("inspect", "--format={{.Image}}", month.name))
+    month.pass_days(2)
+
+    killed = month.begin()
+    production.inside(f"kill -9 $({RUNNING})")
+    month.go_on()
+    assert [f"for {killed}, commit {first[:11]}, killed by SIGKILL" in text for text in shop.told] == [True]
+
+    month.pass_days(1)
+    missed = month.day + timedelta(days=1)
+    docker("stop", month.name)
+    month.dawn(days=2)
+    docker("start", month.name)
+    month.settle()
+    assert [f"no run for {missed}: make run DATE={missed}" in text for text in shop.told[1:]] == [True]
+
+    month.pass_days(1)
+    shop.spoilt = True
+    month.pass_days(1)
+    spoilt = month.day
+    shop.spoilt = False
+    assert [f"for {spoilt}, commit {first[:11]}, " in text for text in shop.told[2:]] == [True]
+    assert "rows rejected (50.0%" in shop.told[2]
+
+    month.begin()
+    started = inspected(month.name)["State"]["StartedAt"]
+    production.inside(ALL)
+    until(lambda: inspected(month.name)["State"]["StartedAt"] != started)
+    month.go_on()
+    for day in (killed, missed, spoilt):
+        production.project.make("run", f"DATE={day}")
+
+    second = production.commit()
+    month.dawn()
+    month.settle()
+    production.deploy()
+    month.settle()
+    month.pass_days(2)
+    production.project.make("rollback")
+    month.settle()
+    assert production.history() == [("deploy", first), ("deploy", second), ("rollback", first)]
+    month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
+
+    assert docker("wait", calm) == "0"
+    assert len(shop.told) == 3, shop.told
+    assert month.rows(month.name) == month.rows(calm)

@@ -1,0 +1,114 @@
+"""A shop in a simulated month: what it sells, and a server that tells it to production and is told how runs end."""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+STORES, PRODUCTS = 3, 8
+BEFORE = 120  # days of sales before the month
+WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much each weekday sells, from Monday
+HEAD = "store,product,sold_on,quantity"
+
+Row = tuple[str, str, date, int]
+
+
+@cache
+def sold(day: date) -> tuple[Row, ...]:
+    """What was really sold on a day; the same each time."""
+    return tuple(
+        (
+            f"S{store}",
+            f"P{product}",
+            day,
+            round(_level(store, product) * WEEK[day.weekday()] * _luck(store, product, day)),
+        )
+        for store in range(STORES)
+        for product in range(PRODUCTS)
+    )
+
+
+def _level(store: int, product: int) -> float:
+    return random.Random(f"{store} {product}").uniform(20, 60)
+
+
+def _luck(store: int, product: int, day: date) -> float:
+    return max(0.0, random.Random(f"{store} {product} {day}").gauss(1, 0.2))
+
+
+class Shop:
+    """The source of a run on each day, and its faults."""
+
+    def __init__(self, first: date) -> None:
+        self.first = first
+        self.today = first
+        self.late: dict[tuple[str, date], date] = {}  # of a store's sales of a day, when they come at last
+        self.spoilt = False
+        self.holding = threading.Event()  # while it is set, who asks for the sales waits
+        self.asked = threading.Event()
+        self.url = ""
+        self.told: list[str] = []  # the texts that the webhook got
+        self.good: list[str] = []  # the days of which the heartbeat heard
+
+    def sales(self, day: date, *, faults: bool = True) -> str:
+        """What is known on the morning of a day, as CSV."""
+        days = (self.first + timedelta(days=at) for at in range(-BEFORE, (day - self.first).days))
+        rows = [row for each in days for row in sold(each)]
+        if faults:
+            rows = [row for row in rows if self.late.get((row[0], row[2]), day) <= day]
+        lines = [",".join(map(str, row)) for row in rows]
+        if faults and self.spoilt:  # as half of an export whose columns have moved
+            lines[len(lines) // 2 :] = [line.rpartition(",")[0] + ",?" for line in lines[len(lines) // 2 :]]
+        return "\n".join([HEAD, *lines]) + "\n"
+
+
+@contextmanager
+def open_shop(first: date, address: str) -> Iterator[Shop]:
+    """A shop on a server at an address of this machine; it ends with the block.
+
+    Raises:
+        OSError: the address is none of this machine.
+    """
+    shop = Shop(first)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/sales.csv":
+                shop.asked.set()
+                while shop.holding.is_set():
+                    shop.holding.wait(0.1)
+                text = shop.sales(shop.today)
+            else:
+                text = shop.sales(date.fromisoformat(self.path.strip("/").removesuffix(".csv")), faults=False)
+            with suppress(ConnectionError):  # whoever asked has been killed
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/webhook":
+                shop.told.append(message["text"])
+            else:
+                shop.good.append(message["date"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((address, 0), Handler)
+    server.daemon_threads = True
+    shop.url = f"http://{address}:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield shop
+    finally:
+        shop.holding.clear()
+        server.shutdown()
+        server.server_close()
