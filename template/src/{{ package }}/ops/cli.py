@@ -217,6 +217,25 @@ def wait(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.p
 
 
 @app.command(hidden=True)
+def watch(
+    stage: StageOption = Stage.production,
+    when: Annotated[bool, typer.Option("--when", help="Only print when to look, and whether anybody is told.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Only send a message to the webhook, to try it.")] = False,
+) -> None:
+    """Look for runs that are missing, and tell the webhook of each once."""
+    enter_project(stage)
+    from . import watch
+
+    settings = load(StageSettings, stage)
+    if when:
+        print("\n".join(watch.when(settings)))
+    elif test:
+        watch.test(settings)
+    else:
+        watch.look(settings)
+
+
+@app.command(hidden=True)
 def active(stage: StageOption = Stage.production) -> None:
     """Print the image and the commit of the active version; nothing where none is deployed."""
     enter_project(stage)

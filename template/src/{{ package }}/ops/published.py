@@ -18,7 +18,7 @@ from .runs import Record, Run
 from .settings import StageSettings
 from .store import Store
 
-RESERVED = ("runs", "deployments", "trials")  # tables of the machinery's own
+RESERVED = ("runs", "deployments", "trials", "missing_runs")  # tables of the machinery's own
 LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest
 
 

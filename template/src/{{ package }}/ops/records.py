@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -54,6 +54,26 @@ def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
     day = cron.day(moment) if moment else cron.day(now) - timedelta(days=SHOWN)
     earlier = "AND status NOT IN ('running', 'stopped') ORDER BY date DESC, started_at DESC LIMIT 1"
     return _runs(settings, f"AND date < '{day}' {earlier}") + _runs(settings, f"AND date >= '{day}'")
+
+
+def since(settings: StageSettings, day: date) -> list[Record]:
+    """The runs for a day and for all later ones."""
+    return _runs(settings, f"AND date >= '{day}'")
+
+
+def missing_told(settings: StageSettings) -> set[tuple[str, str]] | None:
+    """Of which missing runs somebody was told: when each was due, in UTC, and what; None before the first look."""
+    with _there(settings, "missing_runs") as store:
+        if store is None:
+            return None
+        found = store.query("SELECT due, what FROM missing_runs WHERE stage = $1", str(settings.stage))
+    return set(found.iter_rows())
+
+
+def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
+    """Keep of which missing runs somebody was told: when each was due, in UTC, and what."""
+    with Store(settings.database.url, create=True) as store:
+        store.note_missing(str(settings.stage), datetime.now(UTC).isoformat(timespec="seconds"), told)
 
 
 def good_days(settings: StageSettings) -> set[date]:

@@ -95,10 +95,20 @@ class Schedule(Section):
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
 
 
+class AlertFormat(StrEnum):
+    """What a webhook takes."""
+
+    auto = "auto"  # as its address says: Slack's, Teams', or another one
+    json = "json"
+    slack = "slack"
+    teams = "teams"
+
+
 class Alert(Section):
     """Who is told how a run ended, by HTTP POST; addresses of this kind are secrets."""
 
-    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run
+    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run, and of what one noticed
+    format: AlertFormat = AlertFormat.auto
     heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
 
 

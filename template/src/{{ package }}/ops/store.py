@@ -173,6 +173,14 @@ class Store:
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
 
+    def note_missing(self, stage: str, told_at: str, told: list[tuple[str, str]]) -> None:
+        """Keep which missing runs of a stage somebody was told of: when each was due, and what."""
+        self.prepare()
+        with self._transaction():
+            self._execute("CREATE TABLE IF NOT EXISTS missing_runs (stage TEXT, due TEXT, what TEXT, told_at TEXT)")
+            for due, what in told:
+                self._execute("INSERT INTO missing_runs VALUES ($1, $2, $3, $4)", stage, due, what, told_at)
+
     def replace(
         self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame | Iterable[pl.DataFrame]]]"
     ) -> list[int]:

@@ -31,6 +31,7 @@ def deploy(target: Target) -> None:
     target.store_secrets(version, secrets)
     if target.is_active(version):
         here.say(f"{version.commit} is deployed already, as {version.reference}: nothing to do")
+        target.watch(version)  # a webhook may be new
     else:
         here.say(f"the gates, in {version.reference}")
         candidate.unit_tests()

@@ -107,6 +107,9 @@ class Target(ABC):
             Problem: it cannot be; then the old version stays active.
         """
 
+    def watch(self, version: Version) -> None:
+        """Have somebody look for runs that are missing; nothing to do where the stage does so itself."""
+
     @abstractmethod
     def logs(self, run: str, *arguments: str, follow: bool) -> Ended:
         """Show a log.
