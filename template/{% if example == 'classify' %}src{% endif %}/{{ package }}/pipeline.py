@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -47,8 +47,7 @@ def load(run: Run, settings: Settings) -> None:
 
 def check(run: Run, settings: Settings) -> None:
     """Set aside what is no record; keep what was recorded before the run's day."""
-    records = checked(run, settings.subscriptions, schema(date.today()))
-    known = records.filter(pl.col("recorded_at") < datetime.combine(run.record.date, time()))
+    known = checked(run, settings.subscriptions, schema(date.today()))
     if known.is_empty():
         raise Problem(f"{settings.subscriptions.source}: no record before {run.record.date}")
     known.write_parquet(run.path("records.parquet"))

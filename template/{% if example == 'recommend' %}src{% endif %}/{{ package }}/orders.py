@@ -36,6 +36,7 @@ class OrderSettings(TableSettings):
     source: str = Field(
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
+    time_column: str = Field(default="ordered_at", min_length=1)  # rows of the run's day, or later, are left out
     columns: Columns = Columns()
     catalogue: str = ""  # what may be recommended today; a source that is written as the orders are
     catalogue_columns: CatalogueColumns = CatalogueColumns()

@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
+from datetime import date
 from itertools import chain
 
 import numpy as np
@@ -47,8 +47,7 @@ def load(run: Run, settings: Settings) -> None:
 
 def check(run: Run, settings: Settings, shard: Shard) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    orders = checked(run, settings.orders, ordering.schema(date.today()), shard)
-    known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
+    known = checked(run, settings.orders, ordering.schema(date.today()), shard)
     if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     customers, ordered = ordering.by_customer(known)

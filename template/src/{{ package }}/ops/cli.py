@@ -38,6 +38,7 @@ def run(
             min=0, help="Do this share of a run that runs.shards processes execute; 0 does the other steps, too."
         ),
     ] = None,
+    kind: Annotated[str, typer.Option(hidden=True)] = "daily",
 ) -> None:
     """Run all steps, from the data to the day's rows in the database."""
     enter_project(stage)
@@ -47,18 +48,39 @@ def run(
 
     gc.enable()
     settings = load(Settings, stage)
+    if kind == "daily" and day and day.date() < _today(settings):
+        _warn_of_present(settings, day.date())
     with stoppable():
         if shard is not None:
             if run_id is None:
                 raise Problem("--shard: of which run? --run-id, the same for all processes")
             execute.run_share(settings, run_id, _day(day, settings), shard)
             return
-        done = execute.run_all(settings, _day(day, settings), run_id)
+        done = execute.run_all(settings, _day(day, settings), run_id, kind)
     try:
         with show.read_in_part():
             show.results(stage, 10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
+
+
+@app.command()
+def backfill(
+    stage: StageOption = Stage.develop,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, which is the oldest.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")] = None,
+    redo: Annotated[bool, typer.Option("--redo", help="Also the days that this version has done.")] = False,
+) -> None:
+    """Run past days that this version has not done, each from the data as of that day."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from .backfill import backfill
+
+    with stoppable():
+        settings = load(Settings, stage)
+        backfill(settings, first.date() if first else None, last.date() if last else None, redo=redo)
 
 
 @app.command()
@@ -290,8 +312,21 @@ def _usage(error: typer.TyperException) -> str:
     return told
 
 
+def _today(settings: StageSettings) -> date:
+    return datetime.now(ZoneInfo(settings.schedule.timezone)).date()
+
+
+def _warn_of_present(settings: StageSettings, day: date) -> None:
+    """Say so where a past day is computed from the data of today."""
+    from .provenance import without_time
+
+    for table in without_time(settings):
+        told = f"[{table}] time_column is not set: {day} is computed from all rows that are there today"
+        print(f"warning: {told}", file=sys.stderr)
+
+
 def _day(given: datetime | None, settings: StageSettings) -> date:
-    today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
+    today = _today(settings)
     if given is None:
         return today
     if given.year < 1970:

@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, late, logs, metrics, provenance, records, report, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
-from .runs import Run, prune
+from .runs import BACKFILL, DAILY, Run, prune
 from .settings import Stage
 from .shards import Shard, by_shard, do_part, perform
 from .steps import names
@@ -24,14 +25,21 @@ POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
 
-def run_all(settings: Settings, day: date, run_id: str | None = None) -> Run:
+def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str = DAILY) -> Run:
     """Execute every step in this process.
+
+    Args:
+        settings: those of the stage.
+        day: the day to work for.
+        run_id: what to call the run; made of the time if None.
+        kind: what it is for, one of `runs.KINDS`.
 
     Raises:
         Refused: a gate refused the result; nothing was published.
         Problem: something outside the code is wrong; nothing was published.
     """
     run = _begin(settings, day, run_id)
+    run.record.kind = kind
     with _executing(run, settings):
         for step in STEPS:
             _do(step, run, settings)
@@ -276,16 +284,28 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 _report(run, settings)
             if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
                 log.info("report", file=file)
-            if record.status in ("refused", "failed"):
+            if (
+                record.status in ("refused", "failed") and record.kind != BACKFILL
+            ):  # which tells of all its days at once
                 alerts.failed(settings.alert, record.stage, record.problem, record)
-            elif record.status == "ok":
+            elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
                 alerts.succeeded(settings.alert, record)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
             best = records.good(settings)
-            prune(settings.runs, spared=best.run_id if best else "")
+            prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
+            _redo_late(run, settings)
+
+
+def _redo_late(run: Run, settings: Settings) -> None:
+    """Do days again whose data came late; that it cannot be found out is no reason to fail a run that is good."""
+    try:
+        late.redo(run, settings)
+    except Exception:
+        log.exception("late data")
+    run.share()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -29,6 +29,7 @@ from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
+DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
@@ -58,6 +59,7 @@ class Record:
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
+    kind: str = DAILY  # or BACKFILL or LATE
 
     @property
     def seconds(self) -> float:
@@ -328,10 +330,18 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs, spared: str = "") -> None:
-    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
-    store = store_of(runs)
-    for name in set(names(runs)[: -runs.keep]) - {spared}:
+def prune(runs: Runs, spared: str = "", apart: Callable[[Sequence[str]], Collection[str]] = lambda _: ()) -> None:
+    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database.
+
+    Args:
+        runs: where they are, and how many are kept.
+        spared: the id of one that is kept, whatever its age.
+        apart: tells which of some are counted apart, as many of which are kept: runs for past days.
+    """
+    store, known = store_of(runs), names(runs)
+    others = apart(known) if len(known) > runs.keep else ()
+    counted = ([name for name in known if name not in others], [name for name in known if name in others])
+    for name in {name for each in counted for name in each[: -runs.keep]} - {spared}:
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():

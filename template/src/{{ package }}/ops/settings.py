@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -93,6 +94,7 @@ class Schedule(Section):
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
+    late_days: NonNegativeInt = 0  # so many of the last days are done again where their data changed
 
 
 class AlertFormat(StrEnum):

@@ -19,7 +19,7 @@ from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
 from .results import as_text, counted, find
-from .runs import Record, Run, kept, names
+from .runs import DAILY, Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
 from .store import NotThere, Store
@@ -133,7 +133,8 @@ def results(
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():
             print(f"setting  {name} {value}")
-    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}")
+    kind = f", {record.kind}" if record and record.kind != DAILY else ""
+    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}{kind}")
     if file:
         print(f"report   {file}")
     last = None if run_id or day else records.last(settings)

@@ -11,7 +11,7 @@ from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
 from .problems import Problem
 from .results import counted
-from .runs import Record, Run, kept
+from .runs import DAILY, Record, Run, kept
 from .settings import Stage, StageSettings, load
 from .version import distance, short
 
@@ -97,6 +97,7 @@ def lines(view: StageStatus) -> dict[str, str]:
     if record:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
+        rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))

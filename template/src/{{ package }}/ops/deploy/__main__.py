@@ -34,6 +34,7 @@ def verbs(stage: str, arguments: Sequence[str]) -> dict[str, Callable[[], None]]
         "logs": lambda: look.logs(Chosen(stage), arguments),
         "results": lambda: look.results(Chosen(stage), arguments),
         "run": lambda: look.run(Chosen(stage), arguments),
+        "backfill": lambda: look.backfill(Chosen(stage), arguments),
     }
 
 

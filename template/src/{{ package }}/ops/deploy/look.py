@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,6 +49,34 @@ def run(target: Target, arguments: Sequence[str]) -> NoReturn:
         raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
     day = ("--date", os.environ["DATE"]) if os.environ.get("DATE") else ()
     end_with(target.on_stage("run", "--stage", target.here.stage, *day, *arguments))
+
+
+def backfill(target: Target, arguments: Sequence[str]) -> None:
+    """Run the days FROM to TO with the active version or, of develop where that is not deployed, here.
+
+    Raises:
+        Problem: production is not deployed.
+    """
+    first, last = os.environ.get("FROM", ""), os.environ.get("TO", "")
+    redo = ("--redo",) if os.environ.get("REDO") == "1" else ()
+    between = (*(("--from", first) if first else ()), *(("--to", last) if last else ()))
+    command = ("backfill", "--stage", target.here.stage, *between, *redo, *arguments)
+    if target.here.stage == "develop" and not target.LOOK_NEEDS_PREFLIGHT and not target.deployed():
+        Develop().local(*command)
+    target.preflight()
+    if not target.deployed():
+        if target.here.stage == "develop":
+            Develop().local(*command)
+        raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
+    end_with(target.backfill(_number_of_days(first, last), *command))
+
+
+def _number_of_days(first: str, last: str) -> int:
+    """How many days these are; 1 where they are none, which the command line tells."""
+    try:
+        return max(1, (date.fromisoformat(last) - date.fromisoformat(first)).days + 1)
+    except ValueError:
+        return 1
 
 
 def _only_where_deployed(target: Target, verb: str, arguments: Sequence[str]) -> None:

@@ -94,6 +94,14 @@ class Target(ABC):
             errors: show standard error.
         """
 
+    def backfill(self, days: int, *command: str) -> Ended:
+        """Call the command line for work on so many days where the stage runs; its output is shown.
+
+        Raises:
+            Problem: such work is being done there.
+        """
+        return self.on_stage(*command)
+
     @abstractmethod
     def activate(self, version: Version, by: str, action: str) -> None:
         """Make a version the active one, note it in the deployment history, and run it once.
