@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, late, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, tracking
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -170,6 +170,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
     with Store(settings.database.url, create=True) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
+    run.watch = inputs.Watch(settings)
     provenance.note(run.record, settings)
     return run
 
@@ -177,6 +178,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
 def _continued(settings: Settings, run_id: str) -> Run:
     tracking.of(settings)
     run = Run.open(settings.runs, run_id)
+    run.watch = inputs.Watch(settings)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
     if changed := provenance.changed(run.record, settings):
@@ -290,6 +292,8 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 alerts.failed(settings.alert, record.stage, record.problem, record)
             elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
                 alerts.succeeded(settings.alert, record)
+            if record.status in inputs.ENDED:
+                inputs.tell(run, settings)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()

@@ -85,6 +85,8 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         raw = pl.read_parquet(run.path(RAW), glob=False)
         fit, rejected = parted(raw, settings, schema)
         set_aside(run, rejected, len(raw), settings)
+        if run.watch:
+            run.watch.look(run, settings, fit, _numbers(raw, rejected))
         rows, days = _as_of(run, fit, settings) if time else (fit, None)
         if days:
             late.note(run, settings, days)
@@ -103,6 +105,8 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         mine.times = {name: column.times.found for name, column in known.columns.items()}
     run.path(CHECKED, shard).write_bytes(TypeAdapter(Checked).dump_json(mine, indent=1) + b"\n")
     run.count("rows_rejected", len(rejected))
+    if run.watch:
+        run.watch.look_at_part(run, settings, fit, _numbers(raw, rejected), shard)
     return rows
 
 
@@ -128,6 +132,8 @@ def join_rejected(run: Run, settings: TableSettings) -> None:
         late.note(run, settings, late.joined(days))
     total = sum(each.rows for each in found)
     keep(run, _in_order(run, total, sum(each.rejected for each in found)), total, settings)
+    if run.watch:
+        run.watch.join(run, settings)
 
 
 def read(settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None) -> pl.DataFrame:
@@ -187,6 +193,12 @@ def _parted(
     )
     fit, rejected = part(raw, typed, schema, settings)
     return fit, rejected if rows is None else rejected.with_columns(rows.gather(rejected[ROW] - 1).alias(ROW))
+
+
+def _numbers(raw: pl.DataFrame, rejected: pl.DataFrame) -> pl.Series:
+    """The number in the source of each row that was not rejected."""
+    rows = raw[ROW] if ROW in raw.columns else pl.int_range(1, len(raw) + 1, dtype=pl.Int64, eager=True)
+    return rows.filter(~rows.is_in(rejected[ROW].cast(pl.Int64).implode())) if len(rejected) else rows
 
 
 def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> tuple[pl.DataFrame, late.Days | None]:

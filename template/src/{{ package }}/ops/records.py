@@ -51,6 +51,19 @@ def good(settings: StageSettings) -> Record | None:
     return next(iter(_runs(settings, "AND status = 'ok' ORDER BY date DESC, started_at DESC LIMIT 1")), None)
 
 
+def good_before(settings: StageSettings, day: date, most: int) -> list[Record]:
+    """The last good runs that the schedule, or somebody, made for earlier days; the newest first."""
+    such = f"AND status = 'ok' AND date < '{day}' AND NOT ({_NOT_DAILY})"
+    return _runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT {most}")
+
+
+def ended_before(settings: StageSettings, record: Record) -> Record | None:
+    """The daily run before another, by their days, that has ended."""
+    such = f"AND date <= '{record.date}' AND run_id <> '{record.run_id}' AND NOT ({_NOT_DAILY})"
+    ended = "AND status IN ('ok', 'refused', 'failed') ORDER BY date DESC, started_at DESC LIMIT 1"
+    return next(iter(_runs(settings, f"{such} {ended}")), None)
+
+
 def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
     """The runs from which follows what is due: those from the day of the last moment on, and the last before it."""
     moment = cron.until(now)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import filelock
 
@@ -28,6 +28,9 @@ from .problems import Problem
 from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
+
+if TYPE_CHECKING:
+    from .inputs import Watch
 
 DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
@@ -59,6 +62,7 @@ class Record:
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
+    profile: dict[str, Any] = field(default_factory=dict)  # of the input, by table: see profile.py, and what is unusual
     kind: str = DAILY  # or BACKFILL or LATE
 
     @property
@@ -88,6 +92,8 @@ class Record:
 
 class Run(Measuring):
     """One execution of the pipeline, or what other processes have done of it so far."""
+
+    watch: "Watch | None" = None  # looks at the input, where this is a run and no trial
 
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder

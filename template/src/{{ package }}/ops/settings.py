@@ -11,7 +11,7 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -114,6 +114,25 @@ class Alert(Section):
     heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
 
 
+class Drift(Section):
+    """What is unusual in a run's input: beside that of the good daily runs before it."""
+
+    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
+    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
+    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
+    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
+    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
+    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
+    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
+    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
+
+
+class Monitoring(Section):
+    """What is looked at day by day, once the pipeline runs by itself."""
+
+    drift: Drift = Drift()
+
+
 class Scale(Section):
     """The scale check: the pipeline at growing sizes."""
 
@@ -146,6 +165,7 @@ class StageSettings(BaseSettings):
     schedule: Schedule = Schedule()
     alert: Alert = Alert()
     deploy: Deploy = Deploy()
+    monitoring: Monitoring = Monitoring()
     tracking: dict[str, dict[str, Any]] = {}  # who else keeps what is known of the runs: a module of `ops` each
 
     @classmethod
@@ -206,6 +226,7 @@ def load(kind: type[S], stage: Stage) -> S:
     """
     enter_project(stage)
     _adopt_secrets()
+    _refuse_own_monitoring(kind)
     try:
         settings = kind(stage=stage)
     except SettingsError as error:
@@ -262,6 +283,16 @@ def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], err
         where = f"environment variable {variable}" if variable else settings_file(stage, *keys)
         told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
     return "; ".join(told.values())
+
+
+def _refuse_own_monitoring(kind: type[StageSettings]) -> None:
+    """A section of the project's own that is called as one of the machinery came to be."""
+    found = kind.model_fields["monitoring"].annotation
+    if not (isinstance(found, type) and issubclass(found, Monitoring)):
+        raise Problem(
+            f"{kind.__module__}.{kind.__name__}.monitoring: [monitoring] is the machinery's own section since 0.13.0: "
+            "rename yours, here and in settings.toml"
+        )
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records
+from . import provenance, records, unusual
 from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
@@ -99,6 +99,7 @@ def lines(view: StageStatus) -> dict[str, str]:
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
         rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
+        rows["data"] = unusual.in_words(record)
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows
