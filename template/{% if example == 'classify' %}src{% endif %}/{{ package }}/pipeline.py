@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from . import evaluate as evaluation
 from . import examples as making
 from . import model as modelling
 from .ops import holdout, published
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.published import Table
@@ -116,6 +117,27 @@ def evaluate(run: Run, settings: Settings) -> None:
     )
 
 
+def review(run: Run, settings: Settings) -> None:
+    """See who has left of those who were judged, at each past day whose horizon is over."""
+    records, horizon = pl.read_parquet(run.path("records.parquet")), settings.examples.horizon_days
+    today = making.last_cut(records, run.record.date)
+    for day in reviewing.days(run, settings, "churn_scores", records, "recorded_at", horizon=horizon, until=today):
+        scores = pl.concat(day.rows("probability"))
+        left = scores["customer"].is_in(making.left_within(day.happened, day.date, horizon).implode()).to_numpy()
+        if left.all() or not left.any():
+            continue  # nothing can be measured
+        before = making.labelled(records, [day.date - timedelta(days=horizon)], settings.examples)["left"]
+        predicted = {evaluation.MODEL: scores["probability"].to_numpy()}
+        if len(before):
+            predicted[evaluation.PRIOR] = np.full(len(left), before.mean())
+        found = {name: evaluation.score(left, each) for name, each in predicted.items()}
+        for metric, better in evaluation.METRICS.items():
+            values = {name: each[metric] for name, each in found.items()}
+            value = values.pop(evaluation.MODEL)
+            day.turned_out(metric, value, better=better, baselines=values, weight=int(left.sum()))
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     leavers = int(run.record.numbers["held_out_leavers"])
@@ -143,4 +165,4 @@ def publish(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, gate, predict, publish)
+STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, review, gate, predict, publish)

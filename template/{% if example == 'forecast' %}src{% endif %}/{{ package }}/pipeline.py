@@ -17,6 +17,7 @@ from . import evaluate as evaluation
 from . import model as modelling
 from . import sales as selling
 from .ops import holdout
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.published import Table, publish
@@ -119,6 +120,31 @@ def evaluate(run: Run, settings: Settings) -> None:
         run.lines("WAPE by day ahead", [ahead - len(days) + day + 1 for day in days], by_day)
 
 
+def review(run: Run, settings: Settings) -> None:
+    """Hold what was forecast for days that are over against what was sold on them."""
+    series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
+    last = _last(daily)
+    whole = selling.history(daily, len(series), last)
+    sold = daily.lazy().join(series.lazy(), on="series")
+    horizon, until = settings.model.horizon, last + timedelta(days=1)
+    for day in reviewing.days(
+        run, settings, "forecasts", sold, "sold_on", horizon=horizon, unfinished=True, until=until
+    ):
+        rows = pl.concat([part.filter(pl.col("forecast_date") < day.until) for part in day.rows("quantity")])
+        rows = rows.join(series, on=selling.SERIES)
+        at = (rows["forecast_date"] - day.date).dt.total_days().to_numpy()
+        forecasts = np.full((len(series), at.max(initial=-1) + 1), np.nan)
+        forecasts[rows["series"].to_numpy(), at] = rows["quantity"].to_numpy()
+        begins = whole.shape[1] - (until - day.date).days
+        found = evaluation.turned_out(forecasts, whole[:, :begins], whole[:, begins : begins + forecasts.shape[1]])
+        if sales := int(np.count_nonzero(found.sold)):
+            for name, error in {"wape": found.wape, "mase": found.mase}.items():
+                if np.isfinite(value := error(evaluation.MODEL)):
+                    baselines = {baseline: error(baseline) for baseline in evaluation.BASELINES[:2]}  # zero is far off
+                    day.turned_out(name, value, better="lower", baselines=baselines, weight=sales)
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     sales = int(run.record.numbers["sales_judged"])
@@ -167,7 +193,7 @@ def publish_rows(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, predict, publish_rows)
+STEPS: tuple[Step, ...] = (load, check, train, evaluate, review, gate, predict, publish_rows)
 
 
 def _last(daily: pl.DataFrame | pl.LazyFrame) -> date:

@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from itertools import chain
 
 import numpy as np
@@ -19,6 +19,7 @@ from . import model as modelling
 from . import orders as ordering
 from . import pairs
 from .ops import holdout, published
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch, join_rejected
 from .ops.problems import Problem
 from .ops.progress import track
@@ -117,6 +118,27 @@ def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     np.save(run.path("recommended.npy", shard), found.recommended if found else np.empty(0, np.uint32))
 
 
+def review(run: Run, settings: Settings) -> None:
+    """See how many of the orders that came since were of an item that had been recommended."""
+    items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
+    first = run.record.date - timedelta(days=settings.monitoring.review.days)
+    ordered = pl.concat([_ordered_since(run, shard, first) for shard in run.shards])
+    for day in reviewing.days(run, settings, "recommendations", ordered, "ordered_at"):
+        buyers = day.happened.select("customer").unique()
+        rows = pl.concat([part.join(buyers, on="customer", how="semi") for part in day.rows()])
+        found = evaluation.hits(rows, day.happened)
+        if found.is_empty():
+            continue  # nobody ordered to whom anything had been recommended
+        customers = found["customer"].unique().sort()
+        history, popularity = _ordered_before(run, day.date, customers, items)
+        whose, bought = (pl.Series(found[each.name]).cast(pl.Enum(each)).to_physical() for each in (customers, items))
+        places = sum(not each.is_null().all() for each in rows) - 1
+        baselines = evaluation.baselines(history, popularity, whose.to_numpy(), bought.to_numpy(), places)
+        hit_rate = float(found["hit"].to_numpy().mean())
+        day.turned_out("hit_rate", hit_rate, better="higher", baselines=baselines, weight=len(found))
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     run.remove("pairs-*")  # which are large, and the models are made
@@ -156,7 +178,7 @@ def publish(run: Run, settings: Settings) -> None:
 
 TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, gate, recommend, publish)
+STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, review, gate, recommend, publish)
 
 
 def _orders(run: Run, shard: Shard) -> pl.DataFrame:
@@ -167,6 +189,37 @@ def _orders(run: Run, shard: Shard) -> pl.DataFrame:
     numbers = mine.cast(pl.Enum(items)).to_physical()
     held_out = holdout.held_out(run, orders["ordered_at"]).alias("held_out")
     return orders.select("customer", numbers.gather(orders["item"]).alias("item"), held_out)
+
+
+def _ordered_since(run: Run, shard: Shard, first: date) -> pl.DataFrame:
+    """The orders of a shard's customers from a day on: `customer` and `item` by their names, and `ordered_at`."""
+    late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+        pl.col("ordered_at") >= datetime.combine(first, time())
+    )
+    orders = late.collect()
+    names = (pl.read_parquet(run.path(f"{name}s.parquet", shard))[name] for name in ("customer", "item"))
+    return orders.with_columns(each.gather(orders[each.name]) for each in names)
+
+
+def _ordered_before(
+    run: Run, day: date, customers: pl.Series, items: pl.Series
+) -> tuple[sp.csr_array, NDArray[np.float64]]:
+    """How often each of some customers had ordered each item before a day, and each item's share of all orders then."""
+    parts, counts = [], np.zeros(len(items))
+    for shard in run.shards:
+        early = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+            pl.col("ordered_at") < datetime.combine(day, time())
+        )
+        orders = early.select("customer", "item").collect()
+        mine = pl.read_parquet(run.path("customers.parquet", shard))["customer"]
+        theirs = pl.read_parquet(run.path("items.parquet", shard))["item"]
+        codes = (mine.cast(pl.Enum(customers), strict=False), theirs.cast(pl.Enum(items)))
+        orders = orders.with_columns(each.to_physical().gather(orders[each.name]) for each in codes)
+        counts += np.bincount(orders["item"], minlength=len(items))
+        parts.append(orders.drop_nulls())
+    known = pl.concat(parts)
+    history = modelling.histories(known["customer"].to_numpy(), known["item"].to_numpy(), (len(customers), len(items)))
+    return history, counts / max(counts.sum(), 1)
 
 
 def _history(run: Run, shard: Shard, orders: pl.DataFrame) -> sp.csr_array:

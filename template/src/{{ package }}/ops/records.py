@@ -107,6 +107,11 @@ def not_daily(settings: StageSettings, run_ids: Sequence[str]) -> set[str]:
     return {run.run_id for run in _runs(settings, f"AND run_id IN ({listed}) AND ({_NOT_DAILY})")}
 
 
+def reviewed(settings: StageSettings, since: date) -> list[Record]:
+    """The runs for the days from one on that have reviewed earlier ones, the last of them first."""
+    return _runs(settings, f"AND date >= '{since}' AND record LIKE '%\"reviews\": [{{%' ORDER BY started_at DESC")
+
+
 def good_days(settings: StageSettings) -> set[date]:
     """The days for which a run ended well."""
     with _there(settings, "runs") as store:

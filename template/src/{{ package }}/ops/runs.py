@@ -64,6 +64,7 @@ class Record:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
     profile: dict[str, Any] = field(default_factory=dict)  # of the input, by table: see profile.py, and what is unusual
     kind: str = DAILY  # or BACKFILL or LATE
+    reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
 
     @property
     def seconds(self) -> float:

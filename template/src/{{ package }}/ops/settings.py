@@ -154,6 +154,22 @@ class Deploy(Section):
     scale: Scale = Scale()
 
 
+class ReviewSettings(Section):
+    """How good it really was: what was published for earlier days, beside what has happened since."""
+
+    days: int = Field(default=14, ge=1, le=366)  # the last ones whose outcome is known are looked at
+    min_weight: NonNegativeFloat = 30  # a day that rests on less is chance, and is not compared
+    judged_days: PositiveInt = 3  # the last ones that can be compared are judged, all together
+    min_of_backtest: NonNegativeFloat = 0.8  # this share of what their runs measured is enough; 0: no comparison
+    then: Literal["alert", "refuse"] = "alert"  # what to do where it is less
+
+
+class Monitoring(Section):
+    """What is watched from day to day."""
+
+    review: ReviewSettings = ReviewSettings()
+
+
 class StageSettings(BaseSettings):
     """What the machinery itself needs; the project's own settings extend it."""
 

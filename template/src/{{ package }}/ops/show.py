@@ -37,6 +37,7 @@ STATUS = (
     "last run",
     "result",
     "data",
+    "turned out",
     "report",
     "worst gate",
     "settings",
@@ -112,6 +113,7 @@ def results(
             "report": file,
             "numbers": record.numbers if record else {},
             "metrics": record.metrics if record else {},
+            "reviews": record.reviews if record else [],
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables
