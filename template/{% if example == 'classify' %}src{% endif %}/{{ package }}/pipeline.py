@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import examples as making
 from . import model as modelling
-from .ops import holdout, published
+from .ops import holdout, published, training
 from .ops import review as reviewing
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
@@ -22,6 +22,7 @@ from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
+from .ops.training import trains
 from .ops.verdicts import enforce
 from .sample import make_up
 from .subscriptions import SubscriptionSettings, schema
@@ -62,8 +63,12 @@ def prepare(run: Run, settings: Settings) -> None:
     """Make the examples: what was known of each customer at each past cut, and whether they left after it."""
     records = pl.read_parquet(run.path("records.parquet"))
     today = making.last_cut(records, run.record.date)
-    examples = making.labelled(records, making.past_cuts(today, settings.examples), settings.examples)
     judged = making.features(records, today, settings.examples)
+    judged.write_parquet(run.path("today.parquet"))
+    run.count("customers_today", len(judged))
+    if training.taken(run):
+        return  # nothing is learnt from the past ones
+    examples = making.labelled(records, making.past_cuts(today, settings.examples), settings.examples)
     if examples["left"].n_unique() < 2:
         raise Problem(
             f"{settings.subscriptions.source}: of {len(examples):,} past customers {examples['left'].sum():,} left "
@@ -71,11 +76,10 @@ def prepare(run: Run, settings: Settings) -> None:
             "some who stayed"
         )
     examples.write_parquet(run.path("examples.parquet"))
-    judged.write_parquet(run.path("today.parquet"))
     run.count("examples", len(examples))
-    run.count("customers_today", len(judged))
 
 
+@trains("model.joblib")
 def train(run: Run, settings: Settings) -> None:
     """Fit the model that will predict: to all examples."""
     examples = pl.read_parquet(run.path("examples.parquet"))
@@ -83,6 +87,7 @@ def train(run: Run, settings: Settings) -> None:
     model.save(run.path("model.joblib"))
 
 
+@trains()
 def evaluate(run: Run, settings: Settings) -> None:
     """Measure the same model, fitted without the last cut, on that cut: its customers left after all that it learnt."""
     examples = pl.read_parquet(run.path("examples.parquet"))

@@ -122,6 +122,22 @@ def learnt(blocks: Iterable[Block], orders: Scores, neighbours: int) -> Model:
     return Model(affinity, orders / max(orders.sum(), 1))
 
 
+def renumbered(model: Model, numbers: NDArray[np.int64], orders: NDArray[np.int64]) -> Model:
+    """The same model for another catalogue: an item that is new has no neighbours, and one that is gone is none.
+
+    Args:
+        model: what was learnt.
+        numbers: shape (items of the model,); the code of each in the other catalogue, -1 where it is gone.
+        orders: shape (items of the other catalogue,); how often each was ordered, by which popularity is counted anew.
+    """
+    pairs = model.affinity.tocoo()
+    one, other = (numbers[codes] for codes in pairs.coords)
+    there = (one >= 0) & (other >= 0)
+    affinity = sp.csr_array((pairs.data[there], (one[there], other[there])), shape=(len(orders), len(orders)))
+    affinity.sort_indices()
+    return Model(affinity, orders / max(orders.sum(), 1))
+
+
 def popular(model: Model, top_k: int, available: NDArray[np.bool_] | None = None) -> Codes:
     """The items that are ordered most, the best first: for whom nothing is known of.
 

@@ -18,7 +18,7 @@ from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
 from . import pairs
-from .ops import holdout, published
+from .ops import holdout, published, training
 from .ops import review as reviewing
 from .ops.ingest import checked, fetch, join_rejected
 from .ops.problems import Problem
@@ -27,6 +27,7 @@ from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
+from .ops.training import trains
 from .ops.verdicts import enforce
 from .sample import make_up
 
@@ -84,6 +85,7 @@ def catalogue(run: Run, settings: Settings) -> None:
     run.bars("Orders a day", {str(day): count for day, count in by_day.tail(60).iter_rows()})
 
 
+@trains()
 def train(run: Run, settings: Settings, shard: Shard) -> None:
     """Count what was ordered together: in all orders, and in those before the last days."""
     alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
@@ -94,14 +96,17 @@ def train(run: Run, settings: Settings, shard: Shard) -> None:
         np.save(run.path(f"orders-{name}.npy", shard), history.sum(axis=0))
 
 
+@trains("model.npz", "model_items.parquet")
 def neighbours(run: Run, settings: Settings) -> None:
     """Keep the best neighbours of each item: of the model that recommends, and of the one that is judged."""
+    pl.read_parquet(run.path("catalogue.parquet"), columns=["item"]).write_parquet(run.path("model_items.parquet"))
     for name, file in (("all", "model.npz"), ("earlier", "backtest.npz")):
         counts = pairs.add_up(run.paths(f"pairs-{name}"))
         orders = np.sum([np.load(each) for each in run.paths(f"orders-{name}.npy")], axis=0)
         modelling.learnt(counts, orders, settings.model.neighbours).save(run.path(file))
 
 
+@trains()
 def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     """Measure the model that was learnt without the last days, on those days."""
     orders = _orders(run, shard)
@@ -144,8 +149,7 @@ def gate(run: Run, settings: Settings) -> None:
     run.remove("pairs-*")  # which are large, and the models are made
     hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
     if hit_rate:
-        recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
-        run.measure("coverage", len(recommended) / run.record.numbers["items"], better="higher")
+        run.measure("coverage", _coverage(run), better="higher")
         run.bars(f"Hit rate at {settings.model.top_k}", {"model": hit_rate.value, **hit_rate.baselines})
     enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
 
@@ -153,7 +157,7 @@ def gate(run: Run, settings: Settings) -> None:
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     """Choose for the customers of a shard."""
     items = pl.read_parquet(run.path("catalogue.parquet"))
-    model = modelling.Model.load(run.path("model.npz"))
+    model = _model(run, items)
     customers = pl.read_parquet(run.path("customers.parquet", shard))
     history = _history(run, shard, _orders(run, shard))
     chunks = modelling.recommend(model, history, settings.model.top_k, items["available"].to_numpy())
@@ -228,6 +232,25 @@ def _history(run: Run, shard: Shard, orders: pl.DataFrame) -> sp.csr_array:
     return modelling.histories(orders["customer"].to_numpy(), orders["item"].to_numpy(), shape)
 
 
+def _coverage(run: Run) -> float:
+    """The share of the items that the backtest recommended to anybody; that of the run which measured the model."""
+    if training.taken(run):
+        return run.metric("coverage").value
+    recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
+    return float(len(recommended) / run.record.numbers["items"])
+
+
+def _model(run: Run, items: pl.DataFrame) -> modelling.Model:
+    """The model, for the items of today's catalogue: an earlier run that trained it may have numbered others."""
+    model = modelling.Model.load(run.path("model.npz"))
+    if not training.taken(run):
+        return model
+    learnt = pl.read_parquet(run.path("model_items.parquet"))["item"]
+    today = pl.int_range(len(items), eager=True)
+    numbers = learnt.replace_strict(items["item"], today, default=-1, return_dtype=pl.Int64).to_numpy()
+    return modelling.renumbered(model, numbers, items["orders"].to_numpy())
+
+
 def _places(settings: Settings) -> list[str]:
     return [f"item_{place + 1}" for place in range(settings.model.top_k)]
 
@@ -244,7 +267,7 @@ def _anybody(run: Run, settings: Settings) -> Iterator[pl.DataFrame]:
     """The row for customers without orders: what is popular."""
     if settings.model.anybody:
         items = pl.read_parquet(run.path("catalogue.parquet"))
-        model = modelling.Model.load(run.path("model.npz"))
+        model = _model(run, items)
         popular = modelling.popular(model, settings.model.top_k, items["available"].to_numpy())
         yield _rows(pl.DataFrame({"customer": [settings.model.anybody]}), popular[None], items["item"], settings)
 

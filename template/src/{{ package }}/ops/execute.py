@@ -9,13 +9,13 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, tracking
+from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, tracking, training
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
 from .runs import BACKFILL, DAILY, Run, prune
 from .settings import Stage
-from .shards import Shard, by_shard, do_part, perform
+from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
 from .store import Store, make_database
 from .version import commit
@@ -172,6 +172,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
     run = Run.create(settings.runs, settings.stage, day, run_id)
     run.watch = inputs.Watch(settings)
     provenance.note(run.record, settings)
+    training.begin(run, settings, STEPS)
     return run
 
 
@@ -197,19 +198,21 @@ def _join(run: Run, settings: Settings, names: list[str]) -> None:
     for step in STEPS:
         name = step.__name__
         if name in names and by_shard(step) and name not in run.record.steps and not run.missing(name):
-            with _headline(run, settings):
+            with _headline(run, settings), training.noting(step, run):
                 run.join(name)
 
 
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    with _headline(run, settings), faults.named(step.__name__, _whole(run)):
-        perform(step, run, settings)
+    with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
+        if not training.skips(step, run):
+            _say_why(step, run)
+            perform(step, run, settings)
     if step is STEPS[0]:
         _note_data(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
-    log.info(step.__name__, seconds=seconds, **_new(run, before))
+    log.info(step.__name__, seconds=seconds, **_new(run, before), **_taken(step, run))
     run.save()
 
 
@@ -239,11 +242,24 @@ def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Sh
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     start = time.perf_counter()
     with faults.named(step.__name__, _whole(run)):
-        part = do_part(step, run, settings, shard)
+        if shard.number == 0:
+            _say_why(step, run)
+        part = Part(step.__name__) if training.skips(step, run) else do_part(step, run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     measured = {name: round(values["value"], 4) for name, values in part.metrics.items()}
-    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured)
+    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured, **_taken(step, run))
     run.finish(seconds, shard, part)
+
+
+def _say_why(step: Callable[..., None], run: Run) -> None:
+    """Why a run trains that could have taken a model."""
+    if why := training.reason(step, run, STEPS):
+        log.info(step.__name__, trains=why)
+
+
+def _taken(step: Callable[..., None], run: Run) -> dict[str, str]:
+    """For the log: whose model a run takes, where it leaves out a step for that."""
+    return {"model": training.told(run.record)} if training.skips(step, run) else {}
 
 
 def _whole(run: Run) -> str:
@@ -298,8 +314,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
-            best = records.good(settings)
-            prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
+            prune(settings.runs, training.in_use(settings, record), partial(records.not_daily, settings))
             _redo_late(run, settings)
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from . import faults, records
+from . import faults, records, training
 from .fingerprint import RAW
 from .holdout import measured_on
 from .metrics import Metric, measured, value_of
@@ -76,7 +76,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         Problem: the stage's database cannot be reached.
     """
     deploy = settings.deploy
-    running = records.good(settings)  # on whose day both can be compared
+    running = training.measured(settings, records.good(settings))  # on whose day both can be compared
     day = running.date if running else datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     trial = _try(stage, day, 1)
     if trial.problem:
@@ -279,6 +279,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     from .. import pipeline
 
     settings = load(pipeline.Settings, stage)
+    training.marked_steps(settings, pipeline.STEPS)
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
     goes_on = _tried(first, run, settings)

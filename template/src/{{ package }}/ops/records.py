@@ -46,9 +46,18 @@ def latest(settings: StageSettings, count: int) -> list[Record]:
     return _runs(settings, f"AND NOT ({_NOT_DAILY}) ORDER BY started_at DESC LIMIT {count}")
 
 
-def good(settings: StageSettings) -> Record | None:
-    """The last good run for the newest day that has one: what is in production; None where there is none yet."""
-    return next(iter(_runs(settings, "AND status = 'ok' ORDER BY date DESC, started_at DESC LIMIT 1")), None)
+def good(settings: StageSettings, until: date | None = None, git_commit: str = "") -> Record | None:
+    """The last good run for the newest day that has one: what is in production; None where there is none yet.
+
+    Args:
+        settings: those of the stage.
+        until: the last day that counts; None for all.
+        git_commit: the commit of the run; empty for any.
+    """
+    such = "AND status = 'ok'" + f" AND date <= '{until}'" * (until is not None)
+    such += " AND git_commit = $2" * bool(git_commit)
+    values = [git_commit] if git_commit else []
+    return next(iter(_runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT 1", *values)), None)
 
 
 def good_before(settings: StageSettings, day: date, most: int) -> list[Record]:
@@ -176,11 +185,11 @@ def _there(settings: StageSettings, table: str) -> Iterator[Store | None]:
         yield store if store.has(table) else None
 
 
-def _runs(settings: StageSettings, such: str) -> list[Record]:
+def _runs(settings: StageSettings, such: str, *values: str) -> list[Record]:
     with _there(settings, "runs") as store:
         if store is None:
             return []
-        found = store.query(f"SELECT record FROM runs WHERE stage = $1 {such}", str(settings.stage))
+        found = store.query(f"SELECT record FROM runs WHERE stage = $1 {such}", str(settings.stage), *values)
     return [Record.from_json(record) for record in found["record"]]
 
 

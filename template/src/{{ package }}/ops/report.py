@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import charts, plots, provenance, records, turned_out, unusual
+from . import charts, plots, provenance, records, training, turned_out, unusual
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
@@ -52,6 +52,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         seconds=bars(run.record.steps, "{:.2f} s"),
         numbers=_numbers(run.record),
         data=provenance.data(run.record),
+        model=training.told(run.record),
         overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)

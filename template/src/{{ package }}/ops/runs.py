@@ -65,11 +65,18 @@ class Record:
     profile: dict[str, Any] = field(default_factory=dict)  # of the input, by table: see profile.py, and what is unusual
     kind: str = DAILY  # or BACKFILL or LATE
     reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
+    model_run: str = ""  # which run has trained the model in use; empty where no step says that it trains
+    training: dict[str, Any] = field(default_factory=dict)  # of that model: its files and, if it is not the run's, date
 
     @property
     def seconds(self) -> float:
         """The time that the steps took."""
         return sum(self.steps.values())
+
+    @property
+    def tells_model(self) -> bool:
+        """Whether its rows say which run has trained their model."""
+        return bool(self.model_run and self.settings.get("schedule.train_every"))
 
     def to_json(self) -> str:
         """The record as a line of JSON."""
@@ -337,18 +344,23 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs, spared: str = "", apart: Callable[[Sequence[str]], Collection[str]] = lambda _: ()) -> None:
-    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database.
+def prune(
+    runs: Runs,
+    spared: str | Collection[str] = (),
+    apart: Callable[[Sequence[str]], Collection[str]] = lambda _: (),
+) -> None:
+    """Remove what all but the newest runs left, and those that are spared; their records stay in the database.
 
     Args:
         runs: where they are, and how many are kept.
-        spared: the id of one that is kept, whatever its age.
+        spared: the ids of those that are kept, whatever their age.
         apart: tells which of some are counted apart, as many of which are kept: runs for past days.
     """
     store, known = store_of(runs), names(runs)
     others = apart(known) if len(known) > runs.keep else ()
     counted = ([name for name in known if name not in others], [name for name in known if name in others])
-    for name in {name for each in counted for name in each[: -runs.keep]} - {spared}:
+    kept_on = {spared} if isinstance(spared, str) else set(spared)
+    for name in {name for each in counted for name in each[: -runs.keep]} - kept_on:
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():

@@ -87,6 +87,19 @@ def known_zone(value: str) -> str:
     return value
 
 
+def interval(every: str) -> tuple[int, str]:
+    """The time between two trainings, as a number of days or hours: 14 and "day" for 2w, 12 and "hour" for 12h."""
+    number, unit = int(every[:-1]), every[-1]
+    return (number, "hour") if unit == "h" else (number * (7 if unit == "w" else 1), "day")
+
+
+def known_interval(value: str) -> str:
+    """The time between two trainings, if it is one; empty where each run trains."""
+    if value and not re.fullmatch("[1-9][0-9]{0,3}[hdw]", value):
+        raise ValueError(f"{value!r} is no time between two trainings, as 12h, 7d and 2w are")
+    return value
+
+
 class Schedule(Section):
     """When the scheduler runs the pipeline."""
 
@@ -95,6 +108,7 @@ class Schedule(Section):
     deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
     late_days: NonNegativeInt = 0  # so many of the last days are done again where their data changed
+    train_every: Annotated[str, AfterValidator(known_interval)] = ""  # as 7d; a run takes a younger model; empty: none
 
 
 class AlertFormat(StrEnum):
@@ -125,12 +139,6 @@ class Drift(Section):
     max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
     min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
     max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
-
-
-class Monitoring(Section):
-    """What is looked at day by day, once the pipeline runs by itself."""
-
-    drift: Drift = Drift()
 
 
 class Scale(Section):
@@ -165,8 +173,9 @@ class ReviewSettings(Section):
 
 
 class Monitoring(Section):
-    """What is watched from day to day."""
+    """What is looked at day by day, once the pipeline runs by itself."""
 
+    drift: Drift = Drift()
     review: ReviewSettings = ReviewSettings()
 
 

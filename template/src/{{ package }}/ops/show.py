@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import provenance, records, report, unusual
+from . import provenance, records, report, training, unusual
 from .logs import renderer
 from .metrics import value_of
 from .plots import number
@@ -38,6 +38,7 @@ STATUS = (
     "result",
     "data",
     "turned out",
+    "model",
     "report",
     "worst gate",
     "settings",
@@ -109,6 +110,7 @@ def results(
             "date": found.date,
             "run": found.run_id,
             "commit": found.git_commit,
+            "model_run": record.model_run if record else "",
             "database": store.name,
             "report": file,
             "numbers": record.numbers if record else {},
@@ -132,6 +134,8 @@ def results(
         print(f"\n{count} for {found.date}" + f", {len(each.rows):,} shown" * (len(each.rows) < each.matching))
     if record:
         _summary(record, settings)
+        if model := training.told(record):
+            print(f"model    {model}; the metrics were measured then")
         if record.data:
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records, turned_out, unusual
+from . import provenance, records, training, turned_out, unusual
 from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
@@ -101,6 +101,7 @@ def lines(view: StageStatus) -> dict[str, str]:
         rows["result"] = record.problem or record.headline
         rows["data"] = unusual.in_words(record)
         rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
+        rows["model"] = training.told(record)
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows
