@@ -23,8 +23,8 @@ from simulated import Shop, open_shop
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
 FIRST = date(2025, 3, 1)  # of the month, before any day on which this is tested
-DAYS = 15
-SECRET_SETTINGS = {"ALERT__WEBHOOK": "webhook", "ALERT__HEARTBEAT": "heartbeat"}
+DAYS = 30
+FORECAST = "    quantity = modelling.forecast(model, old + horizon)[:, old:]\n"  # a line of the pipeline
 OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
 RUNNING = "for p in /proc/[0-9]*; do ! tr '\\0' ' ' <$p/cmdline | grep -q 'cli run --stag[e]' || echo ${p#/proc/}; done"
 ALL = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -qa bin/python $p/cmdline || kill -9 ${p#/proc/}; done"
@@ -52,6 +52,7 @@ class Month:
         self.shop = shop
         self.name = production.name
         self.day = FIRST
+        self.heard = 0
 
     def calm(self, image: str) -> str:
         """Begin the same month without faults, in the image of a version; return the container's name."""
@@ -104,6 +105,28 @@ class Month:
             said = subprocess.run(["docker", "logs", "--tail=60", self.name], capture_output=True, text=True)
             raise AssertionError(f"not done with {self.day}:\n{said.stdout}{said.stderr}") from None
 
+    def pass_late_days(self, till: str) -> None:
+        """Let two days pass of which a till's sales come late, and another one, on which they come."""
+        late = [self.day, self.day + timedelta(days=1)]
+        for day in late:
+            self.shop.late[till, day] = self.day + timedelta(days=3)
+        self.pass_days(2)
+        assert self.news() == []
+        self.pass_days(1)
+        [told] = self.news()
+        assert [f"{day + timedelta(days=1)} is done again: its data changed" in told for day in late] == [True, True]
+
+    def backfill(self, first: date, last: date) -> str:
+        """What a backfill says; it has to succeed, and is no news to anybody."""
+        said = self.production.project.make("backfill", f"FROM={first}", f"TO={last}")
+        assert self.news() == []
+        return said
+
+    def news(self) -> list[str]:
+        """What the webhook was told since the last time that this was asked."""
+        heard, self.heard = self.heard, len(self.shop.told)
+        return self.shop.told[heard : self.heard]
+
     def rows(self, container: str) -> list[tuple[Any, ...]]:
         """What is published of all days, without what tells the two months apart."""
         with tempfile.TemporaryDirectory() as folder:
@@ -135,8 +158,9 @@ def month(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Month]:
         rig.change(project.folder / "Dockerfile", {f"FROM {clock.BASE} AS base": f"FROM {clock.IMAGE} AS base"})
         folder = project.folder / "production/secrets"
         folder.mkdir()
-        for setting, path in SECRET_SETTINGS.items():
-            (folder / f"{project.package.upper()}_{setting}").write_text(f"{shop.url}/{path}")
+        given = {"ALERT__WEBHOOK": f"{shop.url}/webhook", "SCHEDULE__LATE_DAYS": "3"}
+        for setting, value in given.items():
+            (folder / f"{project.package.upper()}_{setting}").write_text(value)
         production.commit_all()
         made = Month(production, shop)
         clock.install(f"{made.name}_var", clock.IMAGE, morning(FIRST))
@@ -155,47 +179,70 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     month.settle()
     calm = month.calm(docker("inspect", "--format={{.Image}}", month.name))
     month.pass_days(2)
+    assert month.news() == []
 
     killed = month.begin()
     production.inside(f"kill -9 $({RUNNING})")
     month.go_on()
-    assert [f"for {killed}, commit {first[:11]}, killed by SIGKILL" in text for text in shop.told] == [True]
+    [told] = month.news()
+    assert f" for {killed}, commit {first[:11]}, killed by SIGKILL" in told
 
-    month.pass_days(1)
+    month.pass_days(2)
     missed = month.day + timedelta(days=1)
     docker("stop", month.name)
     month.dawn(days=2)
     docker("start", month.name)
     month.settle()
-    assert [f"no run for {missed}: make run DATE={missed}" in text for text in shop.told[1:]] == [True]
+    [told] = month.news()
+    assert f"no run for {missed}" in told
 
     month.pass_days(1)
+    assert month.news() == []
+    month.pass_late_days("S1 small")
+
     shop.spoilt = True
     month.pass_days(1)
-    spoilt = month.day
-    shop.spoilt = False
-    assert [f"for {spoilt}, commit {first[:11]}, " in text for text in shop.told[2:]] == [True]
-    assert "rows rejected (50.0%" in shop.told[2]
+    spoilt, shop.spoilt = month.day, False
+    [told] = month.news()
+    assert f" for {spoilt}, commit {first[:11]}, " in told
+    assert "rows rejected (50.0%" in told
 
     month.begin()
     started = inspected(month.name)["State"]["StartedAt"]
     production.inside(ALL)
     until(lambda: inspected(month.name)["State"]["StartedAt"] != started)
     month.go_on()
-    for day in (killed, missed, spoilt):
-        production.project.make("run", f"DATE={day}")
+    assert month.news() == []  # as it has come back by itself, and nothing is missing
 
-    second = production.commit()
-    month.dawn()
-    month.settle()
+    month.pass_days(1)
+    said = month.backfill(killed, month.day)
+    assert ": 3 days to do, " in said
+    assert [day for day in (killed, missed, spoilt) if f"{day} ok" not in said] == []
+
+    decay = f"    quantity *= 0.9 ** min(max(0, (run.record.date - date({month.day:%Y, %-m, %-d})).days), 20)\n"
+    pipeline = production.project.folder / "src" / production.project.package / "pipeline.py"
+    rig.change(pipeline, {FORECAST: FORECAST + decay})
+    second = production.commit_all()
+    month.pass_days(1)
     production.deploy()
     month.settle()
-    month.pass_days(2)
+    decaying = month.day
+    while not (news := month.news()):
+        assert month.day - decaying < timedelta(days=6), "nobody was told that the model decays"
+        month.pass_days(1)
+    [told] = news
+    assert f"commit {second[:11]}, wape of " in told
+    assert "turned out to be" in told
     production.project.make("rollback")
     month.settle()
     assert production.history() == [("deploy", first), ("deploy", second), ("rollback", first)]
-    month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
+    days = (month.day - decaying).days
+    assert f": {days} days to do, 1 done " in month.backfill(decaying, month.day)
 
+    month.pass_days(1)
+    assert month.news() == []
+    month.pass_late_days("S2 small")
+    month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
+    assert month.news() == []
     assert docker("wait", calm) == "0"
-    assert len(shop.told) == 3, shop.told
     assert month.rows(month.name) == month.rows(calm)
