@@ -115,8 +115,13 @@ class Target(ABC):
             Problem: it cannot be; then the old version stays active.
         """
 
+    @abstractmethod
     def watch(self, version: Version) -> None:
-        """Have somebody look for runs that are missing; nothing to do where the stage does so itself."""
+        """Let runs of the active version that are missing be noticed, apart from these, and told.
+
+        Raises:
+            Problem: they cannot be.
+        """
 
     @abstractmethod
     def logs(self, run: str, *arguments: str, follow: bool) -> Ended:
