@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs, so that looking is quick."""
 
 import gc
+import json
 import sys
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -24,6 +25,7 @@ DateOption = Annotated[
     datetime | None,
     typer.Option("--date", formats=["%Y-%m-%d"], help="The day to work for, from the data before it. [default: today]"),
 ]
+KindOption = Annotated[str, typer.Option(hidden=True)]  # one of runs.KINDS
 RunOption = typer.Option("--run", help="The id of a run. [default: the last]")
 
 
@@ -38,7 +40,7 @@ def run(
             min=0, help="Do this share of a run that runs.shards processes execute; 0 does the other steps, too."
         ),
     ] = None,
-    kind: Annotated[str, typer.Option(hidden=True)] = "daily",
+    kind: KindOption = "daily",
 ) -> None:
     """Run all steps, from the data to the day's rows in the database."""
     enter_project(stage)
@@ -72,6 +74,7 @@ def backfill(
     ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")] = None,
     redo: Annotated[bool, typer.Option("--redo", help="Also the days that this version has done.")] = False,
+    start: Annotated[str, typer.Option(hidden=True)] = "",  # a command as JSON that has a scheduler begin a day's run
 ) -> None:
     """Run past days that this version has not done, each from the data as of that day."""
     enter_project(stage)
@@ -80,7 +83,8 @@ def backfill(
 
     with stoppable():
         settings = load(Settings, stage)
-        backfill(settings, first.date() if first else None, last.date() if last else None, redo=redo)
+        days = first.date() if first else None, last.date() if last else None
+        backfill(settings, *days, redo=redo, start=json.loads(start) if start else ())
 
 
 @app.command()
@@ -99,6 +103,7 @@ def step(
     join: Annotated[
         bool, typer.Option("--join", help="Only count the step as done, once all its shards are: for a last step.")
     ] = False,
+    kind: KindOption = "daily",
 ) -> None:
     """Run one step of a run, in a process of its own."""
     enter_project(stage)
@@ -110,11 +115,11 @@ def step(
     with stoppable():
         settings = load(Settings, stage)
         if begin:
-            execute.begin(settings, run_id, _day(day, settings))
+            execute.begin(settings, run_id, _day(day, settings), kind)
         elif join:
             execute.join_shards(settings, name, run_id)
         else:
-            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
+            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up, kind=kind)
 
 
 @app.command()

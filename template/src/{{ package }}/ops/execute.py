@@ -13,7 +13,7 @@ from . import alerts, faults, inputs, late, logs, metrics, provenance, records, 
 from .fingerprint import fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
-from .runs import BACKFILL, DAILY, Run, prune
+from .runs import BACKFILL, DAILY, KINDS, Run, prune
 from .settings import Stage
 from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
@@ -38,8 +38,7 @@ def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str 
         Refused: a gate refused the result; nothing was published.
         Problem: something outside the code is wrong; nothing was published.
     """
-    run = _begin(settings, day, run_id)
-    run.record.kind = kind
+    run = _begin(settings, day, run_id, kind)
     with _executing(run, settings):
         for step in STEPS:
             _do(step, run, settings)
@@ -47,7 +46,14 @@ def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str 
 
 
 def run_step(
-    settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
+    settings: Settings,
+    name: str,
+    run_id: str,
+    day: date,
+    shard: int | None = None,
+    *,
+    catch_up: bool = False,
+    kind: str = DAILY,
 ) -> Run:
     """Execute one step of a run; the first step begins it, unless it is done by shards: then `begin` has to.
 
@@ -58,13 +64,14 @@ def run_step(
         day: to work for, where the run begins.
         shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
         catch_up: do what is not done yet of the steps before it, too.
+        kind: what the run is for, where it begins; one of `runs.KINDS`.
 
     Raises:
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
     if (place == 0 and shard is None) or (catch_up and not Run.exists(settings.runs, run_id)):
-        run = _begin(settings, day, run_id)
+        run = _begin(settings, day, run_id, kind)
     else:
         run = _continued(settings, run_id)
     _join(run, settings, NAMES[:place])
@@ -82,13 +89,13 @@ def run_step(
     return run
 
 
-def begin(settings: Settings, run_id: str, day: date) -> Run:
+def begin(settings: Settings, run_id: str, day: date, kind: str = DAILY) -> Run:
     """Begin a run whose steps are executed one by one.
 
     Raises:
         Problem: the database, or the place of the runs, cannot be written.
     """
-    run = _begin(settings, day, run_id)
+    run = _begin(settings, day, run_id, kind)
     run.save()
     return run
 
@@ -163,7 +170,9 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
             run.save()
 
 
-def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
+def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY) -> Run:
+    if kind not in KINDS:
+        raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
     tracking.of(settings)  # and so find out whether all of that is right
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
@@ -171,6 +180,7 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
     run.watch = inputs.Watch(settings)
+    run.record.kind = kind
     provenance.note(run.record, settings)
     training.begin(run, settings, STEPS)
     return run

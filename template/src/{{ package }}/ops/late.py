@@ -108,7 +108,7 @@ def changed(then: Days, now: Days, day: date) -> str:
     differing = [each for each in both if then.totals[each] != now.totals[each]]
     if differing:
         told = [_told(then.totals[each][0], now.totals[each][0], f"of {each}") for each in differing]
-        return " and ".join(told[:3]) + f" and of {len(told) - 3} more days" * (len(told) > 3)
+        return " and ".join(told[:3]) + f", and so on: {len(told)} days" * (len(told) > 3)
     before = min([*both, str(day)])
     older = [_sum([total for each, total in days.totals.items() if each < before]) for days in (then, now)]
     dropped = then.first < now.first
@@ -126,9 +126,8 @@ def _changed(runs: Sequence[Record], record: Record) -> str:
 
 
 def _told(then: int, now: int, which: str) -> str:
-    if then == now:
-        return f"{now:,} rows {which} then and now, with other values"
-    return f"{then:,} rows {which} then, {now:,} now"
+    rows = f"{then:,} row{'s' * (then != 1)} {which} then"
+    return f"{rows} and now, with other values" if then == now else f"{rows}, {now:,} now"
 
 
 def _sum(totals: Sequence[list[int]]) -> list[int]:
