@@ -218,7 +218,7 @@ def in_turn(project: Project, *runs: tuple[str, str, int]) -> list[tuple[str, st
     script = RUNS.format(package=project.package, PACKAGE=project.package.upper())
     done = project.run(".venv/bin/python", "-c", script, json.dumps(runs))
     assert done.returncode == 0, done.stderr
-    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]  # type: ignore[misc]
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,17 @@ grows would hardly change as a whole. Counts of rows and nulls are exact. How va
 rows, the same one into however many parts the table is split.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import Any
 
 import polars as pl
 
 DAYS = 35  # before the run's day, whose rows are counted: five of each weekday
 SAMPLE = 20_000  # rows, at most
-ROWS = 100  # with fewer, that each whole number is there once says nothing
+ROWS = 50  # with fewer, that each whole number is there once says nothing
 POINTS = 100  # of a distribution, at most
 NUMBERS = 3000  # that a profile holds, about, so that wide tables have small ones too
 CATEGORY = 0.01  # of the rows, from which on a category is told by its name where there are many
@@ -52,22 +54,34 @@ def take(rows: pl.DataFrame, numbers: pl.Series, time: str, day: date, window_da
         window_days: how many days before it the columns are looked at.
     """
     counted = Counted(len(rows))
+    inside = None  # the numbers of the rows of the window, from 0; None: all
     if time:
-        days = rows[time].cast(pl.Date) if rows[time].dtype == pl.Date else rows[time].dt.date()
-        counted.rows = int((days < day).sum())
-        newest = rows[time].max() if counted.rows == len(rows) else rows[time].filter(days < day).max()
+        when = rows[time] if rows[time].dtype == pl.Date else rows[time].dt.replace_time_zone(None)
+        counted.rows = int((when < _midnight(day)).sum())
+        newest = when.max() if counted.rows == len(when) else when.filter(when < _midnight(day)).max()
         counted.newest = "" if newest is None else str(newest)
-        recent = days.filter((days < day) & (days >= day - timedelta(DAYS)))
-        found = dict(recent.value_counts().iter_rows())
+        recent = ((when >= _midnight(day - timedelta(DAYS))) & (when < _midnight(day))).arg_true()
+        days = when.gather(recent).cast(pl.Date)
+        found = dict(days.value_counts().iter_rows())
         counted.by_day = [found.get(day - timedelta(DAYS - place), 0) for place in range(DAYS)]
-        inside = (days < day) & (days >= day - timedelta(window_days))
-        rows, numbers = rows.filter(inside), numbers.filter(inside)
-    counted.window = len(rows)
-    counted.nulls = {column.name: _nulls(column) for column in rows}
-    return Taken(counted, _sampled(rows.with_columns(numbers.hash().alias(_HASH))))
+        if window_days <= DAYS:
+            inside = recent.filter(days >= day - timedelta(window_days))
+        else:
+            inside = ((when >= _midnight(day - timedelta(window_days))) & (when < _midnight(day))).arg_true()
+        numbers = numbers.gather(inside)
+    counted.window = len(numbers)
+    counted.nulls = {column.name: _nulls(column, inside) for column in rows}
+    places = pl.int_range(len(rows), eager=True) if inside is None else inside
+    hashes = pl.DataFrame({"place": places, _HASH: numbers.hash()})
+    chosen = _sampled(hashes)
+    return Taken(counted, rows[chosen["place"]].with_columns(chosen[_HASH]))
 
 
-def join(parts: list[Taken], time: str, day: date, window_days: int) -> Profile:
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time_of_day())
+
+
+def join(parts: Sequence[Taken], time: str, day: date, window_days: int) -> Profile:
     """The profile of a table from what was taken of its parts; the same for any number of them.
 
     Args:
@@ -103,8 +117,12 @@ def _within(points: int) -> int:
     return min(POINTS, max(20, points))
 
 
-def _nulls(column: pl.Series) -> int:
-    """How many values are missing, or are no number."""
+def _nulls(column: pl.Series, places: pl.Series | None) -> int:
+    """How many of the values at these places are missing, or are no number."""
+    if not column.null_count() and not column.dtype.is_float():
+        return 0
+    if places is not None:
+        column = column.gather(places)
     return column.null_count() + (int(column.is_nan().sum()) if column.dtype.is_float() else 0)
 
 
@@ -128,7 +146,7 @@ def _spread(column: pl.Series, is_time: bool, points: int, most: int) -> dict[st
     there = column.drop_nulls()
     if is_time and there.dtype != pl.Date:
         hours = there.dt.hour() + there.dt.minute() / 60
-        return {"hours": _quantiles(hours, points)} if (hours > 0).any() else {}
+        return {"quantiles": _quantiles(hours, points)} if (hours > 0).any() else {}
     if there.dtype.is_temporal():
         return {}  # days pass: what was 3 days ago is 4 days ago
     if there.dtype.is_numeric():
