@@ -86,7 +86,7 @@ from customer_churn.ops.store import Store
 
 settings, found = load(pipeline.Settings, Stage.develop), []
 for name, day in (("trained", 1), ("taken", 1), ("next", 2)):
-    record = execute.run_all(settings, date(2026, 11, day), name).record
+    record = execute.run_all(settings, date(2025, 11, day), name).record
     with Store(settings.database.url) as store:
         rows = store.query(f"SELECT * FROM churn_scores WHERE run_id = '{name}' ORDER BY rank")
     found.append([record.model_run, record.metrics, record.numbers, rows.drop("run_id").rows()])

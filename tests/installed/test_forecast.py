@@ -113,11 +113,11 @@ from {package}.ops.store import Store
 from {package}.sample import make_up
 
 settings, found = load(pipeline.Settings, Stage.develop), []
-whole = make_up(settings.sales.sample, date(2026, 11, 4))
+whole = make_up(settings.sales.sample, date(2025, 11, 4))
 for name, day in (("trained", 1), ("taken", 1), ("later", 4)):
     new = whole.head(50).with_columns(store=pl.lit("new")) if name == "later" else whole.clear()
     pl.concat([whole, new]).write_csv(settings.sales.source)
-    record = execute.run_all(settings, date(2026, 11, day), name).record
+    record = execute.run_all(settings, date(2025, 11, day), name).record
     with Store(settings.database.url) as store:
         rows = store.query(f"SELECT * FROM forecasts WHERE run_id = '{{name}}' ORDER BY store, product, forecast_date")
     rows = rows.select("store", "product", "forecast_date", "quantity")

@@ -138,6 +138,8 @@ def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
     run = _continued(settings, run_id)
     shard = _shard(run, number)
     for step in filter(by_shard, STEPS):
+        if training.skips(step, run):
+            continue
         before = NAMES[: NAMES.index(step.__name__)]
         while not run.record.steps.keys() >= set(before):
             if run.record.status == "refused":
@@ -157,7 +159,7 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
             name = step.__name__
             if name in run.record.steps:
                 continue
-            if not by_shard(step):
+            if not by_shard(step) or training.skips(step, run):
                 _do(step, run, settings)
                 continue
             if _shard(run, 0) in run.missing(name):

@@ -41,7 +41,7 @@ def trains(*files: str) -> Callable[[Step], Step]:
                 f"step {step.__name__} is split into shards, so @trains cannot name {files[0]!r}: name it above a "
                 "later step, which is not split and leaves the model as a whole"
             )
-        step.__dict__[FILES] = files
+        setattr(step, FILES, files)
         return step
 
     return mark
@@ -64,7 +64,7 @@ def begin(run: Run, settings: StageSettings, steps: Sequence[Callable[..., None]
         Problem: `schedule.train_every` is set and no step is marked, or a file cannot be written.
     """
     marked = marked_steps(settings, steps)
-    record, files = run.record, [file for step in marked for file in step.__dict__[FILES]]
+    record, files = run.record, [file for step in marked for file in _files(step) or ()]
     if not marked:
         return
     record.model_run, record.training = record.run_id, {"files": files}
@@ -80,8 +80,8 @@ def marked_steps(settings: StageSettings, steps: Sequence[Callable[..., None]]) 
     Raises:
         Problem: `schedule.train_every` is set, and there are none, or none of them names a file.
     """
-    marked = [step for step in steps if FILES in step.__dict__]
-    if settings.schedule.train_every and not any(step.__dict__[FILES] for step in marked):
+    marked = [step for step in steps if _files(step) is not None]
+    if settings.schedule.train_every and not any(map(_files, marked)):
         raise Problem(
             f'schedule.train_every is "{settings.schedule.train_every}", and no step of pipeline.py says what its '
             'model is: write @trains("FILE") above the step that leaves it (docs/training.md), or set it to ""'
@@ -91,19 +91,19 @@ def marked_steps(settings: StageSettings, steps: Sequence[Callable[..., None]]) 
 
 def skips(step: Callable[..., None], run: Run) -> bool:
     """Whether a run leaves out a step, as it takes a model."""
-    return taken(run) and FILES in step.__dict__
+    return taken(run) and _files(step) is not None
 
 
 def reason(step: Callable[..., None], run: Run, steps: Sequence[Callable[..., None]]) -> str:
     """Why a run trains in spite of `schedule.train_every`, if the step is the first that does; else empty."""
-    first = next((each for each in steps if FILES in each.__dict__), None)
+    first = next((each for each in steps if _files(each) is not None), None)
     return str(run.record.training.get("why", "")) if step is first else ""
 
 
 @contextmanager
 def noting(step: Callable[..., None], run: Run) -> Iterator[None]:
     """Keep in mind what a marked step tells, for the runs that take the model."""
-    if FILES not in step.__dict__:
+    if _files(step) is None:
         yield
         return
     before = {name: dict(getattr(run.record, name)) for name in NOTED}
@@ -142,6 +142,11 @@ def in_use(settings: StageSettings, record: Record) -> set[str]:
     with suppress(Problem):  # nothing is deployed, or nothing before it
         using.append(records.good(settings, git_commit=deployments.previous(settings.stage, "").commit))
     return {each.model_run for each in using if each} | ({best.run_id} if best else set())
+
+
+def _files(step: Callable[..., None]) -> tuple[str, ...] | None:
+    """The files that a marked step names; None of another one."""
+    return getattr(step, FILES, None)
 
 
 def _candidate(record: Record, settings: StageSettings) -> Record | str:
