@@ -11,21 +11,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STORES, PRODUCTS = 3, 8
 BEFORE = 120  # days of sales before the month
-WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much each weekday sells, from Monday
+WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much is sold on each day of a week
 HEAD = "store,product,sold_on,quantity"
 
 Row = tuple[str, str, date, int]
 
 
 @cache
-def sold(day: date) -> tuple[Row, ...]:
-    """What was really sold on a day; the same each time."""
+def sold(first: date, number: int) -> tuple[Row, ...]:
+    """What was really sold so many days after the first; the same each time, whatever day that is."""
+    day = first + timedelta(days=number)
     return tuple(
         (
             f"S{store}",
             f"P{product}",
             day,
-            round(_level(store, product) * WEEK[day.weekday()] * _luck(store, product, day)),
+            round(_level(store, product) * WEEK[number % 7] * _luck(store, product, number)),
         )
         for store in range(STORES)
         for product in range(PRODUCTS)
@@ -41,8 +42,8 @@ def _level(store: int, product: int) -> float:
     return random.Random(f"{store} {product}").uniform(20, 60)
 
 
-def _luck(store: int, product: int, day: date) -> float:
-    return max(0.0, random.Random(f"{store} {product} {day}").gauss(1, 0.2))
+def _luck(store: int, product: int, number: int) -> float:
+    return max(0.0, random.Random(f"{store} {product} {number}").gauss(1, 0.2))
 
 
 class Shop:
@@ -60,8 +61,7 @@ class Shop:
 
     def sales(self, day: date, *, faults: bool = True) -> str:
         """What is known on the morning of a day, as CSV."""
-        days = (self.first + timedelta(days=at) for at in range(-BEFORE, (day - self.first).days))
-        rows = [row for each in days for row in sold(each)]
+        rows = [row for number in range(-BEFORE, (day - self.first).days) for row in sold(self.first, number)]
         if faults:
             rows = [row for row in rows if self.late.get((_till(row), row[2]), day) <= day]
         lines = [",".join(map(str, row)) for row in rows]
