@@ -2,17 +2,24 @@
 
 import json
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from rig import Project, change
 
 STORES, PRODUCTS = 3, 8
 BEFORE = 120  # days of sales before the month
 WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much is sold on each day of a week
 HEAD = "store,product,sold_on,quantity"
+OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
+FORECAST = "    quantity = modelling.forecast(model, old + horizon)[:, old:]\n"  # a line of the pipeline
 
 Row = tuple[str, str, date, int]
 
@@ -58,6 +65,12 @@ class Shop:
         self.asked = threading.Event()
         self.url = ""
         self.told: list[str] = []  # the texts that the webhook got
+        self.heard = 0
+
+    def news(self) -> list[str]:
+        """What the webhook was told since the last time that this was asked."""
+        heard, self.heard = self.heard, len(self.told)
+        return self.told[heard : self.heard]
 
     def sales(self, day: date, *, faults: bool = True) -> str:
         """What is known on the morning of a day, as CSV."""
@@ -68,6 +81,21 @@ class Shop:
         if faults and self.spoilt:  # as half of an export whose columns have moved
             lines[len(lines) // 2 :] = [line.rpartition(",")[0] + ",?" for line in lines[len(lines) // 2 :]]
         return "\n".join([HEAD, *lines]) + "\n"
+
+
+def let_decay(project: Project, since: date) -> None:
+    """Let the forecasts that are published get worse from day to day, which no backtest sees."""
+    pipeline = project.folder / "src" / project.package / "pipeline.py"
+    days = f"(run.record.date - date({since:%Y, %-m, %-d})).days"
+    change(pipeline, {FORECAST: f"{FORECAST}    quantity *= 0.9 ** min(max(0, {days}), 20)\n"})
+
+
+def forecasts(database: Path) -> list[tuple[Any, ...]]:
+    """What is published of all days, without what tells two runs of the same data apart."""
+    with closing(sqlite3.connect(database)) as opened:
+        opened.row_factory = sqlite3.Row
+        found = opened.execute("SELECT * FROM forecasts").fetchall()
+    return sorted(tuple(row[name] for name in row.keys() if name not in OF_THE_RUN) for row in found)  # noqa: SIM118
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """A month of production on a real engine, in minutes, by a clock of its own: with faults, and beside it without."""
 
 import secrets
-import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,14 +16,12 @@ from containers.docker import docker, image_names, inspected
 from listener import until
 from production import Production
 from rig import Project
-from simulated import Shop, open_shop
+from simulated import Shop, forecasts, let_decay, open_shop
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
 FIRST = date(2025, 3, 1)  # of the month, before any day on which this is tested
 DAYS = 30
-FORECAST = "    quantity = modelling.forecast(model, old + horizon)[:, old:]\n"  # a line of the pipeline
-OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
 RUNNING = "for p in /proc/[0-9]*; do ! tr '\\0' ' ' <$p/cmdline | grep -q 'cli run --stag[e]' || echo ${p#/proc/}; done"
 ALL = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -qa bin/python $p/cmdline || kill -9 ${p#/proc/}; done"
 # One process after another, each on its own morning, in a volume of its own.
@@ -52,7 +48,6 @@ class Month:
         self.shop = shop
         self.name = production.name
         self.day = FIRST
-        self.heard = 0
 
     def calm(self, image: str) -> str:
         """Begin the same month without faults, in the image of a version; return the container's name."""
@@ -111,30 +106,22 @@ class Month:
         for day in late:
             self.shop.late[till, day] = self.day + timedelta(days=3)
         self.pass_days(2)
-        assert self.news() == []
+        assert self.shop.news() == []
         self.pass_days(1)
-        [told] = self.news()
+        [told] = self.shop.news()
         assert [f"{day + timedelta(days=1)} is done again: its data changed" in told for day in late] == [True, True]
 
     def backfill(self, first: date, last: date) -> str:
         """What a backfill says; it has to succeed, and is no news to anybody."""
         said = self.production.project.make("backfill", f"FROM={first}", f"TO={last}")
-        assert self.news() == []
+        assert self.shop.news() == []
         return said
-
-    def news(self) -> list[str]:
-        """What the webhook was told since the last time that this was asked."""
-        heard, self.heard = self.heard, len(self.shop.told)
-        return self.shop.told[heard : self.heard]
 
     def rows(self, container: str) -> list[tuple[Any, ...]]:
         """What is published of all days, without what tells the two months apart."""
         with tempfile.TemporaryDirectory() as folder:
             docker("cp", "--quiet", f"{container}:/app/var/production", folder)
-            with closing(sqlite3.connect(Path(folder, "production/results.db"))) as database:
-                database.row_factory = sqlite3.Row
-                found = database.execute("SELECT * FROM forecasts").fetchall()
-        return sorted(tuple(row[name] for name in row.keys() if name not in OF_THE_RUN) for row in found)  # noqa: SIM118
+            return forecasts(Path(folder, "production/results.db"))
 
 
 @pytest.fixture
@@ -181,12 +168,12 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     month.settle()
     calm = month.calm(docker("inspect", "--format={{.Image}}", month.name))
     month.pass_days(2)
-    assert month.news() == []
+    assert shop.news() == []
 
     killed = month.begin()
     production.inside(f"kill -9 $({RUNNING})")
     month.go_on()
-    [told] = month.news()
+    [told] = shop.news()
     assert f" for {killed}, commit {first[:11]}, killed by SIGKILL" in told
 
     month.pass_days(2)
@@ -195,17 +182,17 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     month.dawn(days=2)
     docker("start", month.name)
     month.settle()
-    [told] = month.news()
+    [told] = shop.news()
     assert f"no run for {missed}" in told
 
     month.pass_days(1)
-    assert month.news() == []
+    assert shop.news() == []
     month.pass_late_days("S1 small")
 
     shop.spoilt = True
     month.pass_days(1)
     spoilt, shop.spoilt = month.day, False
-    [told] = month.news()
+    [told] = shop.news()
     assert f" for {spoilt}, commit {first[:11]}, " in told
     assert "rows rejected (50.0%" in told
 
@@ -214,22 +201,20 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     production.inside(ALL)
     until(lambda: inspected(month.name)["State"]["StartedAt"] != started)
     month.go_on()
-    assert month.news() == []  # as it has come back by itself, and nothing is missing
+    assert shop.news() == []  # as it has come back by itself, and nothing is missing
 
     month.pass_days(1)
     said = month.backfill(killed, month.day)
     assert ": 3 days to do, " in said
     assert [day for day in (killed, missed, spoilt) if f"{day} ok" not in said] == []
 
-    decay = f"    quantity *= 0.9 ** min(max(0, (run.record.date - date({month.day:%Y, %-m, %-d})).days), 20)\n"
-    pipeline = production.project.folder / "src" / production.project.package / "pipeline.py"
-    rig.change(pipeline, {FORECAST: FORECAST + decay})
+    let_decay(production.project, since=month.day)
     second = production.commit_all()
     month.pass_days(1)
     production.deploy()
     month.settle()
     decaying = month.day
-    while not (news := month.news()):
+    while not (news := shop.news()):
         assert month.day - decaying < timedelta(days=6), "nobody was told that the model decays"
         month.pass_days(1)
     [told] = news
@@ -242,9 +227,9 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     assert f": {days} days to do, 1 done " in month.backfill(decaying, month.day)
 
     month.pass_days(1)
-    assert month.news() == []
+    assert shop.news() == []
     month.pass_late_days("S2 small")
     month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
-    assert month.news() == []
+    assert shop.news() == []
     assert docker("wait", calm) == "0"
     assert month.rows(month.name) == month.rows(calm)
