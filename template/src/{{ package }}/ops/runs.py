@@ -109,7 +109,7 @@ class Run(Measuring):
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
-        self.fingerprint: "Fingerprint | None" = None  # of what was fetched, where this process has to find it out
+        self.fingerprint: Fingerprint | None = None  # of what was fetched, where this process has to find it out
         self._store = store
         self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 
