@@ -72,11 +72,16 @@ def backfill(target: Target, arguments: Sequence[str]) -> None:
     redo = ("--redo",) if os.environ.get("REDO") == "1" else ()
     between = (*(("--from", first) if first else ()), *(("--to", last) if last else ()))
     command = ("backfill", "--stage", target.here.stage, *between, *redo, *arguments)
-    if target.here.stage == "develop" and not target.LOOK_NEEDS_PREFLIGHT and not target.deployed():
+    in_develop = target.here.stage == "develop"
+    try:
+        target.preflight()
+    except Problem as why:
+        if not in_develop:
+            raise
+        target.here.say(f"{why}; so here, where make develop runs")
         Develop().local(*command)
-    target.preflight()
     if not target.deployed():
-        if target.here.stage == "develop":
+        if in_develop:
             Develop().local(*command)
         raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
     end_with(target.backfill(_number_of_days(first, last), *command))
