@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,53 +12,53 @@ from rig import Project
 TODAY = datetime.now(UTC).date()
 DAY = timedelta(days=1)
 OLD = time.time() - 3 * 24 * 3600
-# A pipeline of one table; another table of the same form is not declared any more.
-PIPELINE = """
-import sys
+# Does one act after the other: runs of a pipeline of one table, under settings of their own, and statements of SQL.
+ACTS = """
+import json, os, sys
 from datetime import date
 import polars as pl
 from burger_combos import pipeline
 from burger_combos.ops import execute
 from burger_combos.ops.published import Table, publish
 from burger_combos.ops.settings import Stage, load
+from burger_combos.ops.store import Store
 
 def count(run, settings):
-    frames = {table.name: pl.DataFrame({"customer": ["A", "B"], "sold": [1, 2]}) for table in pipeline.TABLES}
-    publish(run, settings, frames)
+    publish(run, settings, {pipeline.TABLES[0].name: pl.DataFrame({"customer": ["A", "B"], "sold": [1, 2]})})
 
-before, *days = sys.argv[1:]
-pipeline.TABLES = tuple(Table(name, key=("customer",)) for name in (["earlier"] if before else ["recommendations"]))
 execute.STEPS, execute.NAMES = (count,), ["count"]
-settings = load(pipeline.Settings, Stage.develop)
-for day in days:
-    execute.run_all(settings, date.fromisoformat(day))
-"""
-STORE = """
-import json, sys
-from burger_combos.ops.settings import Stage, StageSettings, load
-from burger_combos.ops.store import Store
-with Store(load(StageSettings, Stage.develop).database.url) as store:
-    for sql in sys.argv[1:]:
-        if sql.startswith("SELECT"):
-            print(json.dumps(store.query(sql).rows(), default=str))
+found = []
+for act, settings in json.loads(sys.argv[1]):
+    os.environ.update({f"BURGER_COMBOS_{name}": value for name, value in settings.items()})
+    loaded = load(pipeline.Settings, Stage.develop)
+    if act.startswith("2"):
+        day, _, table = act.partition(" ")
+        pipeline.TABLES = (Table(table or "sales", key=("customer",)),)
+        execute.run_all(loaded, date.fromisoformat(day))
+        continue
+    with Store(loaded.database.url) as store:
+        if act.startswith("SELECT"):
+            found.append(store.query(act).rows())
         else:
             with store._transaction():
-                store._execute(sql)
+                store._execute(act)
+print("FOUND", json.dumps(found, default=str))
 """
 
 
-def ran(shop: Project, *days: date, before: str = "", **settings: str) -> str:
-    """What the runs of some days say."""
-    done = shop.with_env(**settings).run(".venv/bin/python", "-c", PIPELINE, before, *map(str, days))
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def query(shop: Project, *sql: str) -> list[list[list[object]]]:
-    """What each SELECT finds."""
-    done = shop.run(".venv/bin/python", "-c", STORE, *sql)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def done(shop: Project, *acts: str | date | dict[str, str]) -> tuple[list[list[list[object]]], str]:
+    """What each SELECT finds, and what the runs say; a run is for a day, and settings are for what comes after them."""
+    settings: dict[str, str] = {}
+    listed = []
+    for act in acts:
+        if isinstance(act, dict):
+            settings = settings | act
+        else:
+            listed.append((str(act), settings))
+    ended = shop.run(".venv/bin/python", "-c", ACTS, json.dumps(listed))
+    assert ended.returncode == 0, ended.stderr
+    said, _, found = (ended.stderr + ended.stdout).rpartition("FOUND ")
+    return json.loads(found.splitlines()[0]), said + found.partition("\n")[2]
 
 
 def aged(folder: Path, *files: str, at: float = OLD) -> Path:
@@ -72,26 +73,34 @@ def aged(folder: Path, *files: str, at: float = OLD) -> Path:
 
 def test_old_rows_go_and_nothing_else(stored: Project) -> None:
     days = [TODAY - 10 * DAY, TODAY - 6 * DAY, TODAY - 5 * DAY]
-    assert "removed" not in ran(stored, *days)
-    ran(stored, days[0], before="earlier")
-    another = "SELECT 'production', date, customer, sold, run_id, git_commit FROM recommendations"
-    query(stored, f"INSERT INTO recommendations {another}")
-    said = ran(stored, TODAY, DATABASE__KEEP_DAYS="5")
-    assert f"removed 4 rows of recommendations before {days[2]}" in said
-    of_stage = "SELECT stage, date, count(*) FROM recommendations GROUP BY stage, date ORDER BY stage, date"
-    found, earlier, runs = query(stored, of_stage, "SELECT count(*) FROM earlier", "SELECT count(*) FROM runs")
+    of_stage = "SELECT stage, date, count(*) FROM sales GROUP BY stage, date ORDER BY stage, date"
+    (first, found, earlier, runs, records), said = done(
+        stored,
+        *days,
+        f"{days[0]} earlier",  # a table that the pipeline declares no more
+        "INSERT INTO sales SELECT 'production', date, customer, sold, run_id, git_commit FROM sales",
+        "SELECT count(*) FROM sales",
+        {"DATABASE__KEEP_DAYS": "5"},
+        TODAY,
+        TODAY,
+        of_stage,
+        "SELECT count(*) FROM earlier",
+        "SELECT count(*) FROM runs",
+        {"RUNS__KEEP_RECORDS_DAYS": "5"},
+        TODAY,
+        "SELECT date, count(*) FROM runs GROUP BY date ORDER BY date",
+    )
+    assert (first, earlier, runs) == ([[12]], [[2]], [[6]])
     assert found == [
         *(["develop", str(day), 2] for day in (days[2], TODAY)),
         *(["production", str(day), 2] for day in days),
     ]
-    assert (earlier, runs) == ([[2]], [[5]])
-    assert "removed" not in ran(stored, TODAY, DATABASE__KEEP_DAYS="5")
-
-    # Records go where nothing is left of their day: that of days[0] has rows in the table that is declared no more.
-    said = ran(stored, TODAY, DATABASE__KEEP_DAYS="5", RUNS__KEEP_RECORDS_DAYS="5")
-    assert f"removed 1 record of runs before {days[2]}" in said
-    (dates,) = query(stored, "SELECT date, count(*) FROM runs GROUP BY date ORDER BY date")
-    assert dates == [[str(days[0]), 2], [str(days[2]), 1], [str(TODAY), 3]]
+    # Of days[0] there are rows yet, in the table that is declared no more.
+    assert records == [[str(days[0]), 2], [str(days[2]), 1], [str(TODAY), 3]]
+    assert re.findall("removed [^\\x1b\\n]*[^\\x1b\\s]", said) == [
+        f"removed 4 rows of sales before {days[2]}",
+        f"removed 1 record of runs before {days[2]}",
+    ]
 
     refused = stored.with_env(DATABASE__KEEP_DAYS="5").call("run", "--date", str(days[1]))
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
@@ -100,7 +109,7 @@ def test_old_rows_go_and_nothing_else(stored: Project) -> None:
 
 def test_what_killed_processes_left_goes(shop: Project, tmp_path: Path) -> None:
     runs, trials = tmp_path / "runs", tmp_path / "trials"
-    ran(shop, TODAY)
+    done(shop, TODAY)
     (first,) = runs.iterdir()
     named = "20260101T120000-abc123"
     gone = [
@@ -115,7 +124,7 @@ def test_what_killed_processes_left_goes(shop: Project, tmp_path: Path) -> None:
         aged(runs / "20260101T120000-abc125", "log.jsonl", at=time.time()),
         first,
     ]
-    said = ran(shop, TODAY)
+    _, said = done(shop, TODAY)
     assert f"removed what ended halfway left: 3, {named}, 2026" in said
     assert [path.exists() for path in (*gone, *kept)] == [False] * 3 + [True] * 5
 
@@ -123,26 +132,27 @@ def test_what_killed_processes_left_goes(shop: Project, tmp_path: Path) -> None:
     aged_by = [*first.rglob("*"), first]
     for path in aged_by:
         os.utime(path, (OLD, OLD))
-    assert first.name in ran(shop, TODAY)
+    _, said = done(shop, TODAY)
+    assert first.name in said
     assert not first.exists()
 
 
 def test_what_is_in_a_store_goes_only_where_it_is_a_runs(shop: Project, tmp_path: Path) -> None:
     store = tmp_path / "store"
     mine = shop.with_env(RUNS__STORE=str(store), RUNS__KEEP="2")
-    ran(mine, TODAY)
+    done(mine, TODAY)
     (first,) = (each.name for each in store.iterdir())
     (store / first / "run.json").unlink()
     for file in (store / first).iterdir():
         os.utime(file, (OLD, OLD))
     aged(store / "others", "table.parquet")
     copies = [aged(tmp_path / "runs" / f"{first}-abcd_123", "raw.parquet"), aged(tmp_path / "runs" / "mine", "lock")]
-    said = ran(mine, TODAY)
+    _, said = done(mine, TODAY)
     assert f"removed what ended halfway left: 2, {first}-abcd_123, {first}" in said
     assert not (store / first).exists()
     assert (store / "others/table.parquet").exists()
     assert [path.exists() for path in copies] == [False, True]
-    said = ran(mine, TODAY, TODAY)
+    _, said = done(mine, TODAY, TODAY)
     assert "removed what runs before the last 2 left: 1, " in said
     assert sum((each / "run.json").exists() for each in store.iterdir()) == 2
 
@@ -171,11 +181,11 @@ with Store(load(StageSettings, Stage.develop).database.url, create=True) as data
 """
 
 
-def test_the_history_of_deployments_and_the_trials_have_an_end(stored: Project, tmp_path: Path) -> None:
-    ran(stored, TODAY)
-    done = stored.python(f"import os\nos.chdir({str(stored.folder)!r})\n" + BOUNDED)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+def test_the_history_of_deployments_and_the_trials_have_an_end(stored: Project) -> None:
+    done(stored, TODAY)
+    ended = stored.python(BOUNDED)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
         "['line 2', 'line 3', 'line 4']",
         "['another stage', 'line 2', 'line 3', 'line 4']",
         "True",
