@@ -21,6 +21,7 @@ from .store import Store, make_database
 from .version import commit
 
 NAMES = names(STEPS)
+BAD = ("refused", "failed")
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
@@ -303,6 +304,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
     with run.alone():
         logs.start(run.path(log_file))
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
+        told = record.problem if record.status in BAD else ""  # where a cluster tries it again
         record.status, record.problem = "running", ""
         tracking.begun(run, settings)
         run.save()
@@ -327,9 +329,9 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 records.save(record, settings)
             if record.status != "running":
                 _report(run, settings)
-            if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
+            if record.status in BAD and (file := run.kept(report.FILE)):
                 log.info("report", file=file)
-            _tell(run, settings)
+            _tell(run, settings, told)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()
@@ -341,11 +343,18 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
             _redo_late(run, settings)
 
 
-def _tell(run: Run, settings: Settings) -> None:
-    """Tell how a run ended, and what is unusual in its input; a backfill tells of all its days at once."""
+def _tell(run: Run, settings: Settings, told: str) -> None:
+    """Tell how a run ended, and what is unusual in its input; a backfill tells of all its days at once.
+
+    Args:
+        run: the run.
+        settings: those of its stage.
+        told: the problem that an earlier attempt at it has told.
+    """
     record = run.record
-    if record.status in ("refused", "failed") and record.kind != BACKFILL:
-        alerts.failed(settings.alert, record.stage, record.problem, record)
+    if record.status in BAD and record.kind != BACKFILL:
+        if record.problem != told:
+            alerts.failed(settings.alert, record.stage, record.problem, record)
     elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
         alerts.succeeded(settings.alert, record)
     if record.status in inputs.ENDED:
@@ -371,8 +380,10 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
             with _judged(run):
                 yield
         except BaseException:
+            before = records.of(settings, run.record.run_id)
+            told = before.problem if before and before.status in BAD else ""  # by an attempt before, or another shard
             records.save(run.record, settings)
-            if run.record.status != "stopped":
+            if run.record.status != "stopped" and run.record.problem != told:
                 alerts.failed(settings.alert, run.record.stage, run.record.problem, run.record)
             raise
         finally:
