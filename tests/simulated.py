@@ -4,7 +4,7 @@ import json
 import random
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
 from functools import cache
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from rig import Project, change
+from rig import Project, change, configure
 
 STORES, PRODUCTS = 3, 8
 BEFORE = 120  # days of sales before the month
@@ -81,6 +81,27 @@ class Shop:
         if faults and self.spoilt:  # as half of an export whose columns have moved
             lines[len(lines) // 2 :] = [line.rpartition(",")[0] + ",?" for line in lines[len(lines) // 2 :]]
         return "\n".join([HEAD, *lines]) + "\n"
+
+
+def prepare(project: Project, shop: Shop) -> None:
+    """Let production forecast what this shop will sell, and leave out what other tests examine, and takes long."""
+    configure(project, "production", {'source = "sample"': f'source = "{shop.url}/sales.csv"'})
+    configure(project, "production", {"factors = [0.25, 0.5, 1, 2]": "factors = []"})
+    for file in set((project.folder / "tests").glob("test_*.py")) - {project.folder / "tests/test_model.py"}:
+        file.unlink()
+    folder = project.folder / "production/secrets"
+    folder.mkdir()
+    for setting, value in {"ALERT__WEBHOOK": f"{shop.url}/webhook", "SCHEDULE__LATE_DAYS": "3"}.items():
+        (folder / f"{project.package.upper()}_{setting}").write_text(value)
+
+
+def calm(project: Project, shop: Shop, days: Iterable[date], folder: Path) -> list[tuple[Any, ...]]:
+    """What is published of days without faults, by one process for each."""
+    mine = project.with_env(DATABASE__URL=f"sqlite:///{folder}/calm.db", RUNS__FOLDER=f"{folder}/calm")
+    for day in days:
+        done = mine.with_env(SALES__SOURCE=f"{shop.url}/{day}.csv").call("run", "--date", str(day))
+        assert done.returncode == 0, done.stderr
+    return forecasts(folder / "calm.db")
 
 
 def let_decay(project: Project, since: date) -> None:

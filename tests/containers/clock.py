@@ -4,11 +4,15 @@ Each process there asks the clock's file at each look at the time, so that to wr
 How long something takes is measured as ever.
 """
 
+import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+from rig import Project, change, missing
 
 from . import engine
 from .docker import docker
@@ -25,22 +29,26 @@ ENV LD_PRELOAD=/usr/local/lib/clock.so FAKETIME_TIMESTAMP_FILE=/app/{FILE} FAKET
 """
 
 
-def provide() -> None:
-    """Make the image of Python whose clock can be moved.
-
-    Raises:
-        OSError: the library cannot be had here.
-    """
-    if not shutil.which("apt-get"):
-        raise OSError("libfaketime is Debian's, and there is no apt-get here")
-    try:
-        library = next(engine.unpacked("faketime", ["libfaketime"]).glob(LIBRARY))
-    except (SystemExit, StopIteration) as reason:
-        raise OSError(f"no libfaketime: {reason}") from None
+def begin_with(project: Project) -> None:
+    """Let a project's images begin from Python's image with a clock that can be moved; skip where none can be made."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        missing("DOCKER", "no libfaketime: it is unpacked from Debian's packages, by root on Debian")
+    library = next(engine.unpacked("faketime", ["libfaketime"]).glob(LIBRARY))
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(library, Path(folder, "clock.so"))
         Path(folder, "Dockerfile").write_text(RECIPE)
         docker("buildx", "build", "--output=type=docker", f"--tag={IMAGE}", folder)
+    change(project.folder / "Dockerfile", {f"FROM {BASE} AS base": f"FROM {IMAGE} AS base"})
+
+
+def here() -> str:
+    """The address by which containers reach this machine; skip where the engine is on another one."""
+    address = docker("network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}")
+    try:
+        socket.create_server((address, 0)).close()
+    except OSError:
+        missing("DOCKER", f"{address} is none of this machine: containers cannot reach what tests serve")
+    return address
 
 
 def offset(moment: datetime) -> str:

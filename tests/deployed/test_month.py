@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rig
 from containers import clock
 from containers.docker import docker, image_names, inspected
 from listener import until
 from production import Production
 from rig import Project
-from simulated import Shop, forecasts, let_decay, open_shop
+from simulated import Shop, forecasts, let_decay, open_shop, prepare
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
@@ -127,29 +126,13 @@ class Month:
 @pytest.fixture
 def month(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Month]:
     """A project of forecasts whose base image has a clock, committed and not yet deployed; nothing is left behind."""
-    gateway = docker("network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}")
     project = replace(generate(tmp_path / "shop", example="forecast"), containers=True)
     project.make("setup")
     project.git("checkout", "--quiet", "-b", f"month-{secrets.token_hex(3)}")
     production = Production(project)
-    try:
-        clock.provide()
-    except OSError as reason:
-        rig.missing("DOCKER", str(reason))
-    with open_shop(FIRST, gateway) as shop:
-        rig.configure(
-            project,
-            "production",
-            {'source = "sample"': f'source = "{shop.url}/sales.csv"', "factors = [0.25, 0.5, 1, 2]": "factors = []"},
-        )
-        for file in set((project.folder / "tests").glob("test_*.py")) - {project.folder / "tests/test_model.py"}:
-            file.unlink()  # which other tests execute, and take as long as the runs of a week
-        rig.change(project.folder / "Dockerfile", {f"FROM {clock.BASE} AS base": f"FROM {clock.IMAGE} AS base"})
-        folder = project.folder / "production/secrets"
-        folder.mkdir()
-        given = {"ALERT__WEBHOOK": f"{shop.url}/webhook", "SCHEDULE__LATE_DAYS": "3"}
-        for setting, value in given.items():
-            (folder / f"{project.package.upper()}_{setting}").write_text(value)
+    with open_shop(FIRST, clock.here()) as shop:
+        prepare(project, shop)
+        clock.begin_with(project)
         production.commit_all()
         made = Month(production, shop)
         clock.install(f"{made.name}_var", clock.IMAGE, morning(FIRST))

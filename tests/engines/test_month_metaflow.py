@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from rig import Project, environment
-from simulated import Shop, forecasts, let_decay, open_shop
+from simulated import Shop, calm, forecasts, let_decay, open_shop
 
 FIRST = date(2025, 3, 1)  # before any day on which this is tested
 
@@ -60,14 +60,6 @@ class Days:
         assert self.shop.news() == []
         return done.stdout
 
-    def calm(self) -> list[tuple[object, ...]]:
-        """What is published of the same days without faults, by one process for each."""
-        for day in self.done:
-            env = {"SALES__SOURCE": f"{self.shop.url}/{day}.csv", "DATABASE__URL": "sqlite:///var/calm.db"}
-            done = self.project.with_env(**env).call("run", "--date", str(day))
-            assert done.returncode == 0, done.stderr
-        return forecasts(self.project.folder / "var/calm.db")
-
     def _flow(self, verb: str) -> list[str]:
         what = ["--date", str(self.day)] if verb == "run" else []
         return [".venv/bin/python", "production/flow.py", "--no-pylint", verb, *what]
@@ -89,7 +81,7 @@ def days(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Days]:
         yield Days(project, shop)
 
 
-def test_days_with_faults_end_as_ones_without(days: Days) -> None:
+def test_days_with_metaflow_on_this_machine(days: Days, tmp_path: Path) -> None:
     shop = days.shop
     days.dawn()
     assert days.flow()
@@ -129,4 +121,4 @@ def test_days_with_faults_end_as_ones_without(days: Days) -> None:
     days.project.git("reset", "--quiet", "--hard", good)
     assert f": {(days.day - decaying).days + 1} days to do, 0 done " in days.backfill(decaying, days.day)
 
-    assert forecasts(days.project.folder / "var/month.db") == days.calm()
+    assert forecasts(days.project.folder / "var/month.db") == calm(days.project, shop, days.done, tmp_path)
