@@ -4,7 +4,7 @@ import json
 import random
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
 from functools import cache
@@ -20,6 +20,18 @@ WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much is sold on each day of a 
 HEAD = "store,product,sold_on,quantity"
 OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
 FORECAST = "    quantity = modelling.forecast(model, old + horizon)[:, old:]\n"  # a line of the pipeline
+CALM = """
+import os
+from datetime import date, timedelta
+from {package}.ops.execute import run_all
+from {package}.ops.settings import Stage, load
+from {package}.pipeline import Settings
+
+for number in range({days}):
+    day = date.fromisoformat("{first}") + timedelta(days=number)
+    os.environ["{prefix}_SALES__SOURCE"] = f"{shop}/{{day}}.csv"
+    run_all(load(Settings, Stage.develop), day)
+"""
 
 Row = tuple[str, str, date, int]
 
@@ -41,12 +53,12 @@ def sold(first: date, number: int) -> tuple[Row, ...]:
 
 
 def _till(row: Row) -> str:
-    """Each store has two, and the small one rings up two of its products."""
-    return f"{row[0]} {'small' if row[1] in ('P0', 'P1') else 'large'}"
+    """Each store has two, and the small one rings up the product that sells least."""
+    return f"{row[0]} {'small' if row[1] == 'P0' else 'large'}"
 
 
 def _level(store: int, product: int) -> float:
-    return random.Random(f"{store} {product}").uniform(20, 60)
+    return random.Random(f"{store} {product}").uniform(20, 60) if product else 10
 
 
 def _luck(store: int, product: int, number: int) -> float:
@@ -95,12 +107,13 @@ def prepare(project: Project, shop: Shop) -> None:
         (folder / f"{project.package.upper()}_{setting}").write_text(value)
 
 
-def calm(project: Project, shop: Shop, days: Iterable[date], folder: Path) -> list[tuple[Any, ...]]:
-    """What is published of days without faults, by one process for each."""
-    mine = project.with_env(DATABASE__URL=f"sqlite:///{folder}/calm.db", RUNS__FOLDER=f"{folder}/calm")
-    for day in days:
-        done = mine.with_env(SALES__SOURCE=f"{shop.url}/{day}.csv").call("run", "--date", str(day))
-        assert done.returncode == 0, done.stderr
+def calm(project: Project, shop: Shop, days: int, folder: Path) -> list[tuple[Any, ...]]:
+    """What is published of so many days without faults, by one process for all."""
+    url, runs = f"sqlite:///{folder}/calm.db", f"{folder}/calm"
+    done = project.with_env(DATABASE__URL=url, RUNS__FOLDER=runs, ALERT__WEBHOOK="").python(
+        CALM.format(package=project.package, prefix=project.package.upper(), shop=shop.url, first=shop.first, days=days)
+    )
+    assert done.returncode == 0, done.stderr
     return forecasts(folder / "calm.db")
 
 

@@ -15,23 +15,14 @@ from containers.docker import docker, image_names, inspected
 from listener import until
 from production import Production
 from rig import Project
-from simulated import Shop, forecasts, let_decay, open_shop, prepare
+from simulated import Shop, calm, forecasts, let_decay, open_shop, prepare
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
 FIRST = date(2025, 3, 1)  # of the month, before any day on which this is tested
-DAYS = 30
+DAYS = 25
 RUNNING = "for p in /proc/[0-9]*; do ! tr '\\0' ' ' <$p/cmdline | grep -q 'cli run --stag[e]' || echo ${p#/proc/}; done"
 ALL = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -qa bin/python $p/cmdline || kill -9 ${p#/proc/}; done"
-# One process after another, each on its own morning, in a volume of its own.
-CALM = """
-set -e
-for day in {days}; do
-    echo $(($(TZ=UTC LD_PRELOAD= date --date="$day 05:00" +%s) - $(LD_PRELOAD= date +%s))) >var/clock.next
-    mv var/clock.next var/clock
-    {prefix}SALES__SOURCE={url}/$day.csv {command} run --stage production --date $day
-done
-"""
 
 
 def morning(day: date) -> datetime:
@@ -47,17 +38,6 @@ class Month:
         self.shop = shop
         self.name = production.name
         self.day = FIRST
-
-    def calm(self, image: str) -> str:
-        """Begin the same month without faults, in the image of a version; return the container's name."""
-        name = f"{self.name}-calm"
-        clock.install(f"{name}_var", clock.IMAGE, morning(FIRST))
-        days = " ".join(str(FIRST + timedelta(days=at)) for at in range(DAYS))
-        prefix = f"{self.production.project.package.upper()}_"
-        script = CALM.format(days=days, prefix=prefix, url=self.shop.url, command=self.production.command)
-        mount = f"--mount=type=volume,source={name}_var,target=/app/var"
-        docker("run", "--detach", f"--name={name}", mount, "--entrypoint=sh", image, "-c", script)
-        return name
 
     def pass_days(self, count: int = 1) -> None:
         """Let the mornings of the next days come, and what is due then be done."""
@@ -116,10 +96,10 @@ class Month:
         assert self.shop.news() == []
         return said
 
-    def rows(self, container: str) -> list[tuple[Any, ...]]:
+    def rows(self) -> list[tuple[Any, ...]]:
         """What is published of all days, without what tells the two months apart."""
         with tempfile.TemporaryDirectory() as folder:
-            docker("cp", "--quiet", f"{container}:/app/var/production", folder)
+            docker("cp", "--quiet", f"{self.name}:/app/var/production", folder)
             return forecasts(Path(folder, "production/results.db"))
 
 
@@ -138,18 +118,15 @@ def month(generate: Callable[..., Project], tmp_path: Path) -> Iterator[Month]:
         clock.install(f"{made.name}_var", clock.IMAGE, morning(FIRST))
         yield made
     project.make("clean", "STAGE=production", f"SURE={made.name}")
-    subprocess.run(["docker", "rm", "--force", "--volumes", f"{made.name}-calm"], capture_output=True)
-    subprocess.run(["docker", "volume", "rm", f"{made.name}-calm_var"], capture_output=True)
     for image in image_names(f"*:*{production.branch}*"):
         docker("image", "rm", "--force", image)
 
 
-def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
+def test_a_month_with_faults_ends_as_one_without(month: Month, tmp_path: Path) -> None:
     production, shop = month.production, month.shop
     first = production.project.git("rev-parse", "HEAD")
     production.deploy()
     month.settle()
-    calm = month.calm(docker("inspect", "--format={{.Image}}", month.name))
     month.pass_days(2)
     assert shop.news() == []
 
@@ -214,5 +191,4 @@ def test_a_month_with_faults_ends_as_one_without(month: Month) -> None:
     month.pass_late_days("S2 small")
     month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
     assert shop.news() == []
-    assert docker("wait", calm) == "0"
-    assert month.rows(month.name) == month.rows(calm)
+    assert month.rows() == calm(production.project, shop, DAYS, tmp_path)
