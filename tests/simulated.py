@@ -18,7 +18,7 @@ STORES, PRODUCTS = 3, 8
 BEFORE = 120  # days of sales before the month
 WEEK = (1.0, 0.9, 0.9, 1.0, 1.3, 1.6, 0.5)  # how much is sold on each day of a week
 HEAD = "store,product,sold_on,quantity"
-OF_THE_RUN = ("run_id", "git_commit", "model_run")  # columns that differ between two months with the same forecasts
+OF_THE_RUN = ("stage", "run_id", "git_commit", "model_run")  # columns that tell two runs of the same data apart
 FORECAST = "    quantity = modelling.forecast(model, old + horizon)[:, old:]\n"  # a line of the pipeline
 CALM = """
 import os
