@@ -191,4 +191,5 @@ def test_a_month_with_faults_ends_as_one_without(month: Month, tmp_path: Path) -
     month.pass_late_days("S2 small")
     month.pass_days((FIRST + timedelta(days=DAYS - 1) - month.day).days)
     assert shop.news() == []
+    production.project.git("reset", "--quiet", "--hard", first)
     assert month.rows() == calm(production.project, shop, DAYS, tmp_path)

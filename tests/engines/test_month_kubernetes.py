@@ -145,6 +145,7 @@ def test_days_on_kubernetes(days: Days, tmp_path: Path) -> None:
     assert f"{missed + timedelta(days=1)} is done again: its data changed" in told
     assert ": 2 days to do, " in days.make("backfill", f"FROM={missed}", f"TO={days.day}")
 
+    good = days.project.git("rev-parse", "HEAD")
     let_decay(days.project, since=days.day)
     days.project.git("commit", "--quiet", "--no-verify", "--all", "--message", "Change")
     days.pass_days(1)
@@ -161,4 +162,5 @@ def test_days_on_kubernetes(days: Days, tmp_path: Path) -> None:
     days.pass_days(1)
     assert shop.news() == []
 
+    days.project.git("reset", "--quiet", "--hard", good)
     assert days.rows() == calm(days.project, shop, (days.day - FIRST).days + 1, tmp_path)
