@@ -185,6 +185,20 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     mine = Production(production.project.with_env(BRANCH=production.branch), production.branch)
     assert "nothing to do" in mine.deploy(f"IMAGE={tested}")
     production.project.git("checkout", "--quiet", production.branch)
+
+    # Two more versions, and one before the active one may be kept.
+    begun = f"burger-combos:production-{production.branch}-"
+    docker("tag", tested, other := f"{begun}2-0123456789ab")  # as of another branch
+    rig.configure(production.project, "production", {"keep_images = 5": "keep_images = 1"})
+    production.commit_all()
+    assert "of earlier versions" not in production.deploy()
+    second = inspected(production.name)["Image"]
+    production.commit()
+    said = production.deploy()
+    assert f"removed the images of earlier versions that no rollback goes back to: {begun}{tested[7:19]}\n" in said
+    kept = {name: inspected(name)["Id"] for name in image_names(f"{begun}*")}
+    assert kept.pop(other) == tested
+    assert sorted(kept.values()) == sorted([second, inspected(production.name)["Image"]])
     production.project.make("clean", "YES=1")
 
 
@@ -217,27 +231,6 @@ def test_what_no_commit_holds_is_deployed_only_where_one_says_so(production: Pro
     assert " rows read with customer=C0000003\n" in traced
     told = json.loads(production.project.make("trace", "STAGE=production", "KEY=C0000003", "JSON=1"))
     assert (told["commit"], told["subject"]) == (f"{head}-dirty", "Begin from copier-ml")
-
-
-def test_images_of_earlier_versions_go_but_for_those_of_a_rollback(production: Production) -> None:
-    """Three versions are deployed, and one before the active one may be kept."""
-    rig.configure(production.project, "production", {"keep_images = 5": "keep_images = 1"})
-    images, said, other = [], "", ""
-    for _ in range(3):
-        production.commit()
-        said = production.deploy()
-        images.append(inspected(production.name)["Image"])
-        if len(images) == 1:  # gets the name of another branch, which begins as this one's does
-            docker("tag", images[0], other := f"burger-combos:production-{production.branch}-2-0123456789ab")
-        assert ("removed the images of earlier versions" in said) == (len(images) == 3)
-    (first,) = re.findall(r"removed the images of .* no rollback goes back to: (\S+)\n", said)
-    assert first == f"burger-combos:production-{production.branch}-{images[0][7:19]}"
-    mine = [name for name in image_names(f"burger-combos:production-{production.branch}-*") if name != other]
-    assert sorted(inspected(name)["Id"] for name in mine) == sorted(images[1:])
-    assert inspected(other)["Id"] == images[0]  # which keeps it
-    production.project.make("rollback")
-    until(production.done_by(production.project.git("rev-parse", "HEAD~1")))
-    docker("image", "rm", other)
 
 
 def test_what_the_gates_refuse_changes_nothing(production: Production) -> None:
