@@ -185,7 +185,8 @@ out["gate"] = record.facts["gates"]
 """,
     )
     short = "mae of 2026-10-04 turned out to be 2.000, where the backtest had said 1.000 (less is better)"
-    none, fell, fell_again, last = [], found["told"][3], found["told"][4], found["told"][5]
+    none: list[str] = []
+    fell, fell_again, last = found["told"][3:6]
     assert found["told"] == [none, none, none, fell, fell_again, last, none]
     assert [len(each) for each in (fell, fell_again, last)] == [1, 1, 0]
     assert fell[0].startswith(

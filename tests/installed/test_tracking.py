@@ -426,22 +426,33 @@ def test_the_page_lists_the_run_with_its_metrics(there: Project, server: Server,
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
+EARLIER_DAYS = """
+from datetime import date
+from {package}.ops import execute
+from {package}.ops.settings import Stage, load
+from {package}.pipeline import Settings
+
+settings = load(Settings, Stage.develop).model_copy(update={{"tracking": {{}}}})
+for day in (1, 2):
+    execute.run_all(settings, date(2026, 10, day))
+"""
+
+
 def test_earlier_days_as_they_turned_out_have_a_step_each(here: Project, tmp_path: Path) -> None:
-    days = ["2026-10-01", "2026-10-02", "2026-10-03"]
-    for day in days:
-        execute(here, f"for-{day}", "--date", day)
-    reviews = {int(each["date"].replace("-", "")): each for each in record(here, f"for-{days[-1]}")["reviews"]}
+    done = here.python(EARLIER_DAYS.format(package=here.package))
+    assert done.returncode == 0, done.stderr
+    execute(here, "third", "--date", "2026-10-03")
+    reviews = {int(each["date"].replace("-", "")): each for each in record(here, "third")["reviews"]}
     assert list(reviews) == [20261001, 20261002]
+    found: dict[str, dict[int, float]] = {}
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
-        for name, values in (
-            ("turned_out/hit_rate", {step: each["value"] for step, each in reviews.items()}),
-            (
-                "turned_out/hit_rate/popularity",
-                {step: each["baselines"]["popularity"] for step, each in reviews.items()},
-            ),
-        ):
-            sql = (
-                "SELECT step, value FROM metrics JOIN tags USING (run_uuid) "
-                "WHERE metrics.key = ? AND tags.key = 'run_id' AND tags.value = ?"
-            )
-            assert dict(database.execute(sql, (name, f"for-{days[-1]}")).fetchall()) == pytest.approx(values)
+        sql = "SELECT key, step, value FROM metrics WHERE key LIKE 'turned_out/%' ORDER BY step"
+        for key, step, value in database.execute(sql):
+            found.setdefault(key, {})[step] = value
+    assert found == {
+        "turned_out/hit_rate": {step: each["value"] for step, each in reviews.items()},
+        **{
+            f"turned_out/hit_rate/{name}": {step: each["baselines"][name] for step, each in reviews.items()}
+            for name in ("popularity", "own frequency")
+        },
+    }
