@@ -122,6 +122,15 @@ def test_what_is_kept_is_what_the_run_knows(there: Project, tmp_path: Path) -> N
     assert left(there) == ["!! .venv/"]
 
 
+def test_a_model_that_is_taken_is_no_new_version(there: Project) -> None:
+    mine = there.with_env(COMMIT=A, SCHEDULE__TRAIN_EVERY="7d")
+    assert " version=1 " in execute(mine, "one")
+    assert " version=" not in execute(mine, "two")
+    found = known(mine)
+    assert found["champion"] == "1"
+    assert [found["runs"][name][0]["tags"]["model_run"] for name in ("one", "two")] == ["one", "one"]
+
+
 def test_a_failure_is_kept_with_its_problem(there: Project, tmp_path: Path) -> None:
     nothing = there.with_env(ORDERS__SOURCE=str(tmp_path / "none.csv"))
     said = execute(nothing, "broken", code=1)
