@@ -1,5 +1,7 @@
 """What does the verbs that need containers: on a machine that has Python and a shell, and nothing else, as in CI."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -64,3 +66,60 @@ assert not connection.folder.exists()
     env = rig.environment() | {"SSH_KEY": "key", "TMPDIR": str(tmp_path)}
     done = sh(sys.executable, "-c", program, cwd=folders["docker"], env=env)
     assert done.returncode == 0, done.stderr
+
+
+# Stand-ins that note how they are called: an engine with a deployed stage, and a cluster with one.
+DOCKER = """#!/bin/sh
+case "$*" in
+"info "*) echo "28 [] buildx compose" ;;
+*"container inspect "*-backfill) cat at-work 2>/dev/null || exit 1 ;;
+*"container inspect --format "*-main-database-1) exit 1 ;;
+*"container inspect --format "*) echo sha256:1 ;;
+run*) printf '%s\\n' "$@" >called; echo done by it ;;
+esac
+"""
+KUBECTL = """#!/bin/sh
+case "$*" in
+"get job "*"{.status.active}"*) cat at-work 2>/dev/null ;;
+*--dry-run=client*) cat job ;;
+"create --filename"*) cat >called ;;
+"get job "*) echo 1/ ;;
+"logs "*) echo done by it ;;
+esac
+"""
+
+
+JOB = {"metadata": {}, "spec": {"activeDeadlineSeconds": 60, "template": {"spec": {"containers": [{}]}}}}
+
+
+def test_a_backfill_runs_where_the_stage_is_and_as_long_as_its_days_take(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    days = {"FROM": "2026-10-01", "TO": "2026-10-31", "REDO": "1"}
+    words = ["--from", "2026-10-01", "--to", "2026-10-31", "--redo"]
+    for target, name, program in (("docker", "docker", DOCKER), ("kubernetes", "kubectl", KUBECTL)):
+        folder = shutil.copytree(folders[target], tmp_path / f"on {target}", symlinks=True)
+        for command in (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"], ["commit", "-qm", "First"]):
+            assert sh("git", *command, cwd=folder).returncode == 0
+        (folder / "job").write_text(json.dumps(JOB))
+        stand_in = tmp_path / name
+        stand_in.write_text(program)
+        stand_in.chmod(0o755)
+        env = rig.environment(containers=True)
+        env["PATH"] = f"{tmp_path}:{env['PATH']}"
+        done = sh("sh", "develop/verb.sh", "backfill", cwd=folder, env=env | days)
+        assert (done.returncode, done.stdout) == (0, "done by it\n"), done.stderr
+        called = (folder / "called").read_text()
+        if target == "docker":
+            assert called.split()[-8:] == ["backfill", "--stage", "production", *words]
+            assert "IMAGE=sha256:1" in called
+        else:
+            job = json.loads(called)
+            assert job["spec"]["activeDeadlineSeconds"] == 31 * 60
+            args = job["spec"]["template"]["spec"]["containers"][0]["args"]
+            assert args == ["backfill", "--stage", "production", *words]
+        (folder / "at-work").write_text("1\n")
+        busy = sh("sh", "develop/verb.sh", "backfill", cwd=folder, env=env | days)
+        assert busy.returncode == 1
+        assert busy.stderr.startswith("production: a backfill is at work ")
+        assert busy.stderr.count("\n") == 1
