@@ -102,7 +102,8 @@ def changed(then: Days, now: Days, day: date) -> str:
         now: what the run of a later day has read.
         day: the day.
     """
-    if then.columns != now.columns:  # by another version, which reads other columns
+    if then.columns != now.columns:
+        log.info("late data", told=f"{day} was read by another version, with other columns: nothing can be compared")
         return ""
     both = [each for each in now.totals if each in then.totals and OLDER < each < str(day)]
     differing = [each for each in both if then.totals[each] != now.totals[each]]
