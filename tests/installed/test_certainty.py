@@ -18,8 +18,9 @@ TODAY = date.today()
 # The same rows in other orders, files and widths, and rows that differ in little.
 HASHES = """
 import json
+import numpy as np
 import polars as pl
-from burger_combos.ops.fingerprint import fingerprint, hash_of
+from burger_combos.ops.fingerprint import fingerprint, hash_of, hashes_of_texts
 
 rows = pl.DataFrame({
     "customer": ["C1", "C2", None, "Zoë's", "a customer of a long name"],
@@ -64,6 +65,8 @@ other = {
     "large, shuffled": "",
 }
 assert hash_of(large.reverse()) == other["large"]
+few = pl.Series(["fries", "a side of onion rings", ""])  # of which each is hashed once
+assert (hashes_of_texts(pl.concat([few] * 4_000)) == np.tile(hashes_of_texts(few), 4_000)).all()
 print(json.dumps([same, other]))
 """
 
