@@ -35,6 +35,19 @@ LOST = """    import os
 """
 
 
+# The deployments are of some days ago, for which there are no runs.
+EARLIER = """
+import json, sqlite3
+from datetime import UTC, datetime, timedelta
+
+database = sqlite3.connect("var/production/results.db")
+for number, line in database.execute("SELECT rowid, line FROM deployments").fetchall():
+    earlier = json.loads(line) | {"at": (datetime.now(UTC) - timedelta(days=4)).isoformat()}
+    database.execute("UPDATE deployments SET line = ? WHERE rowid = ?", (json.dumps(earlier), number))
+database.commit()
+"""
+
+
 def without_writer(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows without the columns that tell who wrote them."""
     return [{name: value for name, value in row.items() if name not in ("run_id", "git_commit")} for row in rows]
@@ -69,7 +82,7 @@ class Deployed:
 
     def jobs(self) -> list[dict[str, Any]]:
         """The jobs of runs, oldest first; those that only look are not among them."""
-        runs = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component!=look"
+        runs = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component notin (look,watch)"
         order = "--sort-by=.metadata.creationTimestamp"
         found: list[dict[str, Any]] = json.loads(
             self.kube.kubectl("get", "jobs", "--selector", runs, order, "--output", "json")
@@ -82,13 +95,17 @@ class Deployed:
 
     def rows(self) -> list[dict[str, Any]]:
         """What is recommended to whom, as the database in the cluster's volume has it, without who wrote it."""
+        return without_writer(
+            json.loads(self.in_volume(rig.ROWS.format(package="burger_combos", stage="production")))[0]
+        )
+
+    def in_volume(self, script: str) -> str:
+        """What a script prints in the active image, with the cluster's volume."""
         claim = self.kube.kubectl("get", "persistentvolumeclaim", self.name, "--output", "jsonpath={.metadata.uid}")
         pod = self.cronjob()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
         variables = [f"--env={each['name']}={each['value']}" for each in pod["env"] if "value" in each]
         volume = f"--volume=claim-{claim}:/app/var"
-        script = rig.ROWS.format(package="burger_combos", stage="production")
-        said = docker("run", "--rm", *variables, volume, "--entrypoint=python", pod["image"], "-c", script)
-        return without_writer(json.loads(said)[0])
+        return docker("run", "--rm", *variables, volume, "--entrypoint=python", pod["image"], "-c", script)
 
     def pods(self, job: str) -> list[tuple[str, str]]:
         """The shard and the phase of each pod of a job, in the order of their begin."""
@@ -211,6 +228,30 @@ def test_secrets_are_files_of_the_pods_and_nowhere_else(deployed: Deployed) -> N
     assert secret not in everything
     kept = deployed.kube.kubectl("get", "secret", deployed.name, "--output", "jsonpath={.data}")
     assert list(json.loads(kept)) == ["BURGER_COMBOS_ALERT__WEBHOOK"]
+
+
+def test_a_missing_run_is_noticed_by_a_cronjob_of_its_own(deployed: Deployed) -> None:
+    """EXECUTED; the webhook of the secret before is out of reach."""
+    watch, before = f"{deployed.name}-watch", len(deployed.jobs())
+    deployed.in_volume(EARLIER)
+    every = '--patch={"spec":{"schedule":"* * * * *"}}'
+    deployed.kube.kubectl("patch", "cronjob", watch, "--type=merge", every)
+    selector = f"app.kubernetes.io/instance={deployed.name},app.kubernetes.io/component=watch"
+    done = (
+        "get",
+        "jobs",
+        "--selector",
+        selector,
+        "--output",
+        "jsonpath={.items[?(@.status.succeeded==1)].metadata.name}",
+    )
+    until(lambda: deployed.kube.kubectl(*done), 120)
+    deployed.kube.kubectl("patch", "cronjob", watch, "--type=merge", '--patch={"spec":{"suspend":true}}')
+    said = deployed.kube.kubectl("logs", f"job/{deployed.kube.kubectl(*done).split()[0]}")
+    assert int(said.rpartition("missing=")[2].split()[0]) >= 2
+    assert "lost=" in said and "alert.webhook cannot be reached" in said
+    assert "alerts.example.org" not in said
+    assert len(deployed.jobs()) == before
 
 
 def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(deployed: Deployed, tmp_path: Path) -> None:
