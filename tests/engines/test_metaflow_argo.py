@@ -198,10 +198,8 @@ def test_missing_runs_are_watched_for_by_a_flow_of_its_own(production: Argo) -> 
     assert cron["suspend"] is False
     (line,) = cron["schedules"]
     looks = CronSim(line, datetime(2026, 1, 31, 6, 30, tzinfo=UTC))  # an hour after 05:00, and after its deadline
-    assert [next(looks) for _ in range(2)] == [
-        datetime(2026, 1, 31, 10, tzinfo=UTC),
-        datetime(2026, 2, 1, 6, tzinfo=UTC),
-    ]
+    assert next(looks) == datetime(2026, 1, 31, 10, tzinfo=UTC)
+    assert next(looks) == datetime(2026, 2, 1, 6, tzinfo=UTC)
 
     first, image = project.git("rev-parse", "HEAD"), production.image()
     change(project.folder / "production/platform.toml", {'cron = "0 5 * * *"': 'cron = ""'})

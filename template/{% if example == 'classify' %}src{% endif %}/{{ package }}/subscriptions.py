@@ -34,6 +34,7 @@ class SubscriptionSettings(TableSettings):
     source: str = Field(
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
+    time_column: str = Field(default="recorded_at", min_length=1)  # rows of the run's day, or later, are left out
     columns: Columns = Columns()
     sample: SampleSettings = SampleSettings()
 

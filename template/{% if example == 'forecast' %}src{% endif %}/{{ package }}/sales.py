@@ -35,6 +35,7 @@ class SalesSettings(TableSettings):
     source: str = Field(
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
+    time_column: str = Field(default="sold_on", min_length=1)  # rows of the run's day, or later, are left out
     columns: Columns = Columns()
     sample: SampleSettings = SampleSettings()
     max_age_days: NonNegativeInt = 14  # days between the newest sale and the day of the run; more stop it
