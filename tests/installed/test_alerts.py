@@ -54,8 +54,8 @@ from {package}.ops.watch import missing
 def at(text):
     return datetime.fromisoformat("2026-03-" + text).replace(tzinfo=UTC)
 
-def run(day, began, status="ok"):
-    return Record("x", Stage.production, date(2026, 3, day), started_at=at(began), status=status)
+def run(day, began, status="ok", kind="daily"):
+    return Record("x", Stage.production, date(2026, 3, day), started_at=at(began), status=status, kind=kind)
 
 def without(line, now, *runs, zone="UTC", since="01T12:00", ends=240):
     cron = Cron(StageSettings(stage=Stage.production, schedule=Schedule(cron=line, timezone=zone)))
@@ -77,6 +77,9 @@ print(json.dumps([
     without(daily, "05T09:05", *done, run(5, "05T05:01", "stopped"), run(5, "05T07:00", "running")),
     without(daily, "05T06:00", run(2, "02T05:01"), run(4, "04T05:01"), run(5, "05T05:01")),
     without(daily, "05T06:00", run(2, "02T05:01"), run(3, "04T10:00"), run(4, "04T05:01"), run(5, "05T05:01")),
+    without(daily, "05T06:00", *done, run(5, "05T05:01", kind="backfill")),
+    without(daily, "05T09:05", *done, run(5, "05T05:01", "running", kind="backfill")),
+    without(daily, "05T09:05", *done, run(5, "05T05:01", "failed", kind="late data")),
     without(daily, "05T06:00", since="04T12:00"),
     without(daily, "05T06:00", since="05T05:30"),
     len(without(daily, "25T06:00")),
@@ -115,6 +118,9 @@ ARE_MISSING: list[Any] = [
     [],  # begun again
     ["03T05:00"],
     [],  # by hand, later
+    [],  # the day has its rows
+    ["05T05:00"],
+    ["05T05:00"],
     ["05T05:00"],
     [],
     7,
@@ -143,6 +149,18 @@ for days, status in {runs}:
     began = datetime.fromisoformat("{due}") - timedelta(days=days) + timedelta(minutes=1)
     record = Record(f"R{{days}}", Stage.production, began.date(), started_at=began, status=status)
     records.save(record, settings)
+"""
+
+
+# A scheduler that is begun again after each run that did not begin.
+TRIED = """
+from datetime import datetime
+from {package}.ops import watch
+from {package}.ops.settings import Stage, StageSettings, load
+
+due = datetime.fromisoformat("{due}")
+for name in ("R1", "R2"):
+    watch.tell_once(load(StageSettings, Stage.production), due, f"the run for {{due.date()}} did not begin: {{name}}")
 """
 
 
@@ -238,6 +256,10 @@ def test_a_missing_run_is_told_once(place: Project, told: Listener) -> None:
     have((0, "running"))  # which was killed: its deadline is over
     mine = mine.with_env(SCHEDULE__DEADLINE_MINUTES="30")
     assert look() == []  # the same fault
+    done = mine.python(TRIED.format(package=mine.package, due=due.isoformat()))
+    assert done.returncode == 0, done.stderr
+    (text,) = [text for text in told.texts() if "did not begin" in text]
+    assert f" the run for {day} did not begin: R1; make logs STAGE=production RUN=scheduler tells more" in text
     elsewhere = mine.with_env(DATABASE__URL="postgresql://app@127.0.0.1:9/app").call("watch")
     assert elsewhere.returncode == 1
     assert "nobody knows whether a run is missing: postgresql://app@127.0.0.1:9/app" in told.texts()[-1]

@@ -222,11 +222,12 @@ class Store:
             self._execute(f"DELETE FROM runs {such}", *spared)
         return count
 
-    def note_missing(self, stage: str, told_at: str, told: list[tuple[str, str]]) -> None:
-        """Keep which missing runs of a stage somebody was told of: when each was due, and what."""
+    def note_missing(self, stage: str, told_at: str, oldest: str, told: list[tuple[str, str]]) -> None:
+        """Keep which missing runs of a stage somebody was told of: when each was due, the oldest one, and what."""
         self.prepare()
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS missing_runs (stage TEXT, due TEXT, what TEXT, told_at TEXT)")
+            self._execute("DELETE FROM missing_runs WHERE stage = $1 AND due < $2", stage, oldest)
             for due, what in told:
                 self._execute("INSERT INTO missing_runs VALUES ($1, $2, $3, $4)", stage, due, what, told_at)
 
