@@ -164,6 +164,21 @@ for name in ("R1", "R2"):
 """
 
 
+KEPT = """
+from datetime import UTC, datetime
+from {package}.ops import records
+from {package}.ops.runs import Record
+from {package}.ops.settings import Stage, StageSettings, load
+
+settings, today = load(StageSettings, Stage.develop), datetime.now(UTC)
+before = records.missing_told(settings)
+records.note_missing(settings, [("2020-01-01T05:00:00+00:00", "no run")])
+records.note_missing(settings, [("2999-01-01T05:00:00+00:00", "no run")])
+records.save(Record("R1", Stage.develop, today.date(), started_at=today), settings)
+print([before, [list(each) for each in records.missing_told(settings)], len(records.since(settings, today.date()))])
+"""
+
+
 @pytest.fixture
 def told() -> Iterator[Listener]:
     with listening() as listener:
@@ -292,3 +307,9 @@ def test_the_webhook_can_be_tried(place: Project, told: Listener) -> None:
     assert "alert.webhook is empty" in tried("")
     wrong = place.with_env(ALERT__FORMAT="discord").call("watch", "--test")
     assert "'auto', 'json', 'slack' or 'teams' is expected, not \"discord\"" in wrong.stderr
+
+
+def test_what_was_told_is_kept_for_thirty_days_in_either_database(stored: Project) -> None:
+    done = stored.python(KEPT.format(package=stored.package))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[None, [['2999-01-01T05:00:00+00:00', 'no run']], 1]"
