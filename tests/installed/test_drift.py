@@ -2,7 +2,9 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,63 @@ drawn = ((few - many) * np.log(few / many)).sum(axis=1)
 chance = [float(np.quantile(drawn, 0.99)), drift.by_chance(100, 300, 10), float(np.quantile(drawn, 0.999))]
 print(json.dumps([[of(1), of(3), of(8)], [drift.psi(before.tolist(), now.tolist()), textbook], chance]))
 """
+WEEKS = """
+import json
+from datetime import date, datetime, time, timedelta
+import numpy as np
+import polars as pl
+from {package}.ops import drift, profile, settings
+
+
+def days(count, time_column, of_day, stop=None):
+    before, found = [], []
+    for number in range(count):
+        day = date(2026, 3, 2) + timedelta(number)
+        last = stop if stop and day > stop else day
+        rows = pl.concat([of_day(last - timedelta(back)) for back in range(1, 41)])
+        numbers = pl.int_range(1, len(rows) + 1, dtype=pl.Int64, eager=True)
+        made = profile.join([profile.take(rows, numbers, time_column, day, 7)], time_column, day, 7)
+        made["hash"] = str(max(each for each in (last - timedelta(back) for back in range(1, 9)) if each.weekday() < 5))
+        made["same"] = bool(before) and before[0]["hash"] == made["hash"]
+        told = drift.findings(made, before[:7], settings.Drift())
+        found += [[str(day), each.kind, each.column] for each in told]
+        before.insert(0, made)
+    return found
+
+
+def shop(day):
+    random = np.random.default_rng(day.toordinal())
+    rows = 0 if day.weekday() == 6 else int(100 * random.uniform(0.6, 1.4))
+    return pl.DataFrame({{
+        "at": [datetime.combine(day, time(9)) + timedelta(hours=8 * each) for each in random.random(rows)],
+        "label": [f"day {day:%j}"] * rows,
+        "running": [day.toordinal() * 100 + each // 2 for each in range(rows)],
+        "number": [day.toordinal() * 1000 + each for each in range(rows)],
+    }}, schema={{"at": pl.Datetime, "label": pl.String, "running": pl.Int64, "number": pl.Int64}})
+
+
+print(json.dumps([
+    days(28, "at", shop), days(28, "at", shop, stop=date(2026, 3, 25)), days(21, "", shop)
+]))
+"""
+OF_BEFORE_0_11 = """
+
+def load(run, settings):
+    rows = pl.read_csv(settings.data.source)
+    rows.write_parquet(run.path("raw.parquet"))
+    run.record.numbers["rows_read"] = len(rows)
+
+
+def check(run, settings):
+    run.record.numbers["rows_rejected"] = 0
+
+
+def publish(run, settings):
+    published.publish(run, settings, {"payers": pl.DataFrame({"person": ["P1"]})})
+
+
+STEPS = (load, check, publish)
+"""
 SAMPLES = """
 import sys
 from datetime import date, timedelta
@@ -226,7 +285,7 @@ def usual(made: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Proj
     """The project after ordinary days of a week and a half, and their profiles."""
     here = tmp_path_factory.mktemp("usual")
     mine = made.with_env(DATABASE__URL=f"sqlite:///{here}/results.db", RUNS__FOLDER=f"{here}/runs")
-    days = [f"2026-05-{day:02}" for day in range(8, 20)]
+    days = [f"2026-05-{day:02}" for day in range(11, 20)]
     found = in_turn(mine, *((day, "", 1) for day in days))
     assert {status for status, _, _ in found} == {"ok"}, found
     return mine, [profile for _, _, profile in found]
@@ -242,8 +301,8 @@ def copied(usual: tuple[Project, Any], tmp_path: Path) -> Project:
 
 def test_ordinary_days_are_as_usual(usual: tuple[Project, list[dict[str, Any]]]) -> None:
     _, profiles = usual
-    assert [each["compared_with"] for each in profiles] == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 7]
-    assert [each["findings"] for each in profiles] == [[]] * 12
+    assert [each["compared_with"] for each in profiles] == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    assert [each["findings"] for each in profiles] == [[]] * 9
     assert len(json.dumps(profiles[-1])) < 5000
     assert profiles[-1]["columns"]["person"]["shares"] == {}  # too many to name
 
@@ -276,7 +335,7 @@ def test_a_fault_is_told_once_and_shown(usual: tuple[Project, Any], tmp_path: Pa
 
 def test_refusing_publishes_nothing_and_is_no_reference(usual: tuple[Project, Any], tmp_path: Path) -> None:
     project = copied(usual, tmp_path).with_env(MONITORING__DRIFT__THEN="refuse")
-    days = [f"2026-05-{day}" for day in range(20, 28)]
+    days = [f"2026-05-{day}" for day in range(20, 25)]
     for status, problem, _ in in_turn(project, *((day, "scaled", 3 if day == days[1] else 1) for day in days)):
         assert status == "Refused"
         assert "column amount: its distribution moved, PSI " in problem
@@ -297,6 +356,31 @@ def test_psi_is_the_textbooks_and_a_sample_is_the_same_in_parts(made: Project) -
     assert math.isclose(whole["columns"]["x"]["shares"]["a"], 0.5, abs_tol=0.02)
     assert psi == pytest.approx(textbook)
     assert least < chance < 1.2 * most
+
+
+def test_closed_days_and_running_numbers_are_no_faults(made: Project) -> None:
+    done = made.python(WEEKS.format(package=made.package))
+    assert done.returncode == 0, done.stderr
+    open_but_on_sundays, stopped, without_times = json.loads(done.stdout)
+    assert open_but_on_sundays == []
+    stale = [day for day, kind, _ in stopped if kind == "fresh"]
+    assert stale == [f"2026-03-{day}" for day in range(26, 30)]  # whose Sunday adds no missing day
+    assert without_times == [["2026-03-08", "fresh", ""], ["2026-03-09", "fresh", ""]]  # not at the next weekends
+
+
+def test_a_project_that_checks_rows_by_itself_hears_of_rows_that_are_not_new(made: Project, tmp_path: Path) -> None:
+    source = shutil.copytree(made.folder / "src", tmp_path / "src")
+    with (source / made.package / "pipeline.py").open("a") as file:
+        file.write(OF_BEFORE_0_11)
+    (tmp_path / "paid.csv").write_text("person,at\nP1,2026-05-01\n")
+    mine = made.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/results.db", RUNS__FOLDER=f"{tmp_path}/runs")
+    mine = replace(mine, env=mine.env | {"PYTHONPATH": str(source)})
+    mine = mine.with_env(DATA__SOURCE=str(tmp_path / "paid.csv"))
+    assert mine.call("run", "--date", "2026-05-20").returncode == 0
+    done = mine.call("run", "--date", "2026-05-21")
+    assert "no new rows: the same ones as in the run for 2026-05-20" in done.stdout + done.stderr
+    done = mine.with_env(MONITORING__DRIFT__THEN="refuse").call("run", "--date", "2026-05-22")
+    assert done.returncode == REFUSED, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _of_column(name: str, now: Profile, before: Sequence[Profile], limits: Drift
         yield from changed  # of no column whose values come and go by themselves, as days do
     allowed = limits.max_psi + by_chance(int(rows[0]), rows[1], len(bins[0]))
     as_ever = median(each.get("psi", 0) for each in earlier)  # of a column that moves with time, as a counter does
-    if not column["changed"] and column["psi"] > max(allowed, 1.5 * as_ever):
+    if not column["changed"] and column["psi"] > max(allowed, 2 * as_ever):
         what = f"column {name}" + ": the time of day" * (name == now["time_column"])
         text = f"{what}: its distribution moved, PSI {column['psi']:.2f} of {limits.max_psi:g} allowed"
         yield Finding("moved", name, text)

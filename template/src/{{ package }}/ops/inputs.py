@@ -109,8 +109,9 @@ class Watch:
 
 
 def _time(table: TableSettings, rows: pl.DataFrame) -> str:
-    """The table's time column, if the rows have it."""
-    return table.time_column if table.time_column in rows.columns else ""
+    """The table's time column, if the rows have it as such."""
+    there = table.time_column in rows.columns and rows[table.time_column].dtype in (pl.Date, pl.Datetime)
+    return table.time_column if there else ""
 
 
 def _comparable(

@@ -16,11 +16,13 @@ import polars as pl
 DAYS = 35  # before the run's day, whose rows are counted: five of each weekday
 SAMPLE = 20_000  # rows, at most
 ROWS = 50  # with fewer, that each whole number is there once says nothing
+IN_ORDER = 0.9  # the rank correlation with time, from which on numbers run on
 POINTS = 100  # of a distribution, at most
 NUMBERS = 3000  # that a profile holds, about, so that wide tables have small ones too
 CATEGORY = 0.01  # of the rows, from which on a category is told by its name where there are many
 LONGEST = 60  # characters of a category that are kept
-_HASH = ""  # the name of a column of the sample, that no column of a table has
+_HASH, _NUMBER = "", " "  # columns of the sample, called as none of a table is
+OF_A_YEAR = r"^(19|20)\d\d\W"  # a text that is of a day, week or month: there are others the next one
 Profile = dict[str, Any]
 
 
@@ -72,9 +74,10 @@ def take(rows: pl.DataFrame, numbers: pl.Series, time: str, day: date, window_da
     counted.window = len(numbers)
     counted.nulls = {column.name: _nulls(column, inside) for column in rows}
     places = pl.int_range(len(rows), eager=True) if inside is None else inside
-    hashes = pl.DataFrame({"place": places, _HASH: numbers.hash()})
+    hashes = pl.DataFrame({"place": places, "number": numbers, _HASH: numbers.hash()})
     chosen = _sampled(hashes)
-    return Taken(counted, rows[chosen["place"]].with_columns(chosen[_HASH]))
+    own = chosen.select(_HASH, pl.col("number").alias(_NUMBER))
+    return Taken(counted, rows[chosen["place"]].hstack(own))
 
 
 def _midnight(day: date) -> datetime:
@@ -92,13 +95,20 @@ def join(parts: Sequence[Taken], time: str, day: date, window_days: int) -> Prof
     """
     counted = [each.counted for each in parts]
     window = sum(each.window for each in counted)
-    sample = _sampled(pl.concat([each.sample for each in parts])).drop(_HASH)
+    sample = _sampled(pl.concat([each.sample for each in parts]))
+    order = sample[time or _NUMBER]
+    sample = sample.drop(_HASH, _NUMBER)
     numbers = max(1, sum(column.dtype.is_numeric() or column.name == time for column in sample))
     texts = max(1, sum(not column.dtype.is_numeric() for column in sample))
     columns = {}
     for column in sample:
         nulls = sum(each.nulls[column.name] for each in counted) / window if window else 0
-        spread = _spread(column, column.name == time, _within(NUMBERS // numbers), _within(NUMBERS // texts) // 2)
+        runs_on = column.dtype.is_numeric() and _runs_on(column, order)
+        spread = (
+            {}
+            if runs_on
+            else _spread(column, column.name == time, _within(NUMBERS // numbers), _within(NUMBERS // texts) // 2)
+        )
         columns[column.name] = {"nulls": round(nulls, 5)} | spread
     return {
         "day": str(day),
@@ -111,6 +121,13 @@ def join(parts: Sequence[Taken], time: str, day: date, window_days: int) -> Prof
         "by_day": [sum(counts) for counts in zip(*(each.by_day for each in counted), strict=True)],
         "columns": columns,
     }
+
+
+def _runs_on(column: pl.Series, order: pl.Series) -> bool:
+    """Whether numbers rise or fall with time, or with the rows, as those of invoices do: each day has others."""
+    there = pl.DataFrame({"number": column, "order": order}).drop_nulls()
+    found = there.select(pl.corr("number", "order", method="spearman")).item() if len(there) >= ROWS else None
+    return found is not None and abs(found) > IN_ORDER
 
 
 def _within(points: int) -> int:
@@ -166,8 +183,11 @@ def _quantiles(values: pl.Series, points: int) -> list[float]:
 
 def _categories(values: pl.Series, most: int) -> dict[str, Any]:
     """How many different values there are, and the share of each; of many only the frequent are told by name."""
-    counts = values.cast(pl.String).str.slice(0, LONGEST).alias("value").value_counts(name="rows")
+    texts = values.cast(pl.String).str.slice(0, LONGEST).alias("value")
+    counts = texts.value_counts(name="rows")
     distinct = len(counts)
+    if 2 * texts.str.contains(OF_A_YEAR).sum() > len(texts):
+        return {"distinct": distinct}
     if distinct > most:
         counts = counts.filter(pl.col("rows") >= CATEGORY * len(values))
     counts = counts.sort("rows", "value", descending=[True, False])
