@@ -207,14 +207,14 @@ def shop(day):
     rows = 0 if day.weekday() == 6 else int(100 * random.uniform(0.6, 1.4))
     return pl.DataFrame({{
         "at": [datetime.combine(day, time(9)) + timedelta(hours=8 * each) for each in random.random(rows)],
-        "label": [f"day {day:%j}"] * rows,
+        "label": [f"day {{day:%j}}"] * rows,
         "running": [day.toordinal() * 100 + each // 2 for each in range(rows)],
         "number": [day.toordinal() * 1000 + each for each in range(rows)],
     }}, schema={{"at": pl.Datetime, "label": pl.String, "running": pl.Int64, "number": pl.Int64}})
 
 
 print(json.dumps([
-    days(28, "at", shop), days(28, "at", shop, stop=date(2026, 3, 25)), days(21, "", shop)
+    days(28, "at", shop), days(28, "at", shop, stop=date(2026, 3, 25)), days(21, "", lambda day: shop(day).drop("label"))
 ]))
 """
 OF_BEFORE_0_11 = """
