@@ -214,7 +214,9 @@ def shop(day):
 
 
 print(json.dumps([
-    days(28, "at", shop), days(28, "at", shop, stop=date(2026, 3, 25)), days(21, "", lambda day: shop(day).drop("label"))
+    days(28, "at", shop),
+    days(28, "at", shop, stop=date(2026, 3, 25)),
+    days(21, "", lambda day: shop(day).drop("label")),
 ]))
 """
 OF_BEFORE_0_11 = """
