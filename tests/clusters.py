@@ -17,9 +17,11 @@ from rig import Project
 
 
 @contextmanager
-def on_kubernetes(template: Path, folder: Path, backoff: float = 10) -> Iterator[tuple[Project, Cluster]]:
+def on_kubernetes(
+    template: Path, folder: Path, backoff: float = 10, **answers: str
+) -> Iterator[tuple[Project, Cluster]]:
     """A project on a branch of its own, a registry, and a stand-in for a cluster with a restricted namespace."""
-    project = rig.generate(template, folder / "shop", target="kubernetes")
+    project = rig.generate(template, folder / "shop", target="kubernetes", **answers)
     network, branch = f"kube-{secrets.token_hex(3)}", f"test-{secrets.token_hex(3)}"
     docker("network", "create", network)
     with registry.serving(folder) as address, cluster(folder, network, backoff=backoff) as kube:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
@@ -54,7 +55,9 @@ def test_shards_of_customers_count_what_all_customers_count(tmp_path: Path) -> N
     parts = [history[:200], history[200:350], history[350:]]
     folders = [tmp_path / str(number) for number in range(len(parts))]
     for part, folder in zip(parts, folders, strict=True):
-        pairs.save(pairs.count(part), folder)
+        folder.mkdir()
+        for block in pairs.count(part):
+            block.save(folder)
     orders = np.asarray(history.sum(axis=0), np.float64)
     for kept in (3, 10, 40):
         joined = model.learnt(pairs.add_up(folders), orders, kept).affinity
@@ -91,6 +94,16 @@ def test_what_is_not_available_is_not_recommended() -> None:
     assert [sorted(row) for row in few.items.tolist()] == [[0, 1, 2], [0, 1, 2]]
 
 
+def test_a_model_is_renumbered_for_another_catalogue() -> None:
+    learnt = model.fit(shop(customers=300, items=6, orders=3_000))
+    found = model.renumbered(learnt, np.array([2, -1, 0, 1, 4, 5]), np.array([5, 1, 1, 90, 2, 1]))
+    old, there = learnt.affinity.toarray(), np.array([2, 3, 0, 4, 5])  # the old codes of 0, 1, 2, 4, 5; 3 is new
+    kept = np.array([0, 1, 2, 4, 5])
+    assert found.affinity.toarray()[np.ix_(kept, kept)].tolist() == old[np.ix_(there, there)].tolist()
+    assert found.affinity[[3]].nnz == found.affinity[:, [3]].nnz == 0
+    assert model.popular(found, 2).tolist() == [3, 0]
+
+
 def test_a_customer_without_orders_gets_what_is_popular() -> None:
     history = shop(customers=300, items=60, orders=3_000)
     learnt = model.fit(history)
@@ -122,3 +135,17 @@ def test_a_comparison_by_chance_is_not_judged() -> None:
     assert [v.passed for v in evaluate.judge(few, 500, evaluate.GateSettings(unjudged="pass"))] == [True]
     assert [v.passed for v in evaluate.judge(few, 500, evaluate.GateSettings(unjudged="refuse"))] == [False]
     assert [v.passed for v in evaluate.judge(None, 0, evaluate.GateSettings(unjudged="refuse"))] == [False]
+
+
+def test_an_order_of_what_was_recommended_is_a_hit() -> None:
+    rows = {"customer": ["ann", "bob"], "item_1": ["tea", "milk"], "item_2": ["milk", None]}
+    orders = {"customer": ["bob", "ann", "ann", "eve"], "item": ["tea", "milk", "rice", "tea"]}
+    found = evaluate.hits(pl.DataFrame(rows), pl.DataFrame(orders))
+    assert found.rows() == [("bob", "tea", False), ("ann", "milk", True), ("ann", "rice", False)]
+
+
+def test_the_baselines_know_what_was_ordered_before() -> None:
+    history = model.histories(codes(0, 0, 1, 1), codes(2, 2, 0, 1), (2, 3))
+    popularity = np.array([0.2, 0.7, 0.1])
+    found = evaluate.baselines(history, popularity, np.array([0, 0, 1]), codes(2, 1, 0), 1)
+    assert found == pytest.approx({"popularity": 1 / 3, "own frequency": 1 / 3})

@@ -7,6 +7,7 @@ import pytest
 from burger_combos import orders
 from burger_combos.ops.ingest import parted
 from burger_combos.ops.problems import Problem
+from burger_combos.sample import SampleSettings, make_up
 
 SCHEMA = orders.schema(date(2026, 1, 31))
 SETTINGS = orders.OrderSettings(date_formats=("%m/%d/%y %H:%M", "%m/%d/%Y %H:%M"))
@@ -102,3 +103,15 @@ def test_customers_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPa
     found = pl.DataFrame({"customer": ["b", "a", "b", "cc", "a"]})
     names, ordered = orders.by_customer(found)
     assert names.gather(ordered["customer"]).to_list() == ["a", "a", "b", "b", "cc"]
+
+
+def test_other_tastes_change_no_order_of_before() -> None:
+    day, shift_on = date(2026, 1, 31), date(2026, 1, 20)
+    usual, shifted = (make_up(SampleSettings(customers=500, shift_on=shift), day) for shift in (None, shift_on))
+    late = pl.Series(usual["ordered_at"].dt.date() >= shift_on)
+    assert usual.drop("item").equals(shifted.drop("item"))
+    assert usual.filter(~late).equals(shifted.filter(~late))
+    assert (usual["item"] != shifted["item"]).filter(late).mean() > 0.9  # type: ignore[operator]
+    tomorrow = make_up(SampleSettings(customers=500, shift_on=shift_on), date(2026, 2, 1))
+    stays = shifted["ordered_at"].dt.date() > shifted["ordered_at"].dt.date().min()
+    assert tomorrow.filter(pl.col("ordered_at").dt.date() < day).equals(shifted.filter(stays))

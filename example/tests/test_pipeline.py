@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from pydantic import SecretStr
 
 from burger_combos import model, orders, pipeline
 from burger_combos.ops import execute
@@ -12,6 +13,7 @@ from burger_combos.ops.problems import Refused
 from burger_combos.ops.settings import PREFIX, Stage, load
 from burger_combos.ops.store import Store
 from burger_combos.ops.version import commit
+from burger_combos.sample import SampleSettings
 
 TODAY = date.today()
 
@@ -140,3 +142,37 @@ def test_a_bad_model_is_not_published(settings: pipeline.Settings, monkeypatch: 
     with pytest.raises(Refused, match="better than a baseline"):
         execute.run_all(settings, TODAY)
     assert written(settings).equals(before)
+
+
+def test_how_good_it_really_was_shows_a_change_of_tastes_on_its_day(settings: pipeline.Settings) -> None:
+    before, changed, last = (TODAY - timedelta(days=back) for back in (2, 1, 0))
+    shares = {}
+    for shift_on in (None, changed):
+        sample = SampleSettings(customers=1_500, shift_on=shift_on)
+        mine = settings.model_copy(update={"orders": settings.orders.model_copy(update={"sample": sample})})
+        runs = [execute.run_all(mine, day) for day in (before, changed, last)]
+        assert runs[0].record.reviews == []
+        reviews = runs[-1].record.reviews
+        assert [(each["date"], each["run_id"]) for each in reviews] == [
+            (str(run.record.date), run.record.run_id) for run in runs[:-1]
+        ]
+        assert [each["backtest"] for each in reviews] == [run.metric("hit_rate").value for run in runs[:-1]]
+        shares[shift_on] = [each["value"] / each["backtest"] for each in reviews]
+    usual, shifted = shares.values()
+    assert min(usual) > 0.6
+    assert shifted[0] == usual[0]
+    assert shifted[1] < 0.4
+
+
+def test_shards_review_what_one_process_does(settings: pipeline.Settings, tmp_path: Path) -> None:
+    found = []
+    for shards in (1, 3):
+        database = settings.database.model_copy(update={"url": SecretStr(f"sqlite:///{tmp_path}/{shards}.db")})
+        runs = settings.runs.model_copy(update={"shards": shards})
+        mine = settings.model_copy(update={"database": database, "runs": runs})
+        execute.run_all(mine, TODAY - timedelta(days=1))
+        found += execute.run_all(mine, TODAY).record.reviews
+    one, several = found
+    assert several["baselines"] == pytest.approx(one["baselines"])
+    for name in ("date", "value", "weight", "data"):
+        assert several[name] == one[name]

@@ -212,6 +212,32 @@ def test_what_no_commit_holds_is_deployed_only_where_one_says_so(production: Pro
     until(production.done_by(f"{head}-dirty"))
     assert production.project.status()["production"]["commit"] == f"{head[:11]}-dirty (HEAD + changes)"
     assert f"commit   {head}-dirty\n" in production.project.make("results", "STAGE=production")
+    traced = production.project.make("trace", "STAGE=production", "KEY=C0000003")
+    assert f"\ncommit   {head}-dirty  Begin from copier-ml\n" in traced
+    assert " rows read with customer=C0000003\n" in traced
+    told = json.loads(production.project.make("trace", "STAGE=production", "KEY=C0000003", "JSON=1"))
+    assert (told["commit"], told["subject"]) == (f"{head}-dirty", "Begin from copier-ml")
+
+
+def test_images_of_earlier_versions_go_but_for_those_of_a_rollback(production: Production) -> None:
+    """Three versions are deployed, and one before the active one may be kept."""
+    rig.configure(production.project, "production", {"keep_images = 5": "keep_images = 1"})
+    images, said, other = [], "", ""
+    for _ in range(3):
+        production.commit()
+        said = production.deploy()
+        images.append(inspected(production.name)["Image"])
+        if len(images) == 1:  # gets the name of another branch, which begins as this one's does
+            docker("tag", images[0], other := f"burger-combos:production-{production.branch}-2-0123456789ab")
+        assert ("removed the images of earlier versions" in said) == (len(images) == 3)
+    (first,) = re.findall(r"removed the images of .* no rollback goes back to: (\S+)\n", said)
+    assert first == f"burger-combos:production-{production.branch}-{images[0][7:19]}"
+    mine = [name for name in image_names(f"burger-combos:production-{production.branch}-*") if name != other]
+    assert sorted(inspected(name)["Id"] for name in mine) == sorted(images[1:])
+    assert inspected(other)["Id"] == images[0]  # which keeps it
+    production.project.make("rollback")
+    until(production.done_by(production.project.git("rev-parse", "HEAD~1")))
+    docker("image", "rm", other)
 
 
 def test_what_the_gates_refuse_changes_nothing(production: Production) -> None:
@@ -252,6 +278,14 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(production: Production, tmp_
     folder = production.project.folder / "production/secrets"
     folder.mkdir()
     (folder / f"{prefix}_ALERT__WEBHOOK").write_text(f"http://127.0.0.1:9/{SECRET}")
+    (tmp_path / "vault").write_text(f"{SECRET}-of-a-command\n")
+    named = folder.with_name("secrets.toml")
+    named.write_text(f'{prefix}_ALERT__WEBHOK = "cat {tmp_path}/vault"\n')
+    production.commit_all()
+    assert f"{prefix}_ALERT__WEBHOK: no such setting; {prefix}_ALERT__WEBHOOK is meant?" in production.refused()
+    assert not production.containers()
+    named.write_text(f'{prefix}_ALERT__WEBHOOK = "false"\nTOKEN = ["cat", "{tmp_path}/vault"]\n')
+    production.commit_all()
     mine = Production(production.project.with_env(ALERT__HEARTBEAT=f"http://127.0.0.1:9/{SECRET}"))
     seen, ended = [], threading.Event()
 
@@ -273,7 +307,8 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(production: Production, tmp_
         ended.set()
         watcher.join()
     assert seen == []
-    assert f"{prefix}_ALERT__HEARTBEAT {prefix}_ALERT__WEBHOOK" in deployed
+    assert f"{prefix}_ALERT__HEARTBEAT {prefix}_ALERT__WEBHOOK TOKEN" in deployed
+    assert f"{prefix}_ALERT__WEBHOOK comes from a file of production/secrets/, so its command" in deployed
     assert SECRET not in deployed + said(mine.name)
     assert "alert.heartbeat cannot be reached" in said(mine.name)
     container = inspected(mine.name)
@@ -281,7 +316,8 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(production: Production, tmp_
     assert mine.inside(f"grep -rl {SECRET} /app/var /tmp /opt/app; true") == ""
     assert SECRET not in mine.inside("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert mine.inside(f"cat /run/secrets/{prefix}_ALERT__WEBHOOK").endswith(SECRET)
-    assert mine.inside("stat -c '%a %u' /run/secrets/*").split("\n") == ["400 1000"] * 2
+    assert mine.inside("stat -c '%a %u' /run/secrets/*").split("\n") == ["400 1000"] * 3
+    assert mine.inside("cat /run/secrets/TOKEN") == f"{SECRET}-of-a-command"
     docker("image", "save", "--output", str(tmp_path / "image.tar"), container["Image"])
     assert SECRET.encode() not in (tmp_path / "image.tar").read_bytes()
     assert "production/secrets" not in production.project.git("status", "--porcelain", "--ignored=no")

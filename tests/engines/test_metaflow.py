@@ -2,11 +2,16 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import steps
+from listener import listening
 from rig import Project, change
 
 # The second shard of the renamed step fails until a file is there.
@@ -65,6 +70,27 @@ def test_a_flow_and_an_image_of_two_commits_do_not_begin(flow: Project) -> None:
     assert done.returncode != 0
     assert f"Problem: this flow is of commit another, its image of {commit}: make deploy brings both" in done.stdout
     assert flow.written()[1] == before
+
+
+def test_a_flow_of_its_own_tells_of_a_missing_run(flow: Project, tmp_path: Path) -> None:
+    due = datetime.now(UTC) - timedelta(hours=2)
+    with listening() as told:
+        mine = flow.with_env(
+            DATABASE__URL=f"sqlite:///{tmp_path}/results.db",
+            ALERT__WEBHOOK=f"{told.url}/webhook",
+            SCHEDULE__CRON=f"{due:%M %H} * * *",
+        )
+        assert mine.call("promote", "--by", "Ada", "--stage", "develop").returncode == 0
+        with closing(sqlite3.connect(tmp_path / "results.db")) as database:
+            ((line,),) = database.execute("SELECT line FROM deployments")
+            earlier = json.loads(line) | {"at": (due - timedelta(hours=1)).isoformat()}
+            database.execute("UPDATE deployments SET line = ?", (json.dumps(earlier),))
+            database.commit()
+        env = ("METAFLOW_USER=ada", f"METAFLOW_DATASTORE_SYSROOT_LOCAL={tmp_path}")
+        done = mine.run("env", *env, ".venv/bin/python", "production/watch.py", "--no-pylint", "run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (text,) = told.texts()
+    assert f"burger-combos develop: no run for {due.date()}: make run DATE={due.date()} STAGE=develop" in text
 
 
 def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:

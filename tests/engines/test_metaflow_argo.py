@@ -18,7 +18,9 @@ from cronsim import CronSim
 from rig import Project, change, environment
 
 NAME = "burgercombos.prod.main.pipeline"
+WATCH = "burgercombos.prod.main.watch"
 SECRET = "burger-combos-production-main"
+WEBHOOK = "'BURGER_COMBOS_ALERT__WEBHOOK': b'https://hooks.slack.com/services/T/B/hunter2'"
 URL = "'BURGER_COMBOS_DATABASE__URL': b'postgresql://ada@db/shop'"
 
 # Images are folders, as deep as a deployment looks into them.
@@ -175,6 +177,38 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
     assert container(template, "audit_it")["image"] == image
     assert template["spec"]["arguments"]["parameters"][0]["value"] == f'"{first}"'
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is False
+
+
+def test_missing_runs_are_watched_for_by_a_flow_of_its_own(production: Argo) -> None:
+    """DEPLOYED."""
+    project, nobody = production.project, "nobody is told of missing runs: "
+    said = production.does("target.watch(version)")
+    assert nobody + "BURGER_COMBOS_ALERT__WEBHOOK is no secret of the stage, and alert.webhook is empty\n" in said
+    assert f"workflowtemplates/default/{WATCH}" not in production.objects
+    said = production.does(f"target.store_secrets(version, {{{WEBHOOK}}}); target.watch(version)")
+    assert nobody not in said
+    template = production.objects[f"workflowtemplates/default/{WATCH}"]
+    pod = container(template, "start")
+    told = {each["name"]: each.get("value") for each in pod["env"]}
+    assert pod["image"] == told["BURGER_COMBOS_IMAGE"] == production.image()
+    assert told["BURGER_COMBOS_STAGE"] == "production"
+    assert pod["envFrom"] == [{"secretRef": {"name": SECRET}}]
+    assert "hunter2" not in json.dumps(template)
+    cron = production.objects[f"cronworkflows/default/{WATCH}"]["spec"]
+    assert cron["suspend"] is False
+    (line,) = cron["schedules"]
+    looks = CronSim(line, datetime(2026, 1, 31, 6, 30, tzinfo=UTC))  # an hour after 05:00, and after its deadline
+    assert next(looks) == datetime(2026, 1, 31, 10, tzinfo=UTC)
+    assert next(looks) == datetime(2026, 2, 1, 6, tzinfo=UTC)
+
+    first, image = project.git("rev-parse", "HEAD"), production.image()
+    change(project.folder / "production/platform.toml", {'cron = "0 5 * * *"': 'cron = ""'})
+    project.git("commit", "--all", "--no-verify", "--message", "Wait")
+    assert f"{nobody}schedule.cron is empty, and so none is due\n" in production.does("target.watch(version)")
+    assert f"cronworkflows/default/{WATCH}" not in production.objects
+    project.git("reset", "--quiet", "--hard", first)
+    production.does("target.watch(version)", image, first)
+    assert production.objects[f"cronworkflows/default/{WATCH}"]["spec"]["schedules"] == [line]
 
 
 def test_it_runs_once_and_uninstall_leaves_nothing(production: Argo) -> None:

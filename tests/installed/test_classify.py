@@ -74,3 +74,34 @@ def test_the_seeded_database_holds_something_to_learn(churn: Project, postgresql
     _, (record,) = mine.written()
     metric = json.loads(record["record"])["metrics"]["average_precision"]
     assert metric["value"] > max(metric["baselines"].values())
+
+
+TAKEN = """
+import json
+from datetime import date
+from customer_churn import pipeline
+from customer_churn.ops import execute
+from customer_churn.ops.settings import Stage, load
+from customer_churn.ops.store import Store
+
+settings, found = load(pipeline.Settings, Stage.develop), []
+for name, day in (("trained", 1), ("taken", 1), ("next", 2)):
+    record = execute.run_all(settings, date(2025, 11, day), name).record
+    with Store(settings.database.url) as store:
+        rows = store.query(f"SELECT * FROM churn_scores WHERE run_id = '{name}' ORDER BY rank")
+    found.append([record.model_run, record.metrics, record.numbers, rows.drop("run_id").rows()])
+print("\\n" + json.dumps(found, default=str))
+"""
+
+
+def test_a_model_that_is_taken_scores_as_it_did(churn: Project, tmp_path: Path) -> None:
+    mine = churn.with_env(COMMIT="1" * 40, SCHEDULE__TRAIN_EVERY="7d", RUNS__FOLDER=str(tmp_path / "runs"))
+    mine = mine.with_env(DATABASE__URL=f"sqlite:///{tmp_path}/results.db", SUBSCRIPTIONS__SOURCE="sample")
+    done = mine.python(TAKEN)
+    assert done.returncode == 0, done.stderr
+    trained, taken, following = json.loads(done.stdout.splitlines()[-1])
+    assert [model for model, *_ in (trained, taken, following)] == ["trained"] * 3
+    assert taken[1] == following[1] == trained[1] != {}
+    assert taken[3] == trained[3] != following[3] != []
+    assert "examples" in trained[2].keys() - taken[2].keys()
+    assert taken[2]["held_out_leavers"] == trained[2]["held_out_leavers"]

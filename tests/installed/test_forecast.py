@@ -100,3 +100,44 @@ def test_a_real_shop_is_forecast_by_settings_alone(retail: Project) -> None:
     rows = found["tables"]["forecasts"]["rows"]
     saturdays = [row["quantity"] for row in rows if date.fromisoformat(row["forecast_date"]).weekday() == 5]
     assert saturdays == [0, 0]  # on which it is closed, as the model has learnt
+
+
+TAKEN = """
+import json
+from datetime import date
+import polars as pl
+from {package} import pipeline
+from {package}.ops import execute
+from {package}.ops.settings import Stage, load
+from {package}.ops.store import Store
+from {package}.sample import make_up
+
+settings, found = load(pipeline.Settings, Stage.develop), []
+whole = make_up(settings.sales.sample, date(2025, 11, 4))
+for name, day in (("trained", 1), ("taken", 1), ("later", 4)):
+    new = whole.head(50).with_columns(store=pl.lit("new")) if name == "later" else whole.clear()
+    pl.concat([whole, new]).write_csv(settings.sales.source)
+    record = execute.run_all(settings, date(2025, 11, day), name).record
+    with Store(settings.database.url) as store:
+        rows = store.query(f"SELECT * FROM forecasts WHERE run_id = '{{name}}' ORDER BY store, product, forecast_date")
+    rows = rows.select("store", "product", "forecast_date", "quantity")
+    found.append([record.model_run, record.metrics, record.numbers, rows.rows()])
+print("\\n" + json.dumps(found, default=str))
+"""
+
+
+def test_a_model_that_is_taken_forecasts_from_where_it_had_learnt(sales: Project, tmp_path: Path) -> None:
+    mine = sales.with_env(COMMIT="1" * 40, SCHEDULE__TRAIN_EVERY="7d", SALES__SOURCE=str(tmp_path / "sales.csv"))
+    done = mine.python(TAKEN.format(package=mine.package))
+    assert done.returncode == 0, done.stderr
+    trained, taken, later = json.loads(done.stdout.splitlines()[-1])
+    assert [model for model, *_ in (trained, taken, later)] == ["trained"] * 3
+    assert taken[3] == trained[3] != []
+    assert taken[1] == later[1] == trained[1]
+    assert taken[2]["bias"] == trained[2]["bias"]
+    before, after = ({tuple(row[:3]): row[3] for row in rows} for rows in (trained[3], later[3]))
+    both = before.keys() & after.keys()
+    assert len(both) == 11 / 14 * len(before)  # of fourteen days, three are past, and the season repeats
+    assert {key: before[key] for key in both} == {key: after[key] for key in both}
+    assert not any(store == "new" for store, *_ in after)
+    assert later[2]["series_since_training"] > taken[2]["series_since_training"] == 0

@@ -424,3 +424,24 @@ def test_the_page_lists_the_run_with_its_metrics(there: Project, server: Server,
     assert str(run["metrics"]["hit_rate"])[:6] in shown
     page(f"{of_experiment}/{run['id']}", f"--screenshot={tmp_path}/run.png")
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_earlier_days_as_they_turned_out_have_a_step_each(here: Project, tmp_path: Path) -> None:
+    days = ["2026-10-01", "2026-10-02", "2026-10-03"]
+    for day in days:
+        execute(here, f"for-{day}", "--date", day)
+    reviews = {int(each["date"].replace("-", "")): each for each in record(here, f"for-{days[-1]}")["reviews"]}
+    assert list(reviews) == [20261001, 20261002]
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        for name, values in (
+            ("turned_out/hit_rate", {step: each["value"] for step, each in reviews.items()}),
+            (
+                "turned_out/hit_rate/popularity",
+                {step: each["baselines"]["popularity"] for step, each in reviews.items()},
+            ),
+        ):
+            sql = (
+                "SELECT step, value FROM metrics JOIN tags USING (run_uuid) "
+                "WHERE metrics.key = ? AND tags.key = 'run_id' AND tags.value = ?"
+            )
+            assert dict(database.execute(sql, (name, f"for-{days[-1]}")).fetchall()) == pytest.approx(values)

@@ -56,6 +56,7 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         "status",
         "logs",
         "results",
+        "trace",
         "upgrade",
         "update",
     ):

@@ -25,6 +25,7 @@ def create(store: Store, pod: Object, container: Object, volumes: Volumes, netwo
         flags += [f"--label={LABEL}={pod['metadata']['uid']}", "--pull=never", *volumes.flags(container), *user]
         flags += [*_security(container), *_resources(container)]
         flags += [f"--env={name}={value}" for name, value in variables.items()]
+        flags += [f"--env=FAKETIME={store.clock.ahead.total_seconds():+.0f}"]  # for images that can have another clock
         flags += [f"--workdir={container['workingDir']}"] if container.get("workingDir") else []
         first, *words = [expanded(word, variables) for word in container.get("command", [])] or [""]
         flags += [f"--entrypoint={first}"] if first else []

@@ -21,7 +21,7 @@ FOREGROUND = "foregroundDeletion"
 
 
 class Clock:
-    """The cluster's time: this machine's, put forward."""
+    """The cluster's time: this machine's, put forward, or at the beginning back."""
 
     ahead = timedelta()
 
@@ -32,6 +32,10 @@ class Clock:
     def advance(self, **parts: float) -> None:
         """Put it forward by `minutes=`, `seconds=` and so on."""
         self.ahead += timedelta(**parts)
+
+    def put(self, now: datetime) -> None:
+        """Let it be that moment."""
+        self.ahead = now - datetime.now(UTC)
 
 
 def stamp(moment: datetime) -> str:

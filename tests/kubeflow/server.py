@@ -194,7 +194,8 @@ def _checked(server: Server, run: Thing) -> Thing:
     if version["pipeline_id"] != run["pipeline_version_reference"]["pipeline_id"]:
         raise Refused(400, "a version of another pipeline")
     unknown = (
-        run["runtime_config"]["parameters"].keys() - version["pipeline_spec"]["root"]["inputDefinitions"]["parameters"]
+        run["runtime_config"]["parameters"].keys()
+        - version["pipeline_spec"]["root"].get("inputDefinitions", {"parameters": {}})["parameters"].keys()
     )
     if unknown:
         raise Refused(400, f"unknown parameters {unknown}")

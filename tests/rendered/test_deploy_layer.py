@@ -34,7 +34,7 @@ def test_what_it_makes_of_cis_secrets_is_gone_when_it_ends(folders: dict[str, Pa
 def test_a_verb_or_a_stage_that_is_not_there_is_one_line(folders: dict[str, Path]) -> None:
     code, said = verb(folders["docker"], "deploi")
     assert (code, said.count("\n")) == (1, 1)
-    assert said.startswith("production: no verb deploi: there are clean, deploy, develop, ")
+    assert said.startswith("production: no verb deploi: there are backfill, clean, deploy, ")
     code, said = verb(folders["docker"], "deploy", STAGE="explore")
     assert (code, said) == (1, "explore: STAGE=explore: what is deployed are develop and production\n")
     code, said = verb(folders["docker"], "results")

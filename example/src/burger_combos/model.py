@@ -90,8 +90,9 @@ def histories(customers: Codes, items: Codes, shape: tuple[int, int]) -> sp.csr_
     """
     ones = np.ones(len(items), np.float64)
     if (customers[1:] >= customers[:-1]).all():  # in their order, as the pipeline has them: three times as fast
+        index = sp.get_index_dtype(maxval=max(len(items), *shape))  # int32 if that is enough: to multiply is faster
         ends = np.concatenate([[0], np.cumsum(np.bincount(customers, minlength=shape[0]))])
-        matrix = sp.csr_array((ones, items.astype(np.int32), ends), shape=shape)
+        matrix = sp.csr_array((ones, items.astype(index), ends.astype(index)), shape=shape)
     else:
         matrix = sp.csr_array((ones, (customers, items)), shape=shape)
     matrix.sum_duplicates()
@@ -119,6 +120,22 @@ def learnt(blocks: Iterable[Block], orders: Scores, neighbours: int) -> Model:
         rows.append(best)
     affinity = sp.csr_array(sp.vstack(rows, format="csr"))
     affinity.sort_indices()  # in which equals are found does not depend on how the pairs were counted
+    return Model(affinity, orders / max(orders.sum(), 1))
+
+
+def renumbered(model: Model, numbers: NDArray[np.int64], orders: NDArray[np.int64]) -> Model:
+    """The same model for another catalogue: an item that is new has no neighbours, and one that is gone is none.
+
+    Args:
+        model: what was learnt.
+        numbers: shape (items of the model,); the code of each in the other catalogue, -1 where it is gone.
+        orders: shape (items of the other catalogue,); how often each was ordered, by which popularity is counted anew.
+    """
+    pairs = model.affinity.tocoo()
+    one, other = (numbers[codes] for codes in pairs.coords)
+    there = (one >= 0) & (other >= 0)
+    affinity = sp.csr_array((pairs.data[there], (one[there], other[there])), shape=(len(orders), len(orders)))
+    affinity.sort_indices()
     return Model(affinity, orders / max(orders.sum(), 1))
 
 
@@ -158,13 +175,17 @@ def recommend(
     is_full = weights.nnz > FULL * weights.shape[0] * weights.shape[1]
     table = weights.toarray() if is_full else weights
 
-    def chunk(rows: slice) -> Best:
+    def full(rows: slice) -> Best:
+        scores = history[rows] @ table[:-1]
+        scores += table[-1]
+        return Best(*top_of_table(scores, len(first)))
+
+    def sparse(rows: slice) -> Best:
         theirs = history[rows]
         everybody = sp.csr_array(np.ones((theirs.shape[0], 1)))
-        scores = sp.hstack([theirs, everybody], format="csr") @ table
-        return Best(*(top_of_table(scores, len(first)) if is_full else top(scores, len(first))))
+        return Best(*top(sp.hstack([theirs, everybody], format="csr") @ table, len(first)))
 
-    yield from in_threads(chunk, _chunks(history, weights))
+    yield from in_threads(full if is_full else sparse, _chunks(history, weights))
 
 
 def _weights(model: Model, first: Codes, available: NDArray[np.bool_] | None) -> sp.csr_array:

@@ -2,8 +2,10 @@
 
 from datetime import date, datetime, time, timedelta
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
 from .ops.ingest import read
@@ -36,6 +38,7 @@ class OrderSettings(TableSettings):
     source: str = Field(
         default="sample", min_length=1, description="sample, FILE.csv, FILE.parquet, their URL, or table:NAME"
     )
+    time_column: str = Field(default="ordered_at", min_length=1)  # rows of the run's day, or later, are left out
     columns: Columns = Columns()
     catalogue: str = ""  # what may be recommended today; a source that is written as the orders are
     catalogue_columns: CatalogueColumns = CatalogueColumns()
@@ -97,6 +100,20 @@ def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
         numbers = ordered["customer"].rle_id()
     names = ordered["customer"].filter((numbers != numbers.shift()).fill_null(True))
     return names, ordered.select(numbers.alias("customer"), pl.exclude("customer", "hash"))
+
+
+def alphabetical(names: pl.Series) -> NDArray[np.uint32]:
+    """The order in which the names are those of the alphabet; each is there once.
+
+    Returns:
+        shape (names,); for each place the row of its name.
+    """
+    ordered = names.sort()
+    rows = np.empty(len(names), np.uint32)  # by their hashes, as to sort text is fast, and to tell its order is not
+    rows[ordered.hash().arg_sort().to_numpy()] = names.hash().arg_sort().to_numpy()
+    if not names.gather(rows).equals(ordered):  # two names share a hash
+        return names.arg_sort().to_numpy()
+    return rows
 
 
 def schema(today: date) -> pa.DataFrameSchema:

@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import chain
 
 import numpy as np
@@ -18,7 +18,8 @@ from . import evaluate as evaluation
 from . import model as modelling
 from . import orders as ordering
 from . import pairs
-from .ops import holdout, published
+from .ops import holdout, published, training
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch, join_rejected
 from .ops.problems import Problem
 from .ops.progress import track
@@ -26,6 +27,7 @@ from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
+from .ops.training import trains
 from .ops.verdicts import enforce
 from .sample import make_up
 
@@ -47,15 +49,14 @@ def load(run: Run, settings: Settings) -> None:
 
 def check(run: Run, settings: Settings, shard: Shard) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
-    orders = checked(run, settings.orders, ordering.schema(date.today()), shard)
-    known = orders.filter(pl.col("ordered_at") < datetime.combine(run.record.date, time()))
+    known = checked(run, settings.orders, ordering.schema(date.today()), shard)
     if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
-    customers, ordered = ordering.by_customer(known)
-    items = ordered["item"].unique().sort()
-    codes = ordered["item"].replace_strict(items, pl.int_range(len(items), eager=True)).cast(pl.UInt32)
-    customers.to_frame().write_parquet(run.path("customers.parquet", shard))
-    ordered.select("customer", codes, "ordered_at").write_parquet(run.path("orders.parquet", shard), compression="lz4")
+    items = known["item"].unique().sort()
+    codes = known["item"].replace_strict(items, pl.int_range(len(items), dtype=pl.UInt32, eager=True))
+    customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
+    customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
+    ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
     counts = pl.Series("orders", np.bincount(codes, minlength=len(items)))
     pl.DataFrame([items, counts]).write_parquet(run.path("items.parquet", shard))
     days = ordered["ordered_at"].dt.date().alias("day").value_counts(name="rows")
@@ -84,24 +85,33 @@ def catalogue(run: Run, settings: Settings) -> None:
     run.bars("Orders a day", {str(day): count for day, count in by_day.tail(60).iter_rows()})
 
 
+@trains()
 def train(run: Run, settings: Settings, shard: Shard) -> None:
     """Count what was ordered together: in all orders, and in those before the last days."""
     alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
     orders = _orders(run, shard)
-    for name, held_out in (("all", pl.lit(False)), ("earlier", pl.col("held_out"))):
-        history = _history(run, shard, orders.filter(~held_out))
-        pairs.save(pairs.count(history, alone), run.path(f"pairs-{name}", shard))
-        np.save(run.path(f"orders-{name}.npy", shard), history.sum(axis=0))
+    earlier = _history(run, shard, orders.filter(~pl.col("held_out")))
+    late = _history(run, shard, orders.filter("held_out"))
+    del orders
+    np.save(run.path("orders-earlier.npy", shard), earlier.sum(axis=0))
+    np.save(run.path("orders-all.npy", shard), earlier.sum(axis=0) + late.sum(axis=0))
+    folders = [pairs.emptied(run.path(f"pairs-{name}", shard)) for name in ("earlier", "all")]
+    for both in pairs.count_both(earlier, late, alone):
+        for block, folder in zip(both, folders, strict=True):
+            block.save(folder)
 
 
+@trains("model.npz", "model_items.parquet")
 def neighbours(run: Run, settings: Settings) -> None:
     """Keep the best neighbours of each item: of the model that recommends, and of the one that is judged."""
+    pl.read_parquet(run.path("catalogue.parquet"), columns=["item"]).write_parquet(run.path("model_items.parquet"))
     for name, file in (("all", "model.npz"), ("earlier", "backtest.npz")):
         counts = pairs.add_up(run.paths(f"pairs-{name}"))
         orders = np.sum([np.load(each) for each in run.paths(f"orders-{name}.npy")], axis=0)
         modelling.learnt(counts, orders, settings.model.neighbours).save(run.path(file))
 
 
+@trains()
 def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     """Measure the model that was learnt without the last days, on those days."""
     orders = _orders(run, shard)
@@ -118,13 +128,33 @@ def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     np.save(run.path("recommended.npy", shard), found.recommended if found else np.empty(0, np.uint32))
 
 
+def review(run: Run, settings: Settings) -> None:
+    """See how many of the orders that came since were of an item that had been recommended."""
+    items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
+    first = run.record.date - timedelta(days=settings.monitoring.review.days)
+    ordered = pl.concat([_ordered_since(run, shard, first) for shard in run.shards])
+    for day in reviewing.days(run, settings, "recommendations", ordered, "ordered_at"):
+        buyers = day.happened.select("customer").unique()
+        rows = pl.concat([part.join(buyers, on="customer", how="semi") for part in day.rows()])
+        found = evaluation.hits(rows, day.happened)
+        if found.is_empty():
+            continue  # nobody ordered to whom anything had been recommended
+        customers = found["customer"].unique().sort()
+        history, popularity = _ordered_before(run, day.date, customers, items)
+        whose, bought = (pl.Series(found[each.name]).cast(pl.Enum(each)).to_physical() for each in (customers, items))
+        places = sum(not each.is_null().all() for each in rows) - 1
+        baselines = evaluation.baselines(history, popularity, whose.to_numpy(), bought.to_numpy(), places)
+        hit_rate = float(found["hit"].to_numpy().mean())
+        day.turned_out("hit_rate", hit_rate, better="higher", baselines=baselines, weight=len(found))
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     run.remove("pairs-*")  # which are large, and the models are made
     hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
     if hit_rate:
-        recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
-        run.measure("coverage", len(recommended) / run.record.numbers["items"], better="higher")
+        run.measure("coverage", _coverage(run), better="higher")
         run.bars(f"Hit rate at {settings.model.top_k}", {"model": hit_rate.value, **hit_rate.baselines})
     enforce(run, evaluation.judge(hit_rate, int(run.record.numbers["held_out_orders"]), settings.gate))
 
@@ -132,16 +162,17 @@ def gate(run: Run, settings: Settings) -> None:
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     """Choose for the customers of a shard."""
     items = pl.read_parquet(run.path("catalogue.parquet"))
-    model = modelling.Model.load(run.path("model.npz"))
+    model = _model(run, items)
     customers = pl.read_parquet(run.path("customers.parquet", shard))
     history = _history(run, shard, _orders(run, shard))
     chunks = modelling.recommend(model, history, settings.model.top_k, items["available"].to_numpy())
     best = list(track(chunks, "recommend", len(customers)))
     chosen = np.concatenate([each.items for each in best]) if best else np.empty((0, 0), np.uint32)
     score = np.concatenate([each.scores[:, 0] for each in best]) if best else np.empty(0)
-    rows = _rows(customers, chosen, items["item"], settings)
-    rows = rows.with_columns(pl.Series("score", score)).sort("customer")  # which a database takes faster
-    rows.write_parquet(run.path("recommendations.parquet", shard))
+    order = ordering.alphabetical(customers["customer"])  # in which a database takes them faster
+    rows = _rows(customers.select(pl.col("customer").gather(order)), chosen[order], items["item"], settings)
+    rows = rows.with_columns(pl.Series("score", score[order]))
+    rows.write_parquet(run.path("recommendations.parquet", shard), compression="lz4")
 
 
 def publish(run: Run, settings: Settings) -> None:
@@ -157,7 +188,7 @@ def publish(run: Run, settings: Settings) -> None:
 
 TABLES = (Table("recommendations", key=("customer",)),)
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, gate, recommend, publish)
+STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, review, gate, recommend, publish)
 
 
 def _orders(run: Run, shard: Shard) -> pl.DataFrame:
@@ -170,10 +201,60 @@ def _orders(run: Run, shard: Shard) -> pl.DataFrame:
     return orders.select("customer", numbers.gather(orders["item"]).alias("item"), held_out)
 
 
+def _ordered_since(run: Run, shard: Shard, first: date) -> pl.DataFrame:
+    """The orders of a shard's customers from a day on: `customer` and `item` by their names, and `ordered_at`."""
+    late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+        pl.col("ordered_at") >= datetime.combine(first, time())
+    )
+    orders = late.collect()
+    names = (pl.read_parquet(run.path(f"{name}s.parquet", shard))[name] for name in ("customer", "item"))
+    return orders.with_columns(each.gather(orders[each.name]) for each in names)
+
+
+def _ordered_before(
+    run: Run, day: date, customers: pl.Series, items: pl.Series
+) -> tuple[sp.csr_array, NDArray[np.float64]]:
+    """How often each of some customers had ordered each item before a day, and each item's share of all orders then."""
+    parts, counts = [], np.zeros(len(items))
+    for shard in run.shards:
+        early = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
+            pl.col("ordered_at") < datetime.combine(day, time())
+        )
+        orders = early.select("customer", "item").collect()
+        mine = pl.read_parquet(run.path("customers.parquet", shard))["customer"]
+        theirs = pl.read_parquet(run.path("items.parquet", shard))["item"]
+        codes = (mine.cast(pl.Enum(customers), strict=False), theirs.cast(pl.Enum(items)))
+        orders = orders.with_columns(each.to_physical().gather(orders[each.name]) for each in codes)
+        counts += np.bincount(orders["item"], minlength=len(items))
+        parts.append(orders.drop_nulls())
+    known = pl.concat(parts)
+    history = modelling.histories(known["customer"].to_numpy(), known["item"].to_numpy(), (len(customers), len(items)))
+    return history, counts / max(counts.sum(), 1)
+
+
 def _history(run: Run, shard: Shard, orders: pl.DataFrame) -> sp.csr_array:
     customers = pl.scan_parquet(run.path("customers.parquet", shard)).select(pl.len()).collect().item()
     shape = (customers, int(run.record.numbers["items"]))
     return modelling.histories(orders["customer"].to_numpy(), orders["item"].to_numpy(), shape)
+
+
+def _coverage(run: Run) -> float:
+    """The share of the items that the backtest recommended to anybody; that of the run which measured the model."""
+    if training.taken(run):
+        return run.metric("coverage").value
+    recommended = np.unique(np.concatenate([np.load(each) for each in run.paths("recommended.npy")]))
+    return float(len(recommended) / run.record.numbers["items"])
+
+
+def _model(run: Run, items: pl.DataFrame) -> modelling.Model:
+    """The model, for the items of today's catalogue: an earlier run that trained it may have numbered others."""
+    model = modelling.Model.load(run.path("model.npz"))
+    if not training.taken(run):
+        return model
+    learnt = pl.read_parquet(run.path("model_items.parquet"))["item"]
+    today = pl.int_range(len(items), eager=True)
+    numbers = learnt.replace_strict(items["item"], today, default=-1, return_dtype=pl.Int64).to_numpy()
+    return modelling.renumbered(model, numbers, items["orders"].to_numpy())
 
 
 def _places(settings: Settings) -> list[str]:
@@ -192,7 +273,7 @@ def _anybody(run: Run, settings: Settings) -> Iterator[pl.DataFrame]:
     """The row for customers without orders: what is popular."""
     if settings.model.anybody:
         items = pl.read_parquet(run.path("catalogue.parquet"))
-        model = modelling.Model.load(run.path("model.npz"))
+        model = _model(run, items)
         popular = modelling.popular(model, settings.model.top_k, items["available"].to_numpy())
         yield _rows(pl.DataFrame({"customer": [settings.model.anybody]}), popular[None], items["item"], settings)
 

@@ -5,7 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -14,13 +14,15 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import examples as making
 from . import model as modelling
-from .ops import holdout, published
+from .ops import holdout, published, training
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
+from .ops.training import trains
 from .ops.verdicts import enforce
 from .sample import make_up
 from .subscriptions import SubscriptionSettings, schema
@@ -61,8 +63,12 @@ def prepare(run: Run, settings: Settings) -> None:
     """Make the examples: what was known of each customer at each past cut, and whether they left after it."""
     records = pl.read_parquet(run.path("records.parquet"))
     today = making.last_cut(records, run.record.date)
-    examples = making.labelled(records, making.past_cuts(today, settings.examples), settings.examples)
     judged = making.features(records, today, settings.examples)
+    judged.write_parquet(run.path("today.parquet"))
+    run.count("customers_today", len(judged))
+    if training.taken(run):
+        return  # nothing is learnt from the past ones
+    examples = making.labelled(records, making.past_cuts(today, settings.examples), settings.examples)
     if examples["left"].n_unique() < 2:
         raise Problem(
             f"{settings.subscriptions.source}: of {len(examples):,} past customers {examples['left'].sum():,} left "
@@ -70,11 +76,10 @@ def prepare(run: Run, settings: Settings) -> None:
             "some who stayed"
         )
     examples.write_parquet(run.path("examples.parquet"))
-    judged.write_parquet(run.path("today.parquet"))
     run.count("examples", len(examples))
-    run.count("customers_today", len(judged))
 
 
+@trains("model.joblib")
 def train(run: Run, settings: Settings) -> None:
     """Fit the model that will predict: to all examples."""
     examples = pl.read_parquet(run.path("examples.parquet"))
@@ -82,6 +87,7 @@ def train(run: Run, settings: Settings) -> None:
     model.save(run.path("model.joblib"))
 
 
+@trains()
 def evaluate(run: Run, settings: Settings) -> None:
     """Measure the same model, fitted without the last cut, on that cut: its customers left after all that it learnt."""
     examples = pl.read_parquet(run.path("examples.parquet"))
@@ -116,6 +122,27 @@ def evaluate(run: Run, settings: Settings) -> None:
     )
 
 
+def review(run: Run, settings: Settings) -> None:
+    """See who has left of those who were judged, at each past day whose horizon is over."""
+    records, horizon = pl.read_parquet(run.path("records.parquet")), settings.examples.horizon_days
+    today = making.last_cut(records, run.record.date)
+    for day in reviewing.days(run, settings, "churn_scores", records, "recorded_at", horizon=horizon, until=today):
+        scores = pl.concat(day.rows("probability"))
+        left = scores["customer"].is_in(making.left_within(day.happened, day.date, horizon).implode()).to_numpy()
+        if left.all() or not left.any():
+            continue  # nothing can be measured
+        before = making.labelled(records, [day.date - timedelta(days=horizon)], settings.examples)["left"]
+        predicted = {evaluation.MODEL: scores["probability"].to_numpy()}
+        if len(before):
+            predicted[evaluation.PRIOR] = np.full(len(left), before.mean())
+        found = {name: evaluation.score(left, each) for name, each in predicted.items()}
+        for metric, better in evaluation.METRICS.items():
+            values = {name: each[metric] for name, each in found.items()}
+            value = values.pop(evaluation.MODEL)
+            day.turned_out(metric, value, better=better, baselines=values, weight=int(left.sum()))
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     leavers = int(run.record.numbers["held_out_leavers"])
@@ -143,4 +170,4 @@ def publish(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, gate, predict, publish)
+STEPS: tuple[Step, ...] = (load, check, prepare, train, evaluate, review, gate, predict, publish)

@@ -4,6 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from .ops.settings import Section
@@ -21,6 +22,7 @@ class SampleSettings(Section):
     customers: NonNegativeInt = 2_000
     days: int = Field(default=720, ge=MONTH, le=3600)
     seed: NonNegativeInt = 1
+    shift_on: date | None = None  # from that day on customers leave for another reason, to see what notices it
 
 
 def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
@@ -48,7 +50,8 @@ def lives(settings: SampleSettings, day: date) -> pl.DataFrame:
     ceiling: nobody can know more than `chance`.
 
     A customer's life does not depend on `day`. From a day to the next all rows stay what they were but those of the
-    customers who joined on the first day: they begin anew on the last.
+    customers who joined on the first day: they begin anew on the last. With `shift_on`, what is recorded before that
+    day is the same as without it; from then on, those leave who pay by direct debit, and hardly anybody else.
 
     Returns:
         The columns of `make_up`; the customer's `number`; whether the row is to be `spoilt`; `chance`, which is null
@@ -75,8 +78,14 @@ def lives(settings: SampleSettings, day: date) -> pl.DataFrame:
     ends = np.isin(months, (11, 12)) & (payment != 1)[:, None]
     mood = np.where(rated, 0.3 * (3 - rating), 0) - 0.04 * months
     chance = 1 / (1 + np.exp(4.5 - 3.4 * fell - 3.0 * upset - 3.2 * ends - mood))
-    leaves = random.random(size) < chance
-    last = np.where(leaves.any(axis=1), leaves.argmax(axis=1), size[1])  # the month in which they leave
+    draws = random.random(size)
+    usually = _last_month(draws < chance)
+    if settings.shift_on:
+        recorded = (
+            (day - timedelta(days=1)).toordinal() - age[:, None] + (months + 1) * MONTH
+        )  # the record that follows
+        chance = np.where(recorded > settings.shift_on.toordinal(), np.where(payment == 1, 0.2, 0.01)[:, None], chance)
+    last = _last_month(draws < chance)
     spoilt = random.random(size) < 0.002
 
     there = (months <= last[:, None]) & (months * MONTH <= age[:, None])
@@ -93,8 +102,11 @@ def lives(settings: SampleSettings, day: date) -> pl.DataFrame:
             "chance": chance[there],
         }
     )
+    earlier = np.random.default_rng((settings.seed, 0)).integers(1, DAY, size[0])  # seconds before the next record
+    usual_leavers = np.flatnonzero(usually < size[1])
+    earlier[usual_leavers] = random.integers(1, DAY, len(usual_leavers))
     gone = np.flatnonzero(last < size[1])
-    after = (last[gone] + 1) * MONTH * DAY + second[gone] - random.integers(1, DAY, len(gone))  # the month's last day
+    after = (last[gone] + 1) * MONTH * DAY + second[gone] - earlier[gone]  # on the month's last day
     past = after < (age[gone] + 1) * DAY
     left = pl.DataFrame({"number": gone[past], "after": after[past]}).with_columns(
         status=pl.lit("left"), orders=0, complaints=0, spoilt=False
@@ -121,3 +133,9 @@ def lives(settings: SampleSettings, day: date) -> pl.DataFrame:
         )
         .sort("recorded_at", "customer")
     )
+
+
+def _last_month(leaves: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The month in which each customer leaves, of the chances that came true, shape (customers, months); or the end."""
+    found: NDArray[np.intp] = np.where(leaves.any(axis=1), leaves.argmax(axis=1), leaves.shape[1])
+    return found

@@ -76,19 +76,29 @@ def backtest(history: NDArray[np.floating], later: NDArray[np.floating], setting
     if not judged.any():
         nothing = np.empty((0, settings.horizon))
         return Backtest(judged, nothing, dict.fromkeys((MODEL, *BASELINES), nothing), nothing[:, 0])
-    found = {
-        MODEL: forecast(fit(known), ahead),
-        "seasonal naive": known[:, np.arange(ahead) % WEEK - WEEK],
-        "4-week mean": np.repeat(np.nanmean(known[:, -4 * WEEK :], axis=1, keepdims=True), ahead, axis=1),
-        "zero": np.zeros((len(known), ahead)),
-    }
-    changes = np.abs(known[:, WEEK:] - known[:, :-WEEK])
+    found = {MODEL: forecast(fit(known), ahead)} | _baselines(known, ahead)
     return Backtest(
         judged,
         np.nan_to_num(later[judged, -settings.horizon :].astype(np.float64)),
         {name: values[:, -settings.horizon :] for name, values in found.items()},
-        np.nanmean(changes, axis=1),
+        _changes(known),
     )
+
+
+def turned_out(forecasts: Values, history: NDArray[np.floating], sold: NDArray[np.floating]) -> Backtest:
+    """What was published for some days, beside what was sold on them, and beside the baselines.
+
+    Args:
+        forecasts: shape (series, days); NaN where nothing was forecast, and then the series does not count.
+        history: shape (series, days before); NaN before a series begins.
+        sold: shape (series, days).
+    """
+    judged: Flags = ~np.any(np.isnan(forecasts), axis=1)
+    known = history[judged].astype(np.float64)
+    if not judged.any():
+        return Backtest(judged, known, dict.fromkeys((MODEL, *BASELINES), known), np.empty(0))
+    found = {MODEL: forecasts[judged]} | _baselines(known, forecasts.shape[1])
+    return Backtest(judged, np.nan_to_num(sold[judged].astype(np.float64)), found, _changes(known))
 
 
 def enough(sales: int, settings: GateSettings) -> Verdict:
@@ -98,3 +108,18 @@ def enough(sales: int, settings: GateSettings) -> Verdict:
     if not is_enough:
         found += f": too few to compare, and gate.unjudged is {settings.unjudged}"
     return Verdict("enough to judge by", is_enough or settings.unjudged == "pass", found)
+
+
+def _baselines(known: Values, ahead: int) -> dict[str, Values]:
+    """What each of BASELINES forecasts for the next days, shape (series, ahead)."""
+    return {
+        "seasonal naive": known[:, np.arange(ahead) % WEEK - WEEK],
+        "4-week mean": np.repeat(np.nanmean(known[:, -4 * WEEK :], axis=1, keepdims=True), ahead, axis=1),
+        "zero": np.zeros((len(known), ahead)),
+    }
+
+
+def _changes(known: Values) -> Values:
+    """How much each series changes from week to week, shape (series,)."""
+    changes: Values = np.nanmean(np.abs(known[:, WEEK:] - known[:, :-WEEK]), axis=1)
+    return changes

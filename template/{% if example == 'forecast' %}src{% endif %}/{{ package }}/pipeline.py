@@ -16,13 +16,15 @@ from pydantic_settings import SettingsConfigDict
 from . import evaluate as evaluation
 from . import model as modelling
 from . import sales as selling
-from .ops import holdout
+from .ops import holdout, training
+from .ops import review as reviewing
 from .ops.ingest import checked, fetch
 from .ops.problems import Problem
 from .ops.published import Table, publish
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
+from .ops.training import trains
 from .ops.verdicts import better_than_baselines, enforce
 from .sample import make_up
 
@@ -59,6 +61,7 @@ def check(run: Run, settings: Settings) -> None:
     run.count("days", (_last(daily) - daily.select(pl.min("sold_on")).item()).days + 1)
 
 
+@trains("model.parquet", "left_out.csv")
 def train(run: Run, settings: Settings) -> None:
     """Fit the model that will forecast, on all days; leave out what is too short or has ended, and say so."""
     series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
@@ -83,9 +86,11 @@ def train(run: Run, settings: Settings) -> None:
         level=pl.Series(model.level),
         drift=pl.Series(model.drift),
         season=pl.Series(model.season, dtype=pl.Array(pl.Float64, modelling.WEEK)),
+        last_day=pl.lit(_last(daily)),
     ).write_parquet(run.path("model.parquet"))
 
 
+@trains()
 def evaluate(run: Run, settings: Settings) -> None:
     """Forecast the last days from what was before them, as many days ahead as what is published; measure that."""
     series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
@@ -119,6 +124,31 @@ def evaluate(run: Run, settings: Settings) -> None:
         run.lines("WAPE by day ahead", [ahead - len(days) + day + 1 for day in days], by_day)
 
 
+def review(run: Run, settings: Settings) -> None:
+    """Hold what was forecast for days that are over against what was sold on them."""
+    series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
+    last = _last(daily)
+    whole = selling.history(daily, len(series), last)
+    sold = daily.lazy().join(series.lazy(), on="series")
+    horizon, until = settings.model.horizon, last + timedelta(days=1)
+    for day in reviewing.days(
+        run, settings, "forecasts", sold, "sold_on", horizon=horizon, unfinished=True, until=until
+    ):
+        rows = pl.concat([part.filter(pl.col("forecast_date") < day.until) for part in day.rows("quantity")])
+        rows = rows.join(series, on=selling.SERIES)
+        at = (rows["forecast_date"] - day.date).dt.total_days().to_numpy()
+        forecasts = np.full((len(series), at.max(initial=-1) + 1), np.nan)
+        forecasts[rows["series"].to_numpy(), at] = rows["quantity"].to_numpy()
+        begins = whole.shape[1] - (until - day.date).days
+        found = evaluation.turned_out(forecasts, whole[:, :begins], whole[:, begins : begins + forecasts.shape[1]])
+        if sales := int(np.count_nonzero(found.sold)):
+            for name, error in {"wape": found.wape, "mase": found.mase}.items():
+                if np.isfinite(value := error(evaluation.MODEL)):
+                    baselines = {baseline: error(baseline) for baseline in evaluation.BASELINES[:2]}  # zero is far off
+                    day.turned_out(name, value, better="lower", baselines=baselines, weight=sales)
+    reviewing.judge(run, settings)
+
+
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
     sales = int(run.record.numbers["sales_judged"])
@@ -129,12 +159,11 @@ def gate(run: Run, settings: Settings) -> None:
 
 
 def predict(run: Run, settings: Settings, shard: Shard) -> None:
-    """Forecast the series of a shard."""
-    daily = pl.scan_parquet(run.path("daily.parquet"))
+    """Forecast the series of a shard, from the last day that the model has learnt of."""
     learnt = pl.read_parquet(run.path("model.parquet"))
     mine = learnt[shard.of(len(learnt))]
     model = modelling.Model(*(mine[name].to_numpy() for name in ("level", "drift", "season")))
-    old, horizon = _old(run, daily), settings.model.horizon
+    old, horizon = (run.record.date - learnt["last_day"][0]).days - 1, settings.model.horizon
     quantity = modelling.forecast(model, old + horizon)[:, old:]
     days = [run.record.date + timedelta(days=day) for day in range(horizon)]
     rows = pl.DataFrame(
@@ -153,6 +182,8 @@ def publish_rows(run: Run, settings: Settings) -> None:
     rows = pl.read_parquet(run.paths("forecasts.parquet"))
     publish(run, settings, {"forecasts": rows})
     series, daily = pl.read_parquet(run.path("series.parquet")), pl.read_parquet(run.path("daily.parquet"))
+    if training.taken(run):
+        run.count("series_since_training", len(_since(run, series)))
     forecast = series.join(rows, on=selling.SERIES, how="semi")
     history = selling.history(daily.join(forecast, on="series", how="semi"), len(series), _last(daily))
     ahead = rows.group_by("forecast_date").agg(pl.sum("quantity")).sort("forecast_date")
@@ -167,7 +198,14 @@ def publish_rows(run: Run, settings: Settings) -> None:
 
 
 Step = Callable[..., None]  # of the run, the settings and, if it does its work in shards, a shard
-STEPS: tuple[Step, ...] = (load, check, train, evaluate, gate, predict, publish_rows)
+STEPS: tuple[Step, ...] = (load, check, train, evaluate, review, gate, predict, publish_rows)
+
+
+def _since(run: Run, series: pl.DataFrame) -> pl.DataFrame:
+    """The series that the training of the model knew nothing of: they are forecast from the next one on."""
+    learnt = pl.read_parquet(run.path("model.parquet"), columns=selling.SERIES)
+    left_out = pl.read_csv(run.path("left_out.csv"), columns=selling.SERIES, schema_overrides=learnt.schema)
+    return series.join(pl.concat([learnt, left_out]), on=selling.SERIES, how="anti")
 
 
 def _last(daily: pl.DataFrame | pl.LazyFrame) -> date:

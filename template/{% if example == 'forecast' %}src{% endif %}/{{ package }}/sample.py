@@ -22,6 +22,7 @@ class SampleSettings(Section):
     products: NonNegativeInt = Field(default=25, le=999_999)
     days: int = Field(default=365, ge=1, le=3650)
     seed: NonNegativeInt = 1
+    shift_on: date | None = None  # from that day on other products sell well, to see what notices it
 
 
 def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
@@ -31,7 +32,8 @@ def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
     wave, which is a trend for as long as one looks. A day is good or bad for the whole store; the rest is chance. Some
     series are sold for 200 days and then not for 400. A busy day of a series has two rows, one from each till; a day
     without a sale has none. Each day has random numbers of its own: the next day's sample has the same rows and one
-    day more, less the oldest.
+    day more, less the oldest. With `shift_on`, the days before that are the same as without it; from then on, each
+    series sells a third of what it did, or three times as much.
     """
     random = np.random.default_rng(settings.seed)
     shape = settings.stores, settings.products
@@ -39,12 +41,14 @@ def make_up(settings: SampleSettings, day: date) -> pl.DataFrame:
     level = np.exp(random.normal(2.2, 0.8, settings.products) + random.normal(0, 0.4, settings.stores)[:, None])
     level = np.where(random.random(shape) < 0.25, random.uniform(0.1, 0.6, shape), level)
     height, length, phase = random.uniform(0, 0.4, shape), random.uniform(500, 1500, shape), random.random(shape)
+    shifted = level * 3.0 ** np.random.default_rng((settings.seed, 0)).choice((-1, 1), shape)
     passing, begins = random.random(shape) < 0.05, random.integers(0, 600, shape)
 
     frames = []
     for number in range(day.toordinal() - settings.days, day.toordinal()):
         today = np.random.default_rng((settings.seed, number))
-        expected = level * WEEK[kinds, (number - 1) % 7, None] * today.lognormal(0, 0.1, settings.stores)[:, None]
+        levels = shifted if settings.shift_on and number >= settings.shift_on.toordinal() else level
+        expected = levels * WEEK[kinds, (number - 1) % 7, None] * today.lognormal(0, 0.1, settings.stores)[:, None]
         expected *= 1 + height * np.sin(2 * np.pi * (number / length + phase))
         expected[passing & ((number - begins) % 600 >= 200)] = 0
         sold = today.poisson(expected * today.gamma(12, 1 / 12, shape))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
@@ -61,27 +62,50 @@ def backtest(model: Model, history: sp.csr_array, customers: Codes, items: Codes
         return None
     buyers, row = np.unique(customers[judged], return_inverse=True)
     theirs = history[buyers]
-
-    def recommended(contender: Model) -> Codes:
-        return np.concatenate([best.items for best in recommend(contender, theirs, top_k)])
-
-    def hits(found: Codes) -> NDArray[np.bool_]:
-        return found[row] == bought[:, None]
-
-    own = Model(sp.csr_array(sp.eye_array(history.shape[1], format="csr")), model.popularity)
-    mine = recommended(model)
-    hit = hits(mine)
-    baselines = {
-        "popularity": np.isin(bought, popular(model, top_k)),
-        "own frequency": hits(recommended(own)).any(axis=1),
-    }
+    mine = _recommended(model, theirs, top_k)
+    hit = mine[row] == bought[:, None]
     return Backtest(
         orders=len(bought),
         hit_rate=float(hit.any(axis=1).mean()),
-        baselines={name: float(each.mean()) for name, each in baselines.items()},
+        baselines=baselines(theirs, model.popularity, row, bought, top_k),
         mrr=float((hit / np.arange(1, mine.shape[1] + 1)).sum(axis=1).mean()),
         recommended=np.unique(mine),
     )
+
+
+def baselines(
+    history: sp.csr_array, popularity: NDArray[np.float64], row: NDArray[np.intp], bought: Codes, top_k: int
+) -> dict[str, float]:
+    """The hit rate of each simple method.
+
+    Args:
+        history: shape (customers, items); what they ordered before.
+        popularity: shape (items,); each item's share of all orders before.
+        row: shape (orders,); whose order it is, a row of `history`.
+        bought: shape (orders,); the item of each order.
+        top_k: how many items are recommended.
+    """
+    own = Model(sp.csr_array(sp.eye_array(history.shape[1], format="csr")), popularity)
+    hits = {
+        "popularity": np.isin(bought, popular(own, top_k)),
+        "own frequency": (_recommended(own, history, top_k)[row] == bought[:, None]).any(axis=1),
+    }
+    return {name: float(each.mean()) for name, each in hits.items()}
+
+
+def hits(recommended: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+    """Which orders are of an item that was recommended to their customer before.
+
+    Args:
+        recommended: `customer`, and a column for each place; null where there was no item for it.
+        ordered: `customer` and `item` of each order.
+
+    Returns:
+        The orders of the customers to whom something was recommended, each with `hit`.
+    """
+    places = [pl.col(name) == pl.col("item") for name in recommended.columns if name != "customer"]
+    found = ordered.select("customer", "item").join(recommended, on="customer", maintain_order="left")
+    return found.select("customer", "item", hit=pl.any_horizontal(places).fill_null(False))
 
 
 def judge(hit_rate: Metric | None, orders: int, settings: GateSettings) -> list[Verdict]:
@@ -101,3 +125,7 @@ def judge(hit_rate: Metric | None, orders: int, settings: GateSettings) -> list[
     if hit_rate and enough:
         verdicts.append(better_than_baselines(hit_rate, settings.min_lift))
     return verdicts
+
+
+def _recommended(model: Model, history: sp.csr_array, top_k: int) -> Codes:
+    return np.concatenate([best.items for best in recommend(model, history, top_k)])

@@ -4,7 +4,7 @@ Pairs arise within a customer, so the counts of several shards of customers add 
 which is exact to 2^53. Each of several shards has to keep all its counts, some bytes a pair, until they are added up.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from .ops.problems import Problem
 from .ops.threads import in_threads
 
-CELLS = 2**25  # pairs of items that a block may have
+CELLS = 2**24  # pairs of items that a block may have
+BLOCKS = 8  # at least, where there are as many items: several threads count
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Block:
     counts: sp.csr_array
     totals: NDArray[np.float64]
 
+    def save(self, folder: Path) -> None:
+        """Write it to a file of a folder."""
+        of = self.counts
+        small = of.data.astype(np.min_scalar_type(int(of.data.max(initial=0))))  # one byte for most
+        file = folder / f"{self.first}.npz"
+        np.savez(file, data=small, indices=of.indices, indptr=of.indptr, shape=of.shape, totals=self.totals)
+
 
 def count(history: sp.csr_array, most: int | None = None) -> Iterator[Block]:
     """Count the pairs of each item, for two different orders of a customer once.
@@ -45,19 +53,50 @@ def count(history: sp.csr_array, most: int | None = None) -> Iterator[Block]:
     Yields:
         The items in their order, block by block.
     """
-    orders = np.asarray(history.sum(axis=0), np.float64)
-    of_items = history.T.tocsr()
-    size = len(orders)
+    orders, of_items = _sums(history), history.T.tocsr()
 
-    def block(first: int) -> Block:
-        counts = of_items[first : first + _length(size)] @ history
-        codes = first + np.arange(counts.shape[0])
-        itself = counts.indices == np.repeat(codes, np.diff(counts.indptr))
-        counts.data[itself] -= orders[counts.indices[itself]]  # no order pairs with itself
-        counts.eliminate_zeros()
-        return Block(first, counts if most is None else most_frequent(counts, most), counts.sum(axis=1))
+    def block(items: slice) -> Block:
+        return _block(items, of_items[items] @ history, orders, most)
 
-    yield from in_threads(block, range(0, size, _length(size)))
+    yield from in_threads(block, _slices(history.shape[1]))
+
+
+def count_both(earlier: sp.csr_array, late: sp.csr_array, most: int | None = None) -> Iterator[tuple[Block, Block]]:
+    """Count the pairs of the earlier orders, and of all, in little more than the time that one of them takes.
+
+    Args:
+        earlier: shape (customers, items), as for `count`.
+        late: of the same shape; the orders that all have besides.
+        most: as for `count`.
+
+    Yields:
+        As `count`, for the earlier orders and for all.
+    """
+    of_earlier, of_late = earlier.T.tocsr(), late.T.tocsr()
+    of_all = of_earlier + of_late
+    orders = _sums(earlier)
+    orders_of_all = orders + _sums(late)
+
+    def blocks(items: slice) -> tuple[Block, Block]:
+        counts = of_earlier[items] @ earlier
+        both = counts + (of_late[items] @ earlier + of_all[items] @ late)
+        return _block(items, counts, orders, most), _block(items, both, orders_of_all, most)
+
+    yield from in_threads(blocks, _slices(earlier.shape[1]))
+
+
+def _block(items: slice, counts: sp.csr_array, orders: NDArray[np.float64], most: int | None) -> Block:
+    """Of counts in which each order pairs with itself, too; they are overwritten."""
+    itself = counts.indices == np.repeat(np.arange(items.start, items.stop), np.diff(counts.indptr))
+    counts.data[itself] -= orders[counts.indices[itself]]
+    counts.eliminate_zeros()
+    totals = np.asarray(counts.sum(axis=1), np.float64)
+    return Block(items.start, counts if most is None else most_frequent(counts, most), totals)
+
+
+def _sums(history: sp.csr_array) -> NDArray[np.float64]:
+    """How often each item was ordered."""
+    return np.asarray(history.sum(axis=0), np.float64)
 
 
 def most_frequent(counts: sp.csr_array, most: int) -> sp.csr_array:
@@ -82,16 +121,12 @@ def most_frequent(counts: sp.csr_array, most: int) -> sp.csr_array:
     return sp.csr_array((counts.data[chosen], counts.indices[chosen], ends), shape=counts.shape)
 
 
-def save(blocks: Iterable[Block], folder: Path) -> None:
-    """Write each block to a file of a folder, which is made anew."""
+def emptied(folder: Path) -> Path:
+    """A folder for blocks, in which there is none."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.npz"):
         file.unlink()
-    for each in blocks:
-        of = each.counts
-        small = of.data.astype(np.min_scalar_type(int(of.data.max(initial=0))))  # one byte for most
-        file = folder / f"{each.first}.npz"
-        np.savez(file, data=small, indices=of.indices, indptr=of.indptr, shape=of.shape, totals=each.totals)
+    return folder
 
 
 def add_up(folders: Sequence[Path]) -> Iterator[Block]:
@@ -119,6 +154,8 @@ def _load(file: Path) -> Block:
         return Block(int(file.stem), counts, saved["totals"])
 
 
-def _length(items: int) -> int:
-    """How many items a block has: the same in each shard, as it follows from the number of items."""
-    return max(1, CELLS // max(1, items))
+def _slices(items: int) -> Iterator[slice]:
+    """The items of each block: the same in each shard, as they follow from the number of items."""
+    length = max(1, min(CELLS // max(1, items), -(-items // BLOCKS)))
+    for first in range(0, items, length):
+        yield slice(first, min(first + length, items))

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,15 @@ class ArtifactStore:
 
     def names(self, prefix: str = "") -> list[str]:
         """The names that begin with the parts of a prefix, the one written last at the end."""
+        return list(self.written(prefix))
+
+    def written(self, prefix: str = "") -> dict[str, datetime]:
+        """When each was written whose name begins with the parts of a prefix, the last at the end."""
         import obstore
 
         with self._translated():
             found = [each for chunk in obstore.list(self._store, prefix or None) for each in chunk]
-        return [each["path"] for each in sorted(found, key=lambda each: each["last_modified"])]
+        return {each["path"]: each["last_modified"] for each in sorted(found, key=lambda each: each["last_modified"])}
 
     def remove(self, names: list[str]) -> None:
         """Forget what is stored under these names."""

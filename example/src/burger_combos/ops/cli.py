@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs, so that looking is quick."""
 
 import gc
+import json
 import sys
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -24,6 +25,7 @@ DateOption = Annotated[
     datetime | None,
     typer.Option("--date", formats=["%Y-%m-%d"], help="The day to work for, from the data before it. [default: today]"),
 ]
+KindOption = Annotated[str, typer.Option(hidden=True)]  # one of runs.KINDS
 RunOption = typer.Option("--run", help="The id of a run. [default: the last]")
 
 
@@ -38,6 +40,7 @@ def run(
             min=0, help="Do this share of a run that runs.shards processes execute; 0 does the other steps, too."
         ),
     ] = None,
+    kind: KindOption = "daily",
 ) -> None:
     """Run all steps, from the data to the day's rows in the database."""
     enter_project(stage)
@@ -47,18 +50,41 @@ def run(
 
     gc.enable()
     settings = load(Settings, stage)
+    if kind == "daily" and day and day.date() < _today(settings):
+        _warn_of_present(settings, day.date())
     with stoppable():
         if shard is not None:
             if run_id is None:
                 raise Problem("--shard: of which run? --run-id, the same for all processes")
             execute.run_share(settings, run_id, _day(day, settings), shard)
             return
-        done = execute.run_all(settings, _day(day, settings), run_id)
+        done = execute.run_all(settings, _day(day, settings), run_id, kind)
     try:
         with show.read_in_part():
             show.results(stage, 10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
+
+
+@app.command()
+def backfill(
+    stage: StageOption = Stage.develop,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, which is the oldest.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")] = None,
+    redo: Annotated[bool, typer.Option("--redo", help="Also the days that this version has done.")] = False,
+    start: Annotated[str, typer.Option(hidden=True)] = "",  # a command as JSON that has a scheduler begin a day's run
+) -> None:
+    """Run past days that this version has not done, each from the data as of that day."""
+    enter_project(stage)
+    from ..pipeline import Settings
+    from .backfill import backfill
+
+    with stoppable():
+        settings = load(Settings, stage)
+        days = first.date() if first else None, last.date() if last else None
+        backfill(settings, *days, redo=redo, start=json.loads(start) if start else ())
 
 
 @app.command()
@@ -77,6 +103,7 @@ def step(
     join: Annotated[
         bool, typer.Option("--join", help="Only count the step as done, once all its shards are: for a last step.")
     ] = False,
+    kind: KindOption = "daily",
 ) -> None:
     """Run one step of a run, in a process of its own."""
     enter_project(stage)
@@ -88,11 +115,11 @@ def step(
     with stoppable():
         settings = load(Settings, stage)
         if begin:
-            execute.begin(settings, run_id, _day(day, settings))
+            execute.begin(settings, run_id, _day(day, settings), kind)
         elif join:
             execute.join_shards(settings, name, run_id)
         else:
-            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up)
+            execute.run_step(settings, name, run_id, _day(day, settings), shard, catch_up=catch_up, kind=kind)
 
 
 @app.command()
@@ -157,6 +184,26 @@ def results(
 
 
 @app.command()
+def trace(
+    key: Annotated[str, typer.Option(help="The row, as 'store=S03 product=P011', or one value alone.")] = "",
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The row's day. [default: the newest]")
+    ] = None,
+    table: Annotated[str, typer.Option(help="Look only in this table.")] = "",
+    stage: StageOption = Stage.develop,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows of each table, and of the data read, to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object of JSON and nothing else.")] = False,
+) -> None:
+    """Show why a row is as it is: its run, version, settings and model, and what the run has read of its key."""
+    enter_project(stage)
+    from . import show
+    from .trace import trace
+
+    with show.read_in_part():
+        trace(stage, key, rows, table=table, day=day.date() if day else None, as_json=as_json)
+
+
+@app.command()
 def schedule(stage: StageOption = Stage.production) -> None:
     """Run the pipeline whenever it is due, as long as this version is the one that is deployed."""
     enter_project(stage)
@@ -217,6 +264,25 @@ def wait(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.p
 
 
 @app.command(hidden=True)
+def watch(
+    stage: StageOption = Stage.production,
+    when: Annotated[bool, typer.Option("--when", help="Only print when to look, and whether anybody is told.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Only send a message to the webhook, to try it.")] = False,
+) -> None:
+    """Look for runs that are missing, and tell the webhook of each once."""
+    enter_project(stage)
+    from . import watch
+
+    settings = load(StageSettings, stage)
+    if when:
+        print("\n".join(watch.when(settings)))
+    elif test:
+        watch.test(settings)
+    else:
+        watch.look(settings)
+
+
+@app.command(hidden=True)
 def active(stage: StageOption = Stage.production) -> None:
     """Print the image and the commit of the active version; nothing where none is deployed."""
     enter_project(stage)
@@ -224,6 +290,16 @@ def active(stage: StageOption = Stage.production) -> None:
 
     for found in deployments.history(stage)[-1:]:
         print(found.image, found.commit)
+
+
+@app.command(hidden=True)
+def rollbacks(stage: StageOption = Stage.production) -> None:
+    """Print the images that a rollback may want, of which deploy.keep_images says how many; the active one first."""
+    enter_project(stage)
+    from . import deployments
+
+    settings = load(StageSettings, stage)
+    print(*deployments.rollbacks(stage, settings.deploy.keep_images), sep="\n")
 
 
 @app.command(hidden=True)
@@ -271,8 +347,21 @@ def _usage(error: typer.TyperException) -> str:
     return told
 
 
+def _today(settings: StageSettings) -> date:
+    return datetime.now(ZoneInfo(settings.schedule.timezone)).date()
+
+
+def _warn_of_present(settings: StageSettings, day: date) -> None:
+    """Say so where a past day is computed from the data of today."""
+    from .provenance import without_time
+
+    for table in without_time(settings):
+        told = f"[{table}] time_column is not set: {day} is computed from all rows that are there today"
+        print(f"warning: {told}", file=sys.stderr)
+
+
 def _day(given: datetime | None, settings: StageSettings) -> date:
-    today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
+    today = _today(settings)
     if given is None:
         return today
     if given.year < 1970:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -89,6 +89,15 @@ def all_variables(kind: type[BaseModel]) -> Iterator[str]:
         yield name.upper()
         if section:
             yield from (f"{name.upper()}__{inner}" for inner in all_variables(section))
+
+
+def open_variables(kind: type[BaseModel]) -> Iterator[str]:
+    """Those of `all_variables` under which any other may be, as their section takes every key."""
+    for name, field in kind.model_fields.items():
+        if section := _section(field):
+            yield from (f"{name.upper()}__{inner}" for inner in open_variables(section))
+        elif any(get_origin(part) is dict for part in _parts(field.annotation)):
+            yield name.upper()
 
 
 def _at(kind: type[BaseModel], keys: tuple[Any, ...]) -> tuple[FieldInfo | None, type[BaseModel] | None]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from .problems import Problem
 from .settings import Stage
 
+MOST = 1000  # lines that are kept
+
 
 def read(stage: Stage) -> list[str]:
     """All lines, oldest first."""
@@ -17,7 +19,7 @@ def read(stage: Stage) -> list[str]:
 
 
 def add(stage: Stage, line: str) -> None:
-    """One more line, at the end; as a whole or not at all.
+    """One more line, at the end; as a whole or not at all. Of too many the oldest goes.
 
     Raises:
         Problem: the file cannot be written.
@@ -28,7 +30,8 @@ def add(stage: Stage, line: str) -> None:
         whole = file.read_bytes() if file.exists() else b""
         partial = file.with_suffix(".partial")
         with partial.open("wb") as written:
-            written.write(whole[: whole.rfind(b"\n") + 1] + f"{line}\n".encode())
+            lines = [*whole[: whole.rfind(b"\n") + 1].splitlines(keepends=True), f"{line}\n".encode()]
+            written.writelines(lines[-MOST:])
             written.flush()
             os.fsync(written.fileno())
         partial.replace(file)

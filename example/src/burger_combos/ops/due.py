@@ -1,7 +1,8 @@
 """What is due follows from the days that are done, as the records of the runs tell them.
 
 A day is done where a run for it, or for a later one, began at its moment or after it, and ended, whatever came of it.
-So neither a run by hand for a day long past nor one of today before its moment stands in the way of today's.
+So neither a run by hand for a day long past nor one of today before its moment stands in the way of today's, and none
+that is not daily does: a backfill, or one for late data.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from .cron import Cron
-from .runs import Record
+from .runs import DAILY, Record
 
 if TYPE_CHECKING:
     from .deployments import Deployment
@@ -27,7 +28,9 @@ def newest(runs: Iterable[Record], cron: Cron, now: datetime) -> Record | None:
     doing = [
         run
         for run in runs
-        if (run.started_at >= moment if moment else True) and run.date >= cron.day(moment or run.started_at)
+        if run.kind == DAILY
+        and (run.started_at >= moment if moment else True)
+        and run.date >= cron.day(moment or run.started_at)
     ]
     return max(doing, key=lambda run: run.started_at, default=None)
 
@@ -41,7 +44,7 @@ def due_since(runs: Collection[Record], image: str, cron: Cron, now: datetime) -
         cron: the moments at which a run is due.
         now: the moment that is asked for.
     """
-    ended = [run for run in runs if run.status not in ONGOING]
+    ended = [run for run in runs if run.status not in ONGOING and run.kind == DAILY]
     done = newest(ended, cron, now)
     if done:
         return None if done.image == image else now
@@ -58,16 +61,27 @@ def missed(good: Collection[date], deployed: "list[Deployment]", cron: Cron, unt
         cron: the moments at which a run is due.
         until: the moment.
     """
-    since = None
-    for each in reversed(deployed):
-        if each.schedule != cron.name:
-            break
-        since = datetime.fromisoformat(each.at)
+    since = scheduled_since(deployed, cron)
     if since is None:
         return []
     first = max(cron.day(since), cron.day(until) - timedelta(days=SHOWN))
     days = (first + timedelta(days=number) for number in range((cron.day(until) - first).days + 1))
     return [day for day in days if day not in good and _had_moment(day, cron, since, until)]
+
+
+def scheduled_since(deployed: "list[Deployment]", cron: Cron) -> datetime | None:
+    """The time since which the schedule is the present one; None where it is not deployed.
+
+    Args:
+        deployed: all deployments, oldest first.
+        cron: the present one.
+    """
+    since = None
+    for each in reversed(deployed):
+        if each.schedule != cron.name:
+            break
+        since = datetime.fromisoformat(each.at)
+    return since
 
 
 def how_to_catch_up(days: list[date], stage: str) -> str:

@@ -8,6 +8,7 @@ stand up to a forger.
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from .sources.batches import of_parquet
 from .threads import in_threads
 
 RAW = "raw.parquet"  # what the first step fetched
 ROW = "row"  # in a part of that: the number of each row in the source, from 1
 CHUNK = 2**16  # rows at a time
+FEW = 1_000  # different texts: to hash each of them once is faster
 
 Words = NDArray[np.uint64]
 
@@ -35,17 +38,41 @@ def fingerprint(*files: Path) -> dict[str, Any]:
     rows, sums = 0, np.zeros(2, np.uint64)
     columns: dict[str, str] = {}
     for file in files:
-        frame = pl.read_parquet(file, glob=False)
-        if len(files) > 1:
-            frame = frame.drop(ROW)
-        columns = {name: str(dtype) for name, dtype in frame.schema.items()}
-        rows, sums = rows + len(frame), sums + _sums(frame)
+        query = pl.scan_parquet(file, glob=False)
+        for frame in of_parquet(query.drop(ROW) if len(files) > 1 else query):
+            columns = {name: str(dtype) for name, dtype in frame.schema.items()}
+            rows, sums = rows + len(frame), sums + _sums(frame)
     return {"rows": rows, "columns": columns, "hash": _hash(rows, sorted(columns), sums)}
+
+
+class Fingerprint:
+    """What `fingerprint` says of files, found out by a thread while other work goes on."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._found: Future[dict[str, Any]] | None = None
+
+    def begin(self) -> Future[dict[str, Any]]:
+        """Let the thread begin, if it has not; where the process ends before, it ends, too."""
+        if self._found is None:
+            executor = ThreadPoolExecutor(1)
+            self._found = executor.submit(fingerprint, *self._files)
+            executor.shutdown(wait=False)
+        return self._found
+
+    def result(self) -> dict[str, Any]:
+        """Wait for it."""
+        return self.begin().result()
 
 
 def hash_of(frame: pl.DataFrame) -> str:
     """The hash of a table: of the sum of its rows' hashes, so that a row counts as often as it is there."""
     return _hash(len(frame), sorted(frame.columns), _sums(frame))
+
+
+def total(frame: pl.DataFrame) -> list[int]:
+    """The number of rows, and what their hashes add up to; those of two tables add up, modulo 2**64, to both's."""
+    return [len(frame), *_sums(frame).tolist()]
 
 
 def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
@@ -91,10 +118,20 @@ def _as_text(column: pl.Series) -> pl.Series:
 
 
 def hashes_of_texts(texts: pl.Series) -> Words:
-    """A hash of each text, for all of one length at once, eight bytes at a time."""
+    """A hash of each text."""
+    if texts.head(4 * FEW).n_unique() < min(FEW, len(texts) / 4):  # as those of a category
+        known = texts.unique()
+        return _hashes_of_texts(known)[texts.cast(pl.Enum(known)).to_physical().to_numpy()]
+    return _hashes_of_texts(texts)
+
+
+def _hashes_of_texts(texts: pl.Series) -> Words:
+    """For all texts of one length at once, eight bytes at a time."""
     lengths = texts.str.len_bytes().to_numpy()
-    order = np.argsort(lengths, kind="stable")
-    content = np.frombuffer(texts.gather(order).str.join("").item().encode(), np.uint8)
+    same = len(lengths) and (lengths == lengths[0]).all()
+    order = np.arange(len(lengths)) if same else np.argsort(lengths, kind="stable")
+    ordered = texts if same else texts.gather(order)
+    content = np.frombuffer(ordered.str.join("").item().encode(), np.uint8)
     found = np.empty(len(texts), np.uint64)
     place = row = 0
     for length, count in zip(*np.unique(lengths, return_counts=True), strict=True):

@@ -18,14 +18,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from . import faults, records
+from . import faults, records, training
 from .fingerprint import RAW
 from .holdout import measured_on
 from .metrics import Metric, measured, value_of
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
-from .runs import Record, Run, new_id
+from .runs import Record, Run, new_id, trials_folder
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
@@ -76,7 +76,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
         Problem: the stage's database cannot be reached.
     """
     deploy = settings.deploy
-    running = records.good(settings)  # on whose day both can be compared
+    running = training.measured(settings, records.good(settings))  # on whose day both can be compared
     day = running.date if running else datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     trial = _try(stage, day, 1)
     if trial.problem:
@@ -279,6 +279,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     from .. import pipeline
 
     settings = load(pipeline.Settings, stage)
+    training.marked_steps(settings, pipeline.STEPS)
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
     goes_on = _tried(first, run, settings)
@@ -295,7 +296,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
 
 def _trials(settings: StageSettings) -> Runs:
     """Where trials leave their files until they end: beside the runs, on this machine."""
-    return Runs(folder=settings.runs.folder.parent / "trials", shards=settings.runs.shards)
+    return Runs(folder=trials_folder(settings.runs), shards=settings.runs.shards)
 
 
 def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:

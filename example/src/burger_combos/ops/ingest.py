@@ -7,6 +7,7 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import BaseModel, TypeAdapter
 
+from . import as_of, late
 from .fingerprint import RAW, ROW
 from .notes import Changed, collecting, note_changed
 from .parts import BATCH, Column, Known, deal
@@ -31,6 +32,7 @@ class Checked:
     rejected: int
     changed: Changed = field(default_factory=dict)
     times: dict[str, Found] = field(default_factory=dict)  # by column
+    days: late.Days | None = None
 
 
 def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None, by: str = "") -> None:
@@ -51,7 +53,7 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
     """
     if not by or len(run.shards) == 1:
         raw = read(settings, make_up)
-        raw.write_parquet(run.path(RAW))
+        raw.write_parquet(run.path(RAW), compression="lz4")
         run.count("rows_read", len(raw))
         return
     if settings.source == SAMPLE:
@@ -67,19 +69,28 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
 def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard: Shard | None = None) -> pl.DataFrame:
     """The rows that were fetched and fit a schema, in its types; `rejected.csv` gets the others, with the reasons.
 
+    Where `settings.time_column` names the column that says when a row happened, rows of the run's day, or later, are
+    left out and counted: a run for a past day has what was known then.
+
     A step that is split gives its shard, and gets the rows of that; there may be none. `join_rejected`, in a later step
     that is not split, then writes `rejected.csv` and refuses too many.
 
     Raises:
-        Problem: too many rows do not fit, or a column is of a type that cannot be read so.
+        Problem: too many rows do not fit, or a column is of a type that cannot be read so; or the time column is none.
     """
+    time = as_of.time_column(settings, schema)
     if shard is None:
         if is_parted(run):
             raise Problem(f"{RAW} is in parts, one for each shard: let the step take its shard and give it to checked")
         raw = pl.read_parquet(run.path(RAW), glob=False)
         fit, rejected = parted(raw, settings, schema)
         set_aside(run, rejected, len(raw), settings)
-        return fit
+        rows, days = _as_of(run, fit, settings) if time else (fit, None)
+        if days:
+            late.note(run, settings, days)
+        if run.watch:
+            run.watch.look(run, settings, fit, _numbers(raw, rejected))
+        return rows
     known = _known(run, settings, schema, shard)
     raw = pl.read_parquet(run.path(RAW, shard), glob=False)
     with collecting() as changed:
@@ -88,12 +99,15 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         else:
             fit, rejected = _parted(raw.drop(ROW), settings, schema, known, raw[ROW])
     rejected.write_parquet(run.path(REJECTED, shard))
-    mine = Checked(len(raw), len(rejected), changed)
+    rows, days = _as_of(run, fit, settings) if time else (fit, None)
+    mine = Checked(len(raw), len(rejected), changed, days=days)
     if known:
         mine.times = {name: column.times.found for name, column in known.columns.items()}
     run.path(CHECKED, shard).write_bytes(TypeAdapter(Checked).dump_json(mine, indent=1) + b"\n")
     run.count("rows_rejected", len(rejected))
-    return fit
+    if run.watch:
+        run.watch.look_at_part(run, settings, fit, _numbers(raw, rejected), shard)
+    return rows
 
 
 def join_rejected(run: Run, settings: TableSettings) -> None:
@@ -114,8 +128,12 @@ def join_rejected(run: Run, settings: TableSettings) -> None:
         for each in found:
             times.join(each.times[column])
         times.refuse(column, settings)
+    if days := [each.days for each in found if each.days]:
+        late.note(run, settings, late.joined(days))
     total = sum(each.rows for each in found)
     keep(run, _in_order(run, total, sum(each.rejected for each in found)), total, settings)
+    if run.watch:
+        run.watch.join(run, settings)
 
 
 def read(settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None) -> pl.DataFrame:
@@ -175,6 +193,19 @@ def _parted(
     )
     fit, rejected = part(raw, typed, schema, settings)
     return fit, rejected if rows is None else rejected.with_columns(rows.gather(rejected[ROW] - 1).alias(ROW))
+
+
+def _numbers(raw: pl.DataFrame, rejected: pl.DataFrame) -> pl.Series:
+    """The number in the source of each row that was not rejected."""
+    rows = raw[ROW] if ROW in raw.columns else pl.int_range(1, len(raw) + 1, dtype=pl.Int64, eager=True)
+    return rows.filter(~rows.is_in(rejected[ROW].cast(pl.Int64).implode())) if len(rejected) else rows
+
+
+def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> tuple[pl.DataFrame, late.Days | None]:
+    """The rows from before the run's day, and what they add up to; the others are counted."""
+    known = as_of.before(rows, settings, run.record.date)
+    run.count("rows_later", len(rows) - len(known))
+    return known, late.days_of(run, known, settings)
 
 
 def _in_order(run: Run, total: int, rejected: int) -> Iterator[pl.DataFrame]:

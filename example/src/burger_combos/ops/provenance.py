@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -16,6 +16,9 @@ from . import settings_files
 from .runs import Record
 from .settings import PREFIX, Stage, StageSettings, of_branch, variables
 from .store import without_password
+
+if TYPE_CHECKING:
+    from .sources.table_settings import TableSettings
 
 MASK = "**********"  # in place of a secret
 NOT_RECORDED = ("stage", "tracking")  # known otherwise, and full of secrets
@@ -95,6 +98,11 @@ def data(record: Record) -> str:
     return ": ".join(filter(None, parts))
 
 
+def without_time(settings: StageSettings) -> list[str]:
+    """The sections of the tables that the settings name, and whose rows tell no time."""
+    return [name for name, table in _tables(settings) if not table.time_column]
+
+
 def _instead(value: Any) -> str:
     return ", not in the file" if value is None else f", {_text(value)} in the file"
 
@@ -123,18 +131,24 @@ def _in_file(stage: Stage) -> dict[str, Any]:
     return _flat(_plain(settings_files.read(stage)))
 
 
-def _sources(section: BaseModel, *keys: str) -> Iterator[tuple[str, str]]:
+def _sources(settings: StageSettings) -> Iterator[tuple[str, str]]:
     """Where each table is that the settings name, by the name of its section."""
+    for name, each in _tables(settings):
+        source = _plain(each.source)
+        database = each.database_url if source.startswith(("table:", "query:")) else None
+        where = f" of {without_password(database.get_secret_value())}" if database else ""
+        yield name, source + where
+
+
+def _tables(section: BaseModel, *keys: str) -> "Iterator[tuple[str, TableSettings]]":
+    """Each table that the settings name, by the name of its section."""
     from .sources.table_settings import TableSettings  # which looking does without
 
     for key, each in section:
         if isinstance(each, TableSettings) and each.source:
-            source = _plain(each.source)
-            database = each.database_url if source.startswith(("table:", "query:")) else None
-            where = f" of {without_password(database.get_secret_value())}" if database else ""
-            yield ".".join((*keys, key)), source + where
+            yield ".".join((*keys, key)), each
         if isinstance(each, BaseModel):
-            yield from _sources(each, *keys, key)
+            yield from _tables(each, *keys, key)
 
 
 def _flat(values: dict[str, Any], *keys: str) -> dict[str, Any]:

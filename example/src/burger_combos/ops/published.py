@@ -11,14 +11,14 @@ from typing import Any
 import polars as pl
 
 from . import trials
-from .catalogue import ADDED
+from .catalogue import ADDED, MODEL
 from .problems import Problem, meant
 from .raw import refuse_unjoined
 from .runs import Record, Run
 from .settings import StageSettings
 from .store import Store
 
-RESERVED = ("runs", "deployments", "trials")  # tables of the machinery's own
+RESERVED = ("runs", "deployments", "trials", "missing_runs")  # tables of the machinery's own
 LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest
 
 
@@ -63,7 +63,8 @@ class Table:
 def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame | Iterable[pl.DataFrame]]) -> None:
     """Put a day's rows in place of those that are there, in all tables at once or in none.
 
-    Each row gets the run's stage, date, id and commit; `rows_published` counts them.
+    Each row gets the run's stage, date, id and commit and, where `schedule.train_every` is set, `model_run`: which run
+    has trained the model. `rows_published` counts them.
 
     Args:
         run: the run that made the rows.
@@ -143,13 +144,14 @@ def _complete_parts(parts: Iterable[pl.DataFrame], table: Table, record: Record)
 
 
 def _complete_part(rows: pl.DataFrame, table: Table, record: Record, where: str) -> pl.DataFrame:
-    _refuse_rows(rows, table, where)
+    _refuse_rows(rows, table, where, (*ADDED, MODEL) if record.tells_model else ADDED)
     stage, day = pl.lit(str(record.stage)).alias("stage"), pl.lit(record.date).alias("date")
-    by = pl.lit(record.run_id).alias("run_id"), pl.lit(record.git_commit).alias("git_commit")
+    by = [pl.lit(record.run_id).alias("run_id"), pl.lit(record.git_commit).alias("git_commit")]
+    by += [pl.lit(record.model_run).alias(MODEL)] * record.tells_model
     return rows.select(stage, day, *table.key, pl.exclude(table.key), *by)
 
 
-def _refuse_rows(rows: pl.DataFrame, table: Table, where: str) -> None:
+def _refuse_rows(rows: pl.DataFrame, table: Table, where: str, added: tuple[str, ...]) -> None:
     """No rows without a key or with the same one, and no columns that a database would not keep apart."""
     if lacking := [name for name in table.key if name not in rows.columns]:
         raise Problem(f"{where}: the rows have no column {lacking[0]!r} of its key{_either(lacking[0], rows.columns)}")
@@ -158,7 +160,7 @@ def _refuse_rows(rows: pl.DataFrame, table: Table, where: str) -> None:
             raise Problem(f"{where}: order_by: the rows have no column {column!r}{_either(column, rows.columns)}")
     for name in rows.columns:
         _refuse_name(name, where)
-        if name.lower() in ADDED:
+        if name.lower() in added:
             raise Problem(f"{where}: column {name!r} is added to each row by itself: leave it out")
     lower = [name.lower() for name in rows.columns]
     if twice := [name for name in lower if lower.count(name) > 1]:

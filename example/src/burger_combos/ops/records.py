@@ -1,18 +1,21 @@
 """The records of the runs in the stage's database, so that SQL answers which commit wrote what."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from .cron import Cron
 from .due import SHOWN
-from .runs import Record
+from .runs import BACKFILL, LATE, Record
 from .settings import StageSettings
 from .store import NotThere, Store
+
+# Of the kind, which the record alone tells: JSON that holds text never holds a bare quotation mark.
+_NOT_DAILY = " OR ".join(f'record LIKE \'%"kind": "{kind}"%\'' for kind in (BACKFILL, LATE))
 
 
 def save(record: Record, settings: StageSettings) -> None:
@@ -35,25 +38,88 @@ def save(record: Record, settings: StageSettings) -> None:
 
 def last(settings: StageSettings) -> Record | None:
     """The run that began last, whatever day it was for; None where there is none yet."""
-    return next(iter(latest(settings, 1)), None)
+    return next(iter(_runs(settings, "ORDER BY started_at DESC LIMIT 1")), None)
 
 
 def latest(settings: StageSettings, count: int) -> list[Record]:
-    """The runs that began last, whatever days they were for, the last of them first."""
-    return _runs(settings, f"ORDER BY started_at DESC LIMIT {count}")
+    """The daily runs that began last, whatever days they were for, the last of them first."""
+    return _runs(settings, f"AND NOT ({_NOT_DAILY}) ORDER BY started_at DESC LIMIT {count}")
 
 
-def good(settings: StageSettings) -> Record | None:
-    """The last good run for the newest day that has one: what is in production; None where there is none yet."""
-    return next(iter(_runs(settings, "AND status = 'ok' ORDER BY date DESC, started_at DESC LIMIT 1")), None)
+def good(settings: StageSettings, until: date | None = None, git_commit: str = "") -> Record | None:
+    """The last good run for the newest day that has one: what is in production; None where there is none yet.
+
+    Args:
+        settings: those of the stage.
+        until: the last day that counts; None for all.
+        git_commit: the commit of the run; empty for any.
+    """
+    such = "AND status = 'ok'" + f" AND date <= '{until}'" * (until is not None)
+    such += " AND git_commit = $2" * bool(git_commit)
+    values = [git_commit] if git_commit else []
+    return next(iter(_runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT 1", *values)), None)
+
+
+def good_before(settings: StageSettings, day: date, most: int) -> list[Record]:
+    """The last good runs that the schedule, or somebody, made for earlier days; the newest first."""
+    such = f"AND status = 'ok' AND date < '{day}' AND NOT ({_NOT_DAILY})"
+    return _runs(settings, f"{such} ORDER BY date DESC, started_at DESC LIMIT {most}")
+
+
+def ended_before(settings: StageSettings, record: Record) -> Record | None:
+    """The daily run before another, by their days, that has ended."""
+    such = f"AND date <= '{record.date}' AND run_id <> '{record.run_id}' AND NOT ({_NOT_DAILY})"
+    ended = "AND status IN ('ok', 'refused', 'failed') ORDER BY date DESC, started_at DESC LIMIT 1"
+    return next(iter(_runs(settings, f"{such} {ended}")), None)
 
 
 def recent(settings: StageSettings, cron: Cron, now: datetime) -> list[Record]:
     """The runs from which follows what is due: those from the day of the last moment on, and the last before it."""
     moment = cron.until(now)
     day = cron.day(moment) if moment else cron.day(now) - timedelta(days=SHOWN)
-    earlier = "AND status NOT IN ('running', 'stopped') ORDER BY date DESC, started_at DESC LIMIT 1"
+    ended = f"AND status NOT IN ('running', 'stopped') AND NOT ({_NOT_DAILY})"
+    earlier = f"{ended} ORDER BY date DESC, started_at DESC LIMIT 1"
     return _runs(settings, f"AND date < '{day}' {earlier}") + _runs(settings, f"AND date >= '{day}'")
+
+
+def between(settings: StageSettings, first: date, last: date) -> dict[date, list[Record]]:
+    """All runs for each day from the first to the last, the newest first; nothing for days without one."""
+    found: dict[date, list[Record]] = {}
+    for run in _runs(settings, f"AND date BETWEEN '{first}' AND '{last}' ORDER BY started_at DESC"):
+        found.setdefault(run.date, []).append(run)
+    return found
+
+
+def not_daily(settings: StageSettings, run_ids: Sequence[str]) -> set[str]:
+    """Those of some runs that are for past days: of backfills, and for late data."""
+    listed = ", ".join(f"'{run_id}'" for run_id in run_ids)
+    return {run.run_id for run in _runs(settings, f"AND run_id IN ({listed}) AND ({_NOT_DAILY})")}
+
+
+def since(settings: StageSettings, day: date) -> list[Record]:
+    """The runs for a day and for all later ones."""
+    return _runs(settings, f"AND date >= '{day}'")
+
+
+def missing_told(settings: StageSettings) -> set[tuple[str, str]] | None:
+    """Of which missing runs somebody was told: when each was due, in UTC, and what; None before the first look."""
+    with _there(settings, "missing_runs") as store:
+        if store is None:
+            return None
+        found = store.query("SELECT due, what FROM missing_runs WHERE stage = $1", str(settings.stage))
+    return set(found.iter_rows())
+
+
+def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
+    """Keep of which missing runs somebody was told: when each was due, in UTC, and what."""
+    with Store(settings.database.url, create=True) as store:
+        store.note_missing(str(settings.stage), datetime.now(UTC).isoformat(timespec="seconds"), told)
+
+
+def reviewed(settings: StageSettings, since: date) -> list[Record]:
+    """The runs for the days from one on that have reviewed earlier ones, the last of them first."""
+    has_some = """AND record LIKE '%"reviews": [%' AND record NOT LIKE '%"reviews": []%'"""
+    return _runs(settings, f"AND date >= '{since}' {has_some} ORDER BY started_at DESC")
 
 
 def good_days(settings: StageSettings) -> set[date]:
@@ -120,11 +186,11 @@ def _there(settings: StageSettings, table: str) -> Iterator[Store | None]:
         yield store if store.has(table) else None
 
 
-def _runs(settings: StageSettings, such: str) -> list[Record]:
+def _runs(settings: StageSettings, such: str, *values: str) -> list[Record]:
     with _there(settings, "runs") as store:
         if store is None:
             return []
-        found = store.query(f"SELECT record FROM runs WHERE stage = $1 {such}", str(settings.stage))
+        found = store.query(f"SELECT record FROM runs WHERE stage = $1 {such}", str(settings.stage), *values)
     return [Record.from_json(record) for record in found["record"]]
 
 

@@ -1,10 +1,11 @@
 """The report of a run: one HTML file that opens offline, on a phone and on paper, in light and dark."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import charts, plots, provenance, records
+from . import charts, plots, provenance, records, training, turned_out, unusual
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
@@ -39,14 +40,19 @@ def write(run: Run, settings: StageSettings) -> Path:
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
         quality=_quality(run.record, settings.deploy.metric),
+        turned_out=_turned_out(run.record),
         history=_history(records.by_day(settings), settings.deploy.metric),
         charts={title: _chart(title, each) for title, each in run.record.charts.items() if not charts.is_empty(each)},
         scale=_scale(trials, run.record, settings.deploy.metric),
         by=_counted(trials, settings.deploy.scale.by),
+        unusual=unusual.found(run.record),
+        input=unusual.in_words(run.record),
+        by_day=_by_day(run.record),
         rejected=bars(run.record.facts.get("rejected", {})),
         seconds=bars(run.record.steps, "{:.2f} s"),
         numbers=_numbers(run.record),
         data=provenance.data(run.record),
+        model=training.told(run.record),
         overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)
@@ -70,6 +76,9 @@ def tiles(record: Record, wanted: str) -> dict[str, tuple[str, str]]:
     if numbers.get("rows_read"):
         share = numbers.get("rows_rejected", 0) / numbers["rows_read"]
         found["set aside"] = (f"{share:.2%}", f"of {plots.number(numbers['rows_read'])} rows")
+    if told := turned_out.newest(record, wanted):
+        label, value, against = told
+        found[f"{label} as it turned out"] = (value, against)
     return found | {"took": (f"{record.seconds:.1f} s", f"{len(record.steps)} steps")}
 
 
@@ -131,6 +140,28 @@ def _history(days: list[Record], wanted: str) -> str:
         of_days = [day.metrics.get(name, {}).get("baselines", {}) for day in days]
         series[words(baseline)] = [each.get(baseline) for each in of_days]
     return plots.lines(series, [f"{day.date:%d %b}" for day in days], "Quality, day by day")
+
+
+def _by_day(record: Record) -> dict[str, str]:
+    """How many rows of each table are of which of the last days; nothing of one that has no time column."""
+    found = {}
+    for name, table in record.profile.items():
+        days = [record.date - timedelta(back) for back in range(len(table["by_day"]), 0, -1)]
+        if any(table["by_day"]):
+            rows = {f"{day:%d %b}": count for day, count in zip(days, table["by_day"], strict=True)}
+            found[f"Input: {words(name)}, rows of each day"] = plots.bars(
+                rows, f"Input: {words(name)}, rows of each day"
+            )
+    return found
+
+
+def _turned_out(record: Record) -> dict[str, str]:
+    """How good earlier days really were, beside their baselines and backtests: a chart for each metric."""
+    found = {}
+    for label, (days, series) in turned_out.lines(record).items():
+        title = f"As it turned out: {label}"
+        found[title] = plots.lines(series, [f"{date.fromisoformat(day):%d %b}" for day in days], title)
+    return found
 
 
 def _scale(trials: list[dict[str, Any]], record: Record, wanted: str) -> dict[str, str]:

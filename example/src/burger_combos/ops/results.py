@@ -3,13 +3,13 @@
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import polars as pl
 
 from . import catalogue, records
-from .catalogue import ADDED, Found
+from .catalogue import ADDED, MODEL, Found
 from .plots import numbers
 from .problems import Problem, meant
 from .runs import Record
@@ -26,6 +26,8 @@ class Rows:
     rows: pl.DataFrame  # without the columns that publishing adds
     matching: int  # rows of the day that have the key that was asked for
     total: int  # rows of the day
+    wanted: dict[str, str]  # what each column was asked to be
+    kinds: dict[str, str]  # what the columns hold, in the catalogue's words
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def find(
         about = record.tables.get(name, {}) if record and record.run_id == newest.run_id else {}
         if name in totals or about:
             order = about.get("order_by", chosen[name].key)
-            shown.append(_rows(store, stage, newest, chosen[name], totals.get(name, 0), conditioned, order, most))
+            rows = _rows(store, stage, newest, chosen[name], totals.get(name, 0), conditioned, order, most)
+            shown.append(replace(rows, rows=_of_the_project(rows.rows, record)))
     if key and not any(each.matching for each in shown):
         raise Problem(f"{store.name}: no row with {key} in {stage} for {newest.day}{of_which if run_id else ''}")
     return Results(newest.day, newest.run_id, newest.git_commit, record, shown)
@@ -182,7 +185,23 @@ def _rows(
     columns = ", ".join(_quoted(name) for name in table.columns if name not in ADDED)
     rows = store.query(f"SELECT {columns} FROM {_quoted(table.name)} WHERE {such} ORDER BY {by} LIMIT {most}", *values)
     truths = [name for name in rows.columns if table.columns[name] == "true or false"]  # which SQLite has as 0 and 1
-    return Rows(table.name, table.key, rows.with_columns(pl.col(truths).cast(pl.Boolean)), matching, total)
+    return Rows(
+        table.name,
+        table.key,
+        rows.with_columns(pl.col(truths).cast(pl.Boolean)),
+        matching,
+        total,
+        conditions,
+        table.columns,
+    )
+
+
+def _of_the_project(rows: pl.DataFrame, record: Record | None) -> pl.DataFrame:
+    """The rows without the column that says which run has trained their model; a project may have one of that name."""
+    if MODEL not in rows.columns:
+        return rows
+    added = (record is not None and record.tells_model) or rows[MODEL].null_count() == len(rows)
+    return rows.drop(MODEL) if added else rows
 
 
 def _direction(name: str, table: Found) -> str:

@@ -11,15 +11,16 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import filelock
+import structlog
 
 from . import PREFIX
 from .artifacts import ArtifactStore
@@ -29,6 +30,12 @@ from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
 from .version import commit, template
 
+if TYPE_CHECKING:
+    from .fingerprint import Fingerprint
+    from .inputs import Watch
+
+DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
+log = structlog.get_logger()
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
 
@@ -58,11 +65,21 @@ class Record:
     in_file: dict[str, Any] = field(default_factory=dict)  # what the file says of those it has otherwise; None: nothing
     data: dict[str, Any] = field(default_factory=dict)  # the sources; rows, columns and hash of what was read
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # published: key, order_by, rows of each
+    profile: dict[str, Any] = field(default_factory=dict)  # of the input, by table: see profile.py, and what is unusual
+    kind: str = DAILY  # or BACKFILL or LATE
+    model_run: str = ""  # which run has trained the model in use; empty where no step says that it trains
+    training: dict[str, Any] = field(default_factory=dict)  # of that model: its files and, if it is not the run's, date
+    reviews: list[dict[str, Any]] = field(default_factory=list)  # how good earlier days really were; see review.py
 
     @property
     def seconds(self) -> float:
         """The time that the steps took."""
         return sum(self.steps.values())
+
+    @property
+    def tells_model(self) -> bool:
+        """Whether its rows say which run has trained their model."""
+        return bool(self.model_run and self.settings.get("schedule.train_every"))
 
     def to_json(self) -> str:
         """The record as a line of JSON."""
@@ -87,9 +104,12 @@ class Record:
 class Run(Measuring):
     """One execution of the pipeline, or what other processes have done of it so far."""
 
+    watch: "Watch | None" = None  # looks at the input, where this is a run and no trial
+
     def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
         self.folder = folder
         self.record = record
+        self.fingerprint: Fingerprint | None = None  # of what was fetched, where this process has to find it out
         self._store = store
         self._stored: dict[str, State] = {}  # how each file or folder was when the store had the same
 
@@ -328,14 +348,41 @@ def kept(runs: Runs, run_id: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
-def prune(runs: Runs, spared: str = "") -> None:
-    """Remove what all but the newest runs left, and the one that is spared; their records stay in the database."""
-    store = store_of(runs)
-    for name in set(names(runs)[: -runs.keep]) - {spared}:
+def prune(
+    runs: Runs, spared: str | Collection[str] = (), apart: Callable[[Sequence[str]], Collection[str]] = lambda _: ()
+) -> None:
+    """Remove what all but the newest runs left, and those that are spared; their records stay in the database.
+
+    Args:
+        runs: where they are, and how many are kept.
+        spared: the ids of those that are kept, whatever their age.
+        apart: tells which of some are counted apart, as many of which are kept: runs for past days.
+    """
+    store, known = store_of(runs), names(runs)
+    others = apart(known) if len(known) > runs.keep else ()
+    counted = ([name for name in known if name not in others], [name for name in known if name in others])
+    removed = []
+    kept = {spared} if isinstance(spared, str) else set(spared)
+    for name in sorted({name for each in counted for name in each[: -runs.keep]} - kept):
         if store:
             store.remove(store.names(name))
         elif not Run.open(runs, name).is_alive():
             shutil.rmtree(runs.folder / name, ignore_errors=True)
+        else:
+            continue
+        removed.append(name)
+    if removed:
+        log.info(f"removed what runs before the last {runs.keep} left: {listed(removed)}")
+
+
+def listed(names: list[str]) -> str:
+    """How many names there are, and the first of them."""
+    return f"{len(names)}, {', '.join(names[:3])}{', …' * (len(names) > 3)}"
+
+
+def trials_folder(runs: Runs) -> Path:
+    """Where trials leave their files until they end: beside the runs, on this machine."""
+    return runs.folder.parent / "trials"
 
 
 def _checked(runs: Runs, run_id: str) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 import structlog
 
-from . import PREFIX, alerts, deployments, logs, records
+from . import PREFIX, alerts, deployments, logs, records, watch
 from .cron import Cron
 from .due import ONGOING, due_since, how_to_catch_up, missed, newest
 from .problems import Problem
@@ -125,18 +125,15 @@ class Scheduler:
             self._account(run_id, day, problem or _reason(self.run.returncode))
 
     def _tell_late(self, due: datetime, day: date) -> None:
-        """Say that a run begins late, and which days since the one before it have none."""
-        said = []
-        if datetime.now(UTC) - due > timedelta(minutes=self.settings.schedule.late_minutes):
-            said.append(f"the run that was due at {due:%Y-%m-%d %H:%M %Z} begins only now")
+        """Say that a run begins late, and which days before it have none; a run does not fail of that."""
+        now = datetime.now(UTC)
         without = missed(records.good_days(self.settings), deployments.history(self.stage), self.cron, due)
         if earlier := [each for each in without if each < day]:
             log.warning("scheduler", missed=how_to_catch_up(earlier, self.stage))
-        before = [run for run in records.latest(self.settings, 50) if run.date >= self.cron.day(run.started_at)]
-        if unsaid := [each for each in earlier if before and each > self.cron.day(before[0].started_at)]:
-            said.append(f"no run for {how_to_catch_up(unsaid, self.stage)}")
-        if said:
-            self._tell_missing(due, "; ".join(said))
+        try:
+            watch.tell(self.settings, now, ends=timedelta(0), begins=due, quietly=self._told(now))
+        except Problem as problem:
+            log.error("scheduler", problem=str(problem))
 
     def _wait(self, run: "subprocess.Popen[bytes]", deadline: timedelta) -> str:
         """Wait for the run's end; at its deadline, or when it is time to stop, bring it about."""
@@ -168,10 +165,14 @@ class Scheduler:
             alerts.failed(self.settings.alert, self.stage, problem, run.record)
 
     def _tell_missing(self, due: datetime, problem: str) -> None:
-        """Once a day, however often it is tried again."""
-        if self.told is None or due - self.told > timedelta(days=1):
+        """Once a day, however often it is tried again, and by whichever process."""
+        if not self._told(due):
             self.told = due
-            alerts.failed(self.settings.alert, self.stage, problem)
+            watch.tell_once(self.settings, self.cron.until(due) or due, problem)
+
+    def _told(self, moment: datetime) -> bool:
+        """Whether this process has told within a day that a run is missing."""
+        return self.told is not None and moment - self.told <= timedelta(days=1)
 
 
 def _reason(code: int) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .runs import Run
     from .settings import StageSettings
 
-WHOLE = ("charts", "facts", "headline")  # what of a record only a step that is not split may change
+WHOLE = ("charts", "facts", "headline", "reviews")  # what of a record only a step that is not split may change
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import provenance, records, report
+from . import provenance, records, report, training, unusual
 from .logs import renderer
 from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
 from .results import as_text, counted, find
-from .runs import Record, Run, kept, names
+from .runs import DAILY, Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
 from .store import NotThere, Store
@@ -36,6 +36,9 @@ STATUS = (
     "published",
     "last run",
     "result",
+    "data",
+    "model",
+    "turned out",
     "report",
     "worst gate",
     "settings",
@@ -51,7 +54,7 @@ def status(views: list[StageStatus], *, all_deployments: bool) -> None:
     for key in STATUS:
         if any(column.get(key) for column in columns.values()):
             table.add_row(key, *(column.get(key, "") for column in columns.values()))
-    _print(table)
+    print_table(table)
     for view in views:
         made = deployments(view)
         if len(made) > 1 or (made and all_deployments):
@@ -59,7 +62,7 @@ def status(views: list[StageStatus], *, all_deployments: bool) -> None:
             listed = Table(box=None, pad_edge=False, show_header=False)
             for row in made if all_deployments else made[:3]:
                 listed.add_row(*row)
-            _print(listed)
+            print_table(listed)
 
 
 def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
@@ -107,16 +110,18 @@ def results(
             "date": found.date,
             "run": found.run_id,
             "commit": found.git_commit,
+            "model_run": record.model_run if record else "",
             "database": store.name,
             "report": file,
             "numbers": record.numbers if record else {},
             "metrics": record.metrics if record else {},
+            "reviews": record.reviews if record else [],
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables
             },
         }
-        print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(told)
         return
     for each in found.tables:
         if each is not found.tables[0]:
@@ -124,16 +129,19 @@ def results(
         shown = Table(*each.rows.columns, box=None, pad_edge=False)
         for row in as_text(each.rows):
             shown.add_row(*row)
-        _print(shown)
+        print_table(shown)
         count = counted(each.matching, each.table, each.total)
         print(f"\n{count} for {found.date}" + f", {len(each.rows):,} shown" * (len(each.rows) < each.matching))
     if record:
         _summary(record, settings)
+        if model := training.told(record):
+            print(f"model    {model}; the metrics were measured then")
         if record.data:
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():
             print(f"setting  {name} {value}")
-    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}")
+    kind = f", {record.kind}" if record and record.kind != DAILY else ""
+    print(f"database {store.name}\ncommit   {found.git_commit}\nrun      {found.run_id}{kind}")
     if file:
         print(f"report   {file}")
     last = None if run_id or day else records.last(settings)
@@ -169,7 +177,7 @@ def gates(found: "Iterable[Gate]") -> None:
         raise Refused(f"refused by {', '.join(refused)}")
 
 
-def _print(table: Table) -> None:
+def print_table(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     if not sys.stdout.isatty():  # where FORCE_COLOR would make a terminal of it, of the width that COLUMNS says
@@ -195,6 +203,11 @@ def read_in_part() -> Iterator[None]:
         sys.exit(0)
 
 
+def print_json(told: dict[str, Any]) -> None:
+    """An object, with null for each number that JSON does not know."""
+    print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+
+
 def _finite(value: Any) -> Any:
     """The same, with null for each number that JSON does not know."""
     if isinstance(value, dict):
@@ -213,6 +226,8 @@ def _summary(record: Record, settings: StageSettings) -> None:
         table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
     for reason, count in record.facts.get("rejected", {}).items():
         table.add_row("set aside", number(count), reason)
+    for each in unusual.found(record):
+        table.add_row("unusual", each.table, each.finding.text)
     metric = settings.deploy.metric or next(iter(record.metrics), "")
     days = [(day.date, value_of(day, metric)) for day in records.by_day(settings)]
     known = [(day, value) for day, value in days if value is not None][-30:]
@@ -220,7 +235,7 @@ def _summary(record: Record, settings: StageSettings) -> None:
         values = [value for _, value in known]
         table.add_row("each day", _sparkline(values), f"{known[0][0]} to {known[-1][0]}")
     print()
-    _print(table)
+    print_table(table)
     print()
 
 

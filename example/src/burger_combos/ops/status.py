@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records
+from . import provenance, records, training, turned_out, unusual
 from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
 from .problems import Problem
 from .results import counted
-from .runs import Record, Run, kept
+from .runs import DAILY, Record, Run, kept
 from .settings import Stage, StageSettings, load
 from .version import distance, short
 
@@ -97,7 +97,11 @@ def lines(view: StageStatus) -> dict[str, str]:
     if record:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
+        rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
+        rows["data"] = unusual.in_words(record)
+        rows["model"] = training.told(record)
+        rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows

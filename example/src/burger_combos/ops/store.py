@@ -24,6 +24,8 @@ from .settings import Stage
 if TYPE_CHECKING:
     from .published import Table
 
+_TRIALS = 500  # the versions run last whose scale checks are kept
+_DEPLOYMENTS = 1000  # lines of the deployment history that are kept of a stage
 _FETCHED = 20_000  # rows of PostgreSQL's at a time: more are slower, as the server's answer is held as it came
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -164,14 +166,69 @@ class Store:
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS deployments (stage TEXT, noted_at TEXT, line TEXT)")
             self._execute("INSERT INTO deployments VALUES ($1, $2, $3)", stage, noted_at, line)
+            newest = "SELECT noted_at FROM deployments WHERE stage = $2 ORDER BY noted_at DESC"
+            oldest = f"SELECT min(noted_at) FROM ({newest} LIMIT {_DEPLOYMENTS}) AS newest"
+            self._execute(f"DELETE FROM deployments WHERE stage = $1 AND noted_at < ({oldest})", stage, stage)
 
     def note_trials(self, stage: str, git_commit: str, trials: str) -> None:
-        """Keep what a stage's scale check found of a commit, in place of what it found before."""
+        """Keep what a stage's scale check found of a commit, in place of what it found before.
+
+        What it found of commits that have not run for long goes.
+        """
         self.prepare()
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS trials (stage TEXT, git_commit TEXT, trials TEXT)")
             self._execute("DELETE FROM trials WHERE stage = $1 AND git_commit = $2", stage, git_commit)
             self._execute("INSERT INTO trials VALUES ($1, $2, $3)", stage, git_commit, trials)
+            by_commit = "SELECT git_commit FROM runs WHERE stage = $3 GROUP BY git_commit ORDER BY max(started_at) DESC"
+            known = f"git_commit <> $2 AND git_commit NOT IN ({by_commit} LIMIT {_TRIALS})"
+            self._execute(f"DELETE FROM trials WHERE stage = $1 AND {known}", stage, git_commit, stage)
+
+    def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
+        """Remove a stage's rows of days before one, of all tables or of none; how many of each that had such."""
+        such = f"WHERE stage = '{stage}' AND date < '{before}'"
+
+        def counted() -> dict[str, int]:
+            counts = {name: self.query(f'SELECT count(*) FROM "{name}" {such}').item() for name in tables}
+            return {name: int(count) for name, count in counts.items() if count}
+
+        if not counted():  # most days nothing is: nobody has to wait for this
+            return {}
+        with self._transaction():
+            found = counted()
+            for name in found:
+                self._execute(f'DELETE FROM "{name}" {such}')
+        return found
+
+    def remove_records(self, stage: Stage, before: date, tables: Sequence[str], spared: Sequence[str]) -> int:
+        """Remove the records of a stage's runs for days before one that have no rows in any table; how many.
+
+        Args:
+            stage: the stage.
+            before: the first day whose records stay.
+            tables: those that may have rows of a day.
+            spared: the ids of runs whose records stay.
+        """
+        such = f"WHERE stage = '{stage}' AND date < '{before}'"
+        for name in tables:
+            of_day = f'SELECT 1 FROM "{name}" AS rows_of WHERE rows_of.stage = runs.stage AND rows_of.date = runs.date'
+            such += f" AND NOT EXISTS ({of_day})"
+        if spared:
+            such += f" AND run_id NOT IN ({', '.join(f'${number + 1}' for number in range(len(spared)))})"
+        if not self.query(f"SELECT count(*) FROM runs {such}", *spared).item():
+            return 0
+        with self._transaction():
+            count = int(self.query(f"SELECT count(*) FROM runs {such}", *spared).item())
+            self._execute(f"DELETE FROM runs {such}", *spared)
+        return count
+
+    def note_missing(self, stage: str, told_at: str, told: list[tuple[str, str]]) -> None:
+        """Keep which missing runs of a stage somebody was told of: when each was due, and what."""
+        self.prepare()
+        with self._transaction():
+            self._execute("CREATE TABLE IF NOT EXISTS missing_runs (stage TEXT, due TEXT, what TEXT, told_at TEXT)")
+            for due, what in told:
+                self._execute("INSERT INTO missing_runs VALUES ($1, $2, $3, $4)", stage, due, what, told_at)
 
     def replace(
         self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame | Iterable[pl.DataFrame]]]"
@@ -319,10 +376,15 @@ class Store:
             cursor.execute(sql, parameters or None)
 
     def _append(self, table: str, rows: pl.DataFrame) -> None:
-        if self.kind == "sqlite":  # which keeps dates as text, and polars writes them faster than the driver
-            rows = rows.with_columns(pl.selectors.date().cast(pl.String))
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append")
+            if self.kind != "sqlite":
+                cursor.adbc_ingest(table, rows, mode="append")
+                return
+            rows = rows.with_columns(pl.selectors.date().cast(pl.String))  # faster than by the driver
+            same = _same_in_all(rows)
+            values = ", ".join(same.get(name, "?") for name in rows.columns)
+            columns = ", ".join(f'"{name}"' for name in rows.columns)
+            cursor.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({values})', rows.drop(same))
 
     def _make_folder(self, file: Path) -> None:
         try:
@@ -353,6 +415,14 @@ _LOCK = {
     "sqlite": "DELETE FROM runs WHERE 0",
     "postgresql": "DO 'BEGIN PERFORM pg_advisory_xact_lock(7065706); END'",
 }
+
+
+def _same_in_all(rows: pl.DataFrame) -> dict[str, str]:
+    """The columns in which all rows have the same text, as SQL has that; not the last one, if all are such."""
+    texts = [rows[name] for name in rows.columns if rows[name].dtype == pl.String and len(rows)]
+    same = [each for each in texts if each[0] == each[-1] and each[0] is not None and each.eq_missing(each[0]).all()]
+    same = [each for each in same if "\0" not in each[0]]  # which SQL cannot have
+    return {each.name: "'" + each[0].replace("'", "''") + "'" for each in same[: len(rows.columns) - 1]}
 
 
 def _first_table(store: Store, rows: pl.DataFrame) -> "Table":

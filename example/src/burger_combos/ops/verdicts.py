@@ -13,6 +13,7 @@ from .problems import Refused
 if TYPE_CHECKING:
     from .runs import Run
 
+TURNED_OUT = "as it turned out"  # the gate of review.py, whose verdict stands beside those of the project's gate
 log = structlog.get_logger()
 
 
@@ -56,6 +57,13 @@ def better_than_baselines(metric: Metric, min_lift: float) -> Verdict:
     return Verdict(gate, metric.beats_baselines(min_lift), f"{found}; min_lift is {min_lift:g}", margin)
 
 
+def add(run: "Run", verdict: Verdict) -> None:
+    """Log a verdict, and keep it in the run's record beside those that are there."""
+    others = [each for each in run.record.facts.get("gates", []) if each["gate"] != verdict.gate]
+    run.record.facts["gates"] = [*others, asdict(verdict)]
+    _tell(verdict)
+
+
 def enforce(run: "Run", verdicts: Sequence[Verdict]) -> None:
     """Log each verdict, keep them in the run's record, and end the run at the first that failed.
 
@@ -64,10 +72,15 @@ def enforce(run: "Run", verdicts: Sequence[Verdict]) -> None:
         Problem: the step is split into shards, each of which would judge by itself.
     """
     run.refuse_in_shard("enforce", "enforce verdicts in a step of its own")
-    run.record.facts["gates"] = [asdict(verdict) for verdict in verdicts]
+    others = [each for each in run.record.facts.get("gates", []) if each["gate"] == TURNED_OUT]
+    run.record.facts["gates"] = [*others, *(asdict(verdict) for verdict in verdicts)]
     for verdict in verdicts:
-        tell = log.info if verdict.passed else log.warning
-        tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)
+        _tell(verdict)
     for verdict in verdicts:
         if not verdict.passed:
             raise Refused(f"the gate {verdict.gate!r} refuses: {verdict.finding}")
+
+
+def _tell(verdict: Verdict) -> None:
+    tell = log.info if verdict.passed else log.warning
+    tell("gate", name=verdict.gate, passed=verdict.passed, finding=verdict.finding)

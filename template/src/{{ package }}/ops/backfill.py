@@ -7,7 +7,7 @@ was stopped half way thus goes on with the same command.
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import filelock
 
 from . import PREFIX, alerts, provenance, records
-from .child import run_day
+from .child import run_day, start_day
 from .due import ONGOING
 from .problems import Problem, Refused
 from .progress import track
@@ -46,7 +46,14 @@ class Span:
         return f"{self.first} to {self.last}"
 
 
-def backfill(settings: StageSettings, first: date | None, last: date | None, *, redo: bool = False) -> None:
+def backfill(
+    settings: StageSettings,
+    first: date | None,
+    last: date | None,
+    *,
+    redo: bool = False,
+    start: Sequence[str] = (),
+) -> None:
     """Run the pipeline for each day that is not done; a day that fails is told, and the others go on.
 
     Args:
@@ -54,6 +61,7 @@ def backfill(settings: StageSettings, first: date | None, last: date | None, *, 
         first: the first day.
         last: the last day.
         redo: also for the days that are done.
+        start: the command that has a scheduler begin the run of the day that comes last on it; empty: runs are here.
 
     Raises:
         Problem: the days are none, a source cannot be read as of a past day, or another backfill is at work; or, in
@@ -66,13 +74,12 @@ def backfill(settings: StageSettings, first: date | None, last: date | None, *, 
         runs = records.between(settings, span.first, span.last)
         todo = [day for day in span.days if not _is_done(runs.get(day, []), span, settings)]
         done = len(span.days) - len(todo)
-        print(f"backfill {span}: {len(todo)} days to do, {done} done by {short(commit())} already", flush=True)
+        print(f"backfill {span}: {_days(len(todo))} to do, {done} done by {short(commit())} already", flush=True)
         ended: list[Record] = []
         try:
-            for record in _each(settings, span, todo):
-                ended.append(record)
+            _do(settings, span, todo, ended, start)
         except (KeyboardInterrupt, SystemExit):
-            print(f"backfill {span}: stopped after {len(ended)} of {len(todo)} days; the same command goes on")
+            print(f"backfill {span}: stopped after {len(ended)} of {_days(len(todo))}; the same command goes on")
             raise
     _judge(settings, span, ended)
 
@@ -126,26 +133,30 @@ def _going_on(settings: StageSettings, span: Span, *, redo: bool) -> Iterator[Sp
         yield span
         return
     file = Path("var", settings.stage, "backfill.json")
-    wanted = {"first": str(span.first), "last": str(span.last), "version": _version()}
+    wanted, since = " ".join([str(span), *_version()]), datetime.now(UTC).isoformat()
     found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if found == wanted | {"since": found.get("since")}:
-        print(f"backfill {span}: goes on with what was begun at {found['since']}")
+    if wanted in found:
+        since = found[wanted]
+        print(f"backfill {span}: goes on with what was begun at {since[:16].replace('T', ' ')} UTC")
     else:
-        found = wanted | {"since": datetime.now(UTC).isoformat()}
-        file.write_text(json.dumps(found), encoding="utf-8")
-    yield Span(span.first, span.last, found["since"])
+        file.write_text(json.dumps({wanted: since}), encoding="utf-8")
+    yield Span(span.first, span.last, since)
     file.unlink()
 
 
-def _each(settings: StageSettings, span: Span, days: list[date]) -> Iterator[Record]:
+def _do(settings: StageSettings, span: Span, days: list[date], ended: list[Record], start: Sequence[str]) -> None:
     """Do the days one after the other, and tell of each what came of it and how long the rest may take."""
     begun = time.monotonic()
     for number, [day] in enumerate(track(([day] for day in days), "backfill", len(days)), 1):
-        record = _of_another(settings, span, day) or run_day(settings, day, BACKFILL)
+        if start:
+            record = start_day(settings, day, BACKFILL, start)
+        else:
+            record = _of_another(settings, span, day) or run_day(settings, day, BACKFILL)
+        ended.append(record)
         left = (time.monotonic() - begun) / number * (len(days) - number)
         told = f"{day} {record.status:7} {record.seconds:6.1f} s  day {number} of {len(days)}"
-        print(told + f", {_about(left)} left" * (number < len(days)), record.problem, sep="  ", flush=True)
-        yield record
+        told += f", {_about(left)} left" * (number < len(days)) + f"  {record.problem}".rstrip()
+        print(told, flush=True)
 
 
 def _of_another(settings: StageSettings, span: Span, day: date) -> Record | None:
@@ -181,14 +192,18 @@ def _version() -> list[str]:
 def _judge(settings: StageSettings, span: Span, ended: list[Record]) -> None:
     """Say how it ended, on the terminal and, where a day has no rows, to whoever is told of failures."""
     bad = [record for record in ended if record.status != "ok"]
-    print(f"backfill {span}: {len(ended) - len(bad)} of {len(ended)} days done")
+    print(f"backfill {span}: {len(ended) - len(bad)} of {_days(len(ended))} done")
     if not bad:
         return
     named = ", ".join(f"{record.date} {record.status}" for record in bad[:LISTED])
     more = f" and {len(bad) - LISTED} more" * (len(bad) > LISTED)
-    problem = f"backfill {span}: {len(bad)} days have no new rows: {named}{more}; the first: {bad[0].problem}"
+    problem = f"backfill {span}: {_days(len(bad))} without new rows: {named}{more}; the first: {bad[0].problem}"
     alerts.failed(settings.alert, settings.stage, problem)
     raise (Refused if all(record.status == "refused" for record in bad) else Problem)(problem)
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'s' * (count != 1)}"
 
 
 def _about(seconds: float) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 ADDED = ("stage", "date", "run_id", "git_commit")  # the columns that publishing adds to those of the project
+MODEL = "model_run"  # the one that it adds besides where runs may take a model: which run has trained it
 _COLUMNS = {
     "sqlite": """
 SELECT found.name AS "table", each.name AS "column", each.type AS "kind", each.pk AS "place"

@@ -3,15 +3,18 @@
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
-from . import records
+from . import alerts, records
 from .due import ONGOING
-from .runs import Record, Run, new_id
+from .runs import LATE, Record, Run, new_id
 from .settings import StageSettings
 
 GRACE = 10  # seconds between asking a run to stop and killing it
+POLL = 2.0  # seconds between two looks at what a scheduler elsewhere has done
 
 
 def run_day(settings: StageSettings, day: date, kind: str) -> Record:
@@ -30,8 +33,8 @@ def run_day(settings: StageSettings, day: date, kind: str) -> Record:
     run_id = new_id()
     told = ["--stage", settings.stage, "--date", str(day), "--run-id", run_id, "--kind", kind]
     command = [sys.executable, "-Pm", f"{__package__}.cli", "run", *told]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, process_group=0, **quiet)
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, process_group=0)
     late = ""
     try:
         _, said = process.communicate(timeout=60 * settings.schedule.deadline_minutes)
@@ -46,6 +49,39 @@ def run_day(settings: StageSettings, day: date, kind: str) -> Record:
     return _ended(settings, Record(run_id, settings.stage, day, kind=kind, status="failed", problem=problem))
 
 
+def start_day(settings: StageSettings, day: date, kind: str, start: Sequence[str]) -> Record:
+    """Have a scheduler elsewhere run the pipeline for a day, and wait for its end, which the records tell.
+
+    A run for that day which has begun before, and which may be going on, is waited for instead.
+
+    Args:
+        settings: those of the stage.
+        day: the day.
+        kind: what the run is for, one of `runs.KINDS`.
+        start: the command that has it begun, without the day, which comes last.
+
+    Returns:
+        The run's record; one with a problem, which no database knows, where it did not begin.
+    """
+    longest = timedelta(minutes=settings.schedule.deadline_minutes)
+    before = records.between(settings, day, day).get(day, [])
+    known = {run.run_id for run in before if run.status != "running" or run.started_at < datetime.now(UTC) - longest}
+    failed = Record("", settings.stage, day, kind=kind, status="failed")
+    if len(known) == len(before):
+        begun = subprocess.run([*start, str(day)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if begun.returncode:
+            failed.problem = "".join(begun.stderr.strip().splitlines()[-1:]) or reason(begun.returncode)
+            return failed
+    latest = time.monotonic() + 60 * settings.schedule.late_minutes + longest.total_seconds()
+    while time.monotonic() < latest:
+        time.sleep(POLL)
+        runs = [run for run in records.between(settings, day, day).get(day, []) if run.run_id not in known]
+        if runs and runs[0].status != "running":
+            return runs[0]
+    failed.problem = f"not done in {longest}: schedule.deadline_minutes; make logs RUN=scheduler says why"
+    return failed
+
+
 def reason(code: int) -> str:
     """Why a process ended that told nothing itself."""
     if code < 0:
@@ -56,16 +92,18 @@ def reason(code: int) -> str:
 def _ended(settings: StageSettings, failed: Record) -> Record:
     """What the database knows of a run; where it could not tell its end itself, that is noted now."""
     record = records.of(settings, failed.run_id)
-    if record is None:
-        return failed
-    if record.status in ONGOING:
+    if record and record.status not in ONGOING:
+        return record
+    if record:
         record.status, record.problem = "failed", failed.problem
         records.save(record, settings)
         if Run.exists(settings.runs, record.run_id):
             run = Run.open(settings.runs, record.run_id)
             run.record.status, run.record.problem = record.status, record.problem
             run.save()
-    return record
+    if failed.kind == LATE:  # a backfill tells of all its days at once
+        alerts.failed(settings.alert, settings.stage, failed.problem, record or failed)
+    return record or failed
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> bytes:

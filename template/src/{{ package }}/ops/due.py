@@ -61,16 +61,27 @@ def missed(good: Collection[date], deployed: "list[Deployment]", cron: Cron, unt
         cron: the moments at which a run is due.
         until: the moment.
     """
-    since = None
-    for each in reversed(deployed):
-        if each.schedule != cron.name:
-            break
-        since = datetime.fromisoformat(each.at)
+    since = scheduled_since(deployed, cron)
     if since is None:
         return []
     first = max(cron.day(since), cron.day(until) - timedelta(days=SHOWN))
     days = (first + timedelta(days=number) for number in range((cron.day(until) - first).days + 1))
     return [day for day in days if day not in good and _had_moment(day, cron, since, until)]
+
+
+def scheduled_since(deployed: "list[Deployment]", cron: Cron) -> datetime | None:
+    """The time since which the schedule is the present one; None where it is not deployed.
+
+    Args:
+        deployed: all deployments, oldest first.
+        cron: the present one.
+    """
+    since = None
+    for each in reversed(deployed):
+        if each.schedule != cron.name:
+            break
+        since = datetime.fromisoformat(each.at)
+    return since
 
 
 def how_to_catch_up(days: list[date], stage: str) -> str:

@@ -9,18 +9,19 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, inputs, logs, metrics, provenance, records, report, tracking
-from .fingerprint import fingerprint
+from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, retention, tracking, training
+from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
-from .runs import BACKFILL, DAILY, Run, prune
+from .runs import BACKFILL, DAILY, KINDS, Run, prune
 from .settings import Stage
-from .shards import Shard, by_shard, do_part, perform
+from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
 from .store import Store, make_database
 from .version import commit
 
 NAMES = names(STEPS)
+BAD = ("refused", "failed")
 POLL = 1.0  # seconds between two looks at what other processes have done
 log = structlog.get_logger()
 
@@ -38,8 +39,7 @@ def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str 
         Refused: a gate refused the result; nothing was published.
         Problem: something outside the code is wrong; nothing was published.
     """
-    run = _begin(settings, day, run_id)
-    run.record.kind = kind
+    run = _begin(settings, day, run_id, kind)
     with _executing(run, settings):
         for step in STEPS:
             _do(step, run, settings)
@@ -47,7 +47,14 @@ def run_all(settings: Settings, day: date, run_id: str | None = None, kind: str 
 
 
 def run_step(
-    settings: Settings, name: str, run_id: str, day: date, shard: int | None = None, *, catch_up: bool = False
+    settings: Settings,
+    name: str,
+    run_id: str,
+    day: date,
+    shard: int | None = None,
+    *,
+    catch_up: bool = False,
+    kind: str = DAILY,
 ) -> Run:
     """Execute one step of a run; the first step begins it, unless it is done by shards: then `begin` has to.
 
@@ -58,13 +65,14 @@ def run_step(
         day: to work for, where the run begins.
         shard: the number of the one to do, of a step that is done in shards; None for all of them in turn.
         catch_up: do what is not done yet of the steps before it, too.
+        kind: what the run is for, where it begins; one of `runs.KINDS`.
 
     Raises:
         Refused, Problem: as `run_all`; Problem also where an earlier step is missing.
     """
     place = NAMES.index(name)
     if (place == 0 and shard is None) or (catch_up and not Run.exists(settings.runs, run_id)):
-        run = _begin(settings, day, run_id)
+        run = _begin(settings, day, run_id, kind)
     else:
         run = _continued(settings, run_id)
     _join(run, settings, NAMES[:place])
@@ -82,13 +90,13 @@ def run_step(
     return run
 
 
-def begin(settings: Settings, run_id: str, day: date) -> Run:
+def begin(settings: Settings, run_id: str, day: date, kind: str = DAILY) -> Run:
     """Begin a run whose steps are executed one by one.
 
     Raises:
         Problem: the database, or the place of the runs, cannot be written.
     """
-    run = _begin(settings, day, run_id)
+    run = _begin(settings, day, run_id, kind)
     run.save()
     return run
 
@@ -131,6 +139,8 @@ def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
     run = _continued(settings, run_id)
     shard = _shard(run, number)
     for step in filter(by_shard, STEPS):
+        if training.skips(step, run):
+            continue
         before = NAMES[: NAMES.index(step.__name__)]
         while not run.record.steps.keys() >= set(before):
             if run.record.status == "refused":
@@ -145,12 +155,14 @@ def run_share(settings: Settings, run_id: str, day: date, number: int) -> None:
 def _lead(settings: Settings, run_id: str, day: date) -> None:
     begun = Run.exists(settings.runs, run_id)
     run = _continued(settings, run_id) if begun else _begin(settings, day, run_id)
+    if begun and NAMES[0] in run.record.steps and "hash" not in run.record.data:  # it was stopped before
+        run.fingerprint = _fingerprint(run)
     with _executing(run, settings):
         for step in STEPS:
             name = step.__name__
             if name in run.record.steps:
                 continue
-            if not by_shard(step):
+            if not by_shard(step) or training.skips(step, run):
                 _do(step, run, settings)
                 continue
             if _shard(run, 0) in run.missing(name):
@@ -163,7 +175,10 @@ def _lead(settings: Settings, run_id: str, day: date) -> None:
             run.save()
 
 
-def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
+def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY) -> Run:
+    if kind not in KINDS:
+        raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
+    retention.refuse_day(day, settings)
     tracking.of(settings)  # and so find out whether all of that is right
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
@@ -171,7 +186,9 @@ def _begin(settings: Settings, day: date, run_id: str | None) -> Run:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
     run.watch = inputs.Watch(settings)
+    run.record.kind = kind
     provenance.note(run.record, settings)
+    training.begin(run, settings, STEPS)
     return run
 
 
@@ -197,21 +214,25 @@ def _join(run: Run, settings: Settings, names: list[str]) -> None:
     for step in STEPS:
         name = step.__name__
         if name in names and by_shard(step) and name not in run.record.steps and not run.missing(name):
-            with _headline(run, settings):
+            with _headline(run, settings), training.noting(step, run):
                 run.join(name)
 
 
 def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     before = dict(run.record.numbers)
     start = time.perf_counter()
-    with _headline(run, settings), faults.named(step.__name__, _whole(run)):
-        perform(step, run, settings)
+    if step is STEPS[-1] and run.fingerprint:
+        run.fingerprint.begin()  # here, as rows are written by one processor and the others have nothing to do
+    with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
+        if not training.skips(step, run):
+            _say_why(step, run)
+            perform(step, run, settings)
     if step is STEPS[0]:
-        _note_data(run)
+        run.fingerprint = _fingerprint(run)
     if run.watch:
         run.watch.catch_up(run)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
-    log.info(step.__name__, seconds=seconds, **_new(run, before))
+    log.info(step.__name__, seconds=seconds, **_new(run, before), **_taken(step, run))
     run.save()
 
 
@@ -227,12 +248,17 @@ def _headline(run: Run, settings: Settings) -> Iterator[None]:
         record.headline = record.headline or metrics.headline(record, settings.deploy.metric)
 
 
+def _fingerprint(run: Run) -> Fingerprint | None:
+    """That of what the first step fetched, which is yet to be found out."""
+    files = raw_files(run)
+    return Fingerprint(files) if all(file.exists() for file in files) else None
+
+
 def _note_data(run: Run) -> None:
     """Put into the record what was read; what cannot be told apart is no reason to fail the run."""
-    files = raw_files(run)
-    if all(file.exists() for file in files):
+    if run.fingerprint:
         try:
-            run.record.data |= fingerprint(*files)
+            run.record.data |= run.fingerprint.result()
         except Exception:
             log.exception("no fingerprint")
 
@@ -241,11 +267,24 @@ def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Sh
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     start = time.perf_counter()
     with faults.named(step.__name__, _whole(run)):
-        part = do_part(step, run, settings, shard)
+        if shard.number == 0:
+            _say_why(step, run)
+        part = Part(step.__name__) if training.skips(step, run) else do_part(step, run, settings, shard)
     seconds = round(time.perf_counter() - start, 3)
     measured = {name: round(values["value"], 4) for name, values in part.metrics.items()}
-    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured)
+    log.info(step.__name__, shard=str(shard), seconds=seconds, **part.counts, **measured, **_taken(step, run))
     run.finish(seconds, shard, part)
+
+
+def _say_why(step: Callable[..., None], run: Run) -> None:
+    """Why a run trains that could have taken a model."""
+    if why := training.reason(step, run, STEPS):
+        log.info(step.__name__, trains=why)
+
+
+def _taken(step: Callable[..., None], run: Run) -> dict[str, str]:
+    """For the log: whose model a run takes, where it leaves out a step for that."""
+    return {"model": training.told(run.record)} if training.skips(step, run) else {}
 
 
 def _whole(run: Run) -> str:
@@ -265,6 +304,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
     with run.alone():
         logs.start(run.path(log_file))
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
+        told = record.problem if record.status in BAD else ""  # where a cluster tries it again
         record.status, record.problem = "running", ""
         tracking.begun(run, settings)
         run.save()
@@ -277,31 +317,57 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         try:
             with _judged(run):
                 yield
+                _note_data(run)
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
         finally:
+            if record.status in ("refused", "failed"):
+                _note_data(run)
             try:
                 run.save()
             finally:
                 records.save(record, settings)
             if record.status != "running":
                 _report(run, settings)
-            if record.status in ("refused", "failed") and (file := run.kept(report.FILE)):
+            if record.status in BAD and (file := run.kept(report.FILE)):
                 log.info("report", file=file)
-            if (
-                record.status in ("refused", "failed") and record.kind != BACKFILL
-            ):  # which tells of all its days at once
-                alerts.failed(settings.alert, record.stage, record.problem, record)
-            elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
-                alerts.succeeded(settings.alert, record)
-            if record.status in inputs.ENDED:
-                inputs.tell(run, settings)
+            _tell(run, settings, told)
             if record.status in ("ok", "refused", "failed"):
                 tracking.ended(run, settings)
             run.share()
         if record.status == "ok":
-            best = records.good(settings)
-            prune(settings.runs, spared=best.run_id if best else "", apart=partial(records.not_daily, settings))
+            spared = training.in_use(settings, record)
+            prune(settings.runs, spared, apart=partial(records.not_daily, settings))
+            retention.tidy(record, settings)
+            run.share()  # what they have logged
+            _redo_late(run, settings)
+
+
+def _tell(run: Run, settings: Settings, told: str) -> None:
+    """Tell how a run ended, and what is unusual in its input; a backfill tells of all its days at once.
+
+    Args:
+        run: the run.
+        settings: those of its stage.
+        told: the problem that an earlier attempt at it has told.
+    """
+    record = run.record
+    if record.status in BAD and record.kind != BACKFILL:
+        if record.problem != told:
+            alerts.failed(settings.alert, record.stage, record.problem, record)
+    elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
+        alerts.succeeded(settings.alert, record)
+    if record.status in inputs.ENDED:
+        inputs.tell(run, settings)
+
+
+def _redo_late(run: Run, settings: Settings) -> None:
+    """Do days again whose data came late; that it cannot be found out is no reason to fail a run that is good."""
+    try:
+        late.redo(run, settings)
+    except Exception:
+        log.exception("late data")
+    run.share()
 
 
 @contextmanager
@@ -314,8 +380,10 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
             with _judged(run):
                 yield
         except BaseException:
+            before = records.of(settings, run.record.run_id)
+            told = before.problem if before and before.status in BAD else ""  # by an attempt before, or another shard
             records.save(run.record, settings)
-            if run.record.status != "stopped":
+            if run.record.status != "stopped" and run.record.problem != told:
                 alerts.failed(settings.alert, run.record.stage, run.record.problem, run.record)
             raise
         finally:

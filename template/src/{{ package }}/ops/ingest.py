@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import BaseModel, TypeAdapter
 
-from . import as_of
+from . import as_of, late
 from .fingerprint import RAW, ROW
 from .notes import Changed, collecting, note_changed
 from .parts import BATCH, Column, Known, deal
@@ -32,6 +32,7 @@ class Checked:
     rejected: int
     changed: Changed = field(default_factory=dict)
     times: dict[str, Found] = field(default_factory=dict)  # by column
+    days: late.Days | None = None
 
 
 def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None, by: str = "") -> None:
@@ -52,7 +53,7 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
     """
     if not by or len(run.shards) == 1:
         raw = read(settings, make_up)
-        raw.write_parquet(run.path(RAW))
+        raw.write_parquet(run.path(RAW), compression="lz4")
         run.count("rows_read", len(raw))
         return
     if settings.source == SAMPLE:
@@ -84,9 +85,12 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         raw = pl.read_parquet(run.path(RAW), glob=False)
         fit, rejected = parted(raw, settings, schema)
         set_aside(run, rejected, len(raw), settings)
+        rows, days = _as_of(run, fit, settings) if time else (fit, None)
+        if days:
+            late.note(run, settings, days)
         if run.watch:
             run.watch.look(run, settings, fit, _numbers(raw, rejected))
-        return _as_of(run, fit, settings) if time else fit
+        return rows
     known = _known(run, settings, schema, shard)
     raw = pl.read_parquet(run.path(RAW, shard), glob=False)
     with collecting() as changed:
@@ -95,14 +99,15 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         else:
             fit, rejected = _parted(raw.drop(ROW), settings, schema, known, raw[ROW])
     rejected.write_parquet(run.path(REJECTED, shard))
-    mine = Checked(len(raw), len(rejected), changed)
+    rows, days = _as_of(run, fit, settings) if time else (fit, None)
+    mine = Checked(len(raw), len(rejected), changed, days=days)
     if known:
         mine.times = {name: column.times.found for name, column in known.columns.items()}
     run.path(CHECKED, shard).write_bytes(TypeAdapter(Checked).dump_json(mine, indent=1) + b"\n")
     run.count("rows_rejected", len(rejected))
     if run.watch:
         run.watch.look_at_part(run, settings, fit, _numbers(raw, rejected), shard)
-    return _as_of(run, fit, settings) if time else fit
+    return rows
 
 
 def join_rejected(run: Run, settings: TableSettings) -> None:
@@ -123,6 +128,8 @@ def join_rejected(run: Run, settings: TableSettings) -> None:
         for each in found:
             times.join(each.times[column])
         times.refuse(column, settings)
+    if days := [each.days for each in found if each.days]:
+        late.note(run, settings, late.joined(days))
     total = sum(each.rows for each in found)
     keep(run, _in_order(run, total, sum(each.rejected for each in found)), total, settings)
     if run.watch:
@@ -194,11 +201,11 @@ def _numbers(raw: pl.DataFrame, rejected: pl.DataFrame) -> pl.Series:
     return rows.filter(~rows.is_in(rejected[ROW].cast(pl.Int64).implode())) if len(rejected) else rows
 
 
-def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> pl.DataFrame:
-    """The rows from before the run's day; the others are counted."""
+def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> tuple[pl.DataFrame, late.Days | None]:
+    """The rows from before the run's day, and what they add up to; the others are counted."""
     known = as_of.before(rows, settings, run.record.date)
     run.count("rows_later", len(rows) - len(known))
-    return known
+    return known, late.days_of(run, known, settings)
 
 
 def _in_order(run: Run, total: int, rejected: int) -> Iterator[pl.DataFrame]:

@@ -92,9 +92,10 @@ class Watch:
 
     def _judge(self, run: Run, table: TableSettings, parts: Sequence[profile.Taken]) -> None:
         name, record, limits = full_name(table), run.record, self.settings.monitoring.drift
-        made = profile.join(parts, _time(table, parts[0].sample), record.date, self._days)
-        if table.source != MADE_UP:
-            made["hash"] = record.data.get("hash", "")
+        time = _time(table, parts[0].sample)
+        made = profile.join(parts, time, record.date, self._days)
+        if not time and table.source != MADE_UP:
+            made["hash"] = _hash(run)
         before: list[profile.Profile] = []
         if self.settings.stage is not Stage.explore and limits.then != "ignore":
             earlier = records.good_before(self.settings, record.date, 5 * limits.runs)
@@ -112,6 +113,12 @@ def _time(table: TableSettings, rows: pl.DataFrame) -> str:
     """The table's time column, if the rows have it as such."""
     there = table.time_column in rows.columns and rows[table.time_column].dtype in (pl.Date, pl.Datetime)
     return table.time_column if there else ""
+
+
+def _hash(run: Run) -> str:
+    """That of what was read, which another process may have found out; empty where it cannot be."""
+    known = run.fingerprint.result() if run.fingerprint else run.record.data
+    return str(known.get("hash", ""))
 
 
 def _comparable(

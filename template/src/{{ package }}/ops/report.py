@@ -1,11 +1,11 @@
 """The report of a run: one HTML file that opens offline, on a phone and on paper, in light and dark."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import charts, plots, provenance, records, unusual
+from . import charts, plots, provenance, records, training, turned_out, unusual
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
@@ -40,6 +40,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         commit=short(run.record.git_commit),
         tiles=tiles(run.record, settings.deploy.metric),
         quality=_quality(run.record, settings.deploy.metric),
+        turned_out=_turned_out(run.record),
         history=_history(records.by_day(settings), settings.deploy.metric),
         charts={title: _chart(title, each) for title, each in run.record.charts.items() if not charts.is_empty(each)},
         scale=_scale(trials, run.record, settings.deploy.metric),
@@ -51,6 +52,7 @@ def write(run: Run, settings: StageSettings) -> Path:
         seconds=bars(run.record.steps, "{:.2f} s"),
         numbers=_numbers(run.record),
         data=provenance.data(run.record),
+        model=training.told(run.record),
         overridden=provenance.overridden(run.record),
     )
     file = run.path(FILE)
@@ -74,6 +76,9 @@ def tiles(record: Record, wanted: str) -> dict[str, tuple[str, str]]:
     if numbers.get("rows_read"):
         share = numbers.get("rows_rejected", 0) / numbers["rows_read"]
         found["set aside"] = (f"{share:.2%}", f"of {plots.number(numbers['rows_read'])} rows")
+    if told := turned_out.newest(record, wanted):
+        label, value, against = told
+        found[f"{label} as it turned out"] = (value, against)
     return found | {"took": (f"{record.seconds:.1f} s", f"{len(record.steps)} steps")}
 
 
@@ -147,6 +152,15 @@ def _by_day(record: Record) -> dict[str, str]:
             found[f"Input: {words(name)}, rows of each day"] = plots.bars(
                 rows, f"Input: {words(name)}, rows of each day"
             )
+    return found
+
+
+def _turned_out(record: Record) -> dict[str, str]:
+    """How good earlier days really were, beside their baselines and backtests: a chart for each metric."""
+    found = {}
+    for label, (days, series) in turned_out.lines(record).items():
+        title = f"As it turned out: {label}"
+        found[title] = plots.lines(series, [f"{date.fromisoformat(day):%d %b}" for day in days], title)
     return found
 
 

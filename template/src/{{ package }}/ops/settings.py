@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -66,6 +67,7 @@ class Database(Section):
     """Where the rows and the records of the runs go."""
 
     url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
+    keep_days: NonNegativeInt = 0  # rows of a day that is longer ago than that are removed; 0: none are
 
 
 class Runs(Section):
@@ -73,6 +75,7 @@ class Runs(Section):
 
     folder: Annotated[Path, BeforeValidator(of_branch)] = Path("var/runs")
     keep: PositiveInt = 30
+    keep_records_days: NonNegativeInt = 0  # the same of the records in the database; a day with rows keeps its own
     store: Annotated[str, BeforeValidator(of_branch)] = ""  # where machines share it; empty: the folder is enough
     shards: PositiveInt = 1  # how many parts a step is split into that can be
 
@@ -86,6 +89,19 @@ def known_zone(value: str) -> str:
     return value
 
 
+def interval(every: str) -> tuple[int, str]:
+    """The time between two trainings, as a number of days or hours: 14 and "day" for 2w, 12 and "hour" for 12h."""
+    number, unit = int(every[:-1]), every[-1]
+    return (number, "hour") if unit == "h" else (number * (7 if unit == "w" else 1), "day")
+
+
+def known_interval(value: str) -> str:
+    """The time between two trainings, if it is one; empty where each run trains."""
+    if value and not re.fullmatch("[1-9][0-9]{0,3}[hdw]", value):
+        raise ValueError(f"{value!r} is no time between two trainings, as 12h, 7d and 2w are")
+    return value
+
+
 class Schedule(Section):
     """When the scheduler runs the pipeline."""
 
@@ -93,32 +109,25 @@ class Schedule(Section):
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     deadline_minutes: PositiveFloat = 240  # a run that takes longer is stopped
     late_minutes: PositiveFloat = 60  # one that begins later than that was missing: an alert
+    late_days: NonNegativeInt = 0  # so many of the last days are done again where their data changed
+    train_every: Annotated[str, AfterValidator(known_interval)] = ""  # as 7d; a run takes a younger model; empty: none
+
+
+class AlertFormat(StrEnum):
+    """What a webhook takes."""
+
+    auto = "auto"  # as its address says: Slack's, Teams', or another one
+    json = "json"
+    slack = "slack"
+    teams = "teams"
 
 
 class Alert(Section):
     """Who is told how a run ended, by HTTP POST; addresses of this kind are secrets."""
 
-    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run
+    webhook: SecretStr = SecretStr("")  # told of each failed, refused or missing run, and of what one noticed
+    format: AlertFormat = AlertFormat.auto
     heartbeat: SecretStr = SecretStr("")  # told of each good one, to miss it when it fails to come
-
-
-class Drift(Section):
-    """What is unusual in a run's input: beside that of the good daily runs before it."""
-
-    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
-    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
-    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
-    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
-    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
-    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
-    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
-    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
-
-
-class Monitoring(Section):
-    """What is looked at day by day, once the pipeline runs by itself."""
-
-    drift: Drift = Drift()
 
 
 class Scale(Section):
@@ -138,8 +147,39 @@ class Deploy(Section):
 
     registry: str = ""  # as ghcr.io/shop; empty where the engine that runs production also builds
     metric: str = ""  # the one that counts; empty: the first that a run measures
+    keep_images: PositiveInt = 5  # of earlier versions, for a rollback, on the engine that builds or runs them
     min_of_production: NonNegativeFloat = 0.95  # this share of production's quality is enough; 0: no comparison
     scale: Scale = Scale()
+
+
+class Review(Section):
+    """How good it really was: what was published for earlier days, beside what has happened since."""
+
+    days: int = Field(default=14, ge=1, le=366)  # the last ones whose outcome is known are looked at
+    min_weight: NonNegativeFloat = 30  # a day that rests on less is chance, and is not compared
+    judged_days: PositiveInt = 3  # the last ones that can be compared are judged, all together
+    min_of_backtest: NonNegativeFloat = 0.8  # this share of what their runs measured is enough; 0: no comparison
+    then: Literal["alert", "refuse"] = "alert"  # what to do where it is less
+
+
+class Drift(Section):
+    """What is unusual in a run's input: beside that of the good daily runs before it."""
+
+    then: Literal["alert", "refuse", "ignore"] = "alert"  # refuse: before anything is trained or published
+    runs: PositiveInt = 7  # of earlier days, at most; their median is what is usual
+    window_days: PositiveInt = 7  # before the run's day, by the table's time_column; without one all rows are compared
+    fresh_days: PositiveInt = 1  # without new rows, of the days on which they usually come
+    min_rows_share: NonNegativeFloat = 0.5  # fewer rows than this share of the usual
+    max_null_rise: NonNegativeFloat = 0.1  # of the share of rows without a value
+    min_category_share: PositiveFloat = 0.05  # of the rows; a new or a gone category that has less is not told
+    max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
+
+
+class Monitoring(Section):
+    """What is watched from day to day."""
+
+    drift: Drift = Drift()
+    review: Review = Review()
 
 
 class StageSettings(BaseSettings):

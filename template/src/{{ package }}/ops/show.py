@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import provenance, records, report, unusual
+from . import provenance, records, report, training, unusual
 from .logs import renderer
 from .metrics import value_of
 from .plots import number
@@ -37,6 +37,8 @@ STATUS = (
     "last run",
     "result",
     "data",
+    "model",
+    "turned out",
     "report",
     "worst gate",
     "settings",
@@ -52,7 +54,7 @@ def status(views: list[StageStatus], *, all_deployments: bool) -> None:
     for key in STATUS:
         if any(column.get(key) for column in columns.values()):
             table.add_row(key, *(column.get(key, "") for column in columns.values()))
-    _print(table)
+    print_table(table)
     for view in views:
         made = deployments(view)
         if len(made) > 1 or (made and all_deployments):
@@ -60,7 +62,7 @@ def status(views: list[StageStatus], *, all_deployments: bool) -> None:
             listed = Table(box=None, pad_edge=False, show_header=False)
             for row in made if all_deployments else made[:3]:
                 listed.add_row(*row)
-            _print(listed)
+            print_table(listed)
 
 
 def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
@@ -108,16 +110,18 @@ def results(
             "date": found.date,
             "run": found.run_id,
             "commit": found.git_commit,
+            "model_run": record.model_run if record else "",
             "database": store.name,
             "report": file,
             "numbers": record.numbers if record else {},
             "metrics": record.metrics if record else {},
+            "reviews": record.reviews if record else [],
             "tables": {
                 each.table: {"key": each.key, "total": each.total, "rows": each.rows.to_dicts()}
                 for each in found.tables
             },
         }
-        print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(told)
         return
     for each in found.tables:
         if each is not found.tables[0]:
@@ -125,11 +129,13 @@ def results(
         shown = Table(*each.rows.columns, box=None, pad_edge=False)
         for row in as_text(each.rows):
             shown.add_row(*row)
-        _print(shown)
+        print_table(shown)
         count = counted(each.matching, each.table, each.total)
         print(f"\n{count} for {found.date}" + f", {len(each.rows):,} shown" * (len(each.rows) < each.matching))
     if record:
         _summary(record, settings)
+        if model := training.told(record):
+            print(f"model    {model}; the metrics were measured then")
         if record.data:
             print(f"data     {provenance.data(record)}")
         for name, value in provenance.overridden(record).items():
@@ -171,7 +177,7 @@ def gates(found: "Iterable[Gate]") -> None:
         raise Refused(f"refused by {', '.join(refused)}")
 
 
-def _print(table: Table) -> None:
+def print_table(table: Table) -> None:
     """As wide as the terminal; whole lines where the output goes to a file or another program."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     if not sys.stdout.isatty():  # where FORCE_COLOR would make a terminal of it, of the width that COLUMNS says
@@ -195,6 +201,11 @@ def read_in_part() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
         sys.exit(0)
+
+
+def print_json(told: dict[str, Any]) -> None:
+    """An object, with null for each number that JSON does not know."""
+    print(json.dumps(_finite(told), default=str, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -224,7 +235,7 @@ def _summary(record: Record, settings: StageSettings) -> None:
         values = [value for _, value in known]
         table.add_row("each day", _sparkline(values), f"{known[0][0]} to {known[-1][0]}")
     print()
-    _print(table)
+    print_table(table)
     print()
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records, unusual
+from . import provenance, records, training, turned_out, unusual
 from .cron import Cron
 from .deployments import Deployment, history
 from .due import how_to_catch_up, missed
@@ -100,6 +100,8 @@ def lines(view: StageStatus) -> dict[str, str]:
         rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
         rows["data"] = unusual.in_words(record)
+        rows["model"] = training.told(record)
+        rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows

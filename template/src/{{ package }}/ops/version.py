@@ -103,6 +103,18 @@ def distance(commit: str) -> str:
     return (" and ".join(parts) or "HEAD") + (" + changes" if dirty else "")
 
 
+def subject(commit: str) -> str:
+    """The first line of a commit's message; empty where git does not have it here."""
+    digits = commit.partition("-")[0]
+    if not re.fullmatch("[0-9a-f]{40}", digits):
+        return ""
+    try:
+        told = _git("log", "-1", "--format=%s", digits, "--")
+    except FileNotFoundError:
+        return ""
+    return "" if told.returncode else told.stdout.strip()
+
+
 def _commits(count: int) -> str:
     return f"{count} commit" + "s" * (count != 1)
 

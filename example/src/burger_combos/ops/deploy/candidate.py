@@ -2,9 +2,11 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from ..problems import Problem
+from . import secret_commands
 from .checkout import PREFIX, variables
 from .engine import CONFINED, Engine
 from .programs import ask
@@ -109,22 +111,30 @@ def scan(engine: Engine) -> None:
 def collect_secrets(stage: str) -> dict[str, bytes]:
     """The secrets that are given here: each value by the name of its variable.
 
-    They are the files of the stage's folder secrets/, this package's settings among the environment variables, and the
-    lines of CI's SETTINGS, as DATABASE__URL=….
+    They are what the commands of the stage's secrets.toml print, the files of its folder secrets/, this package's
+    settings among the environment variables, and the lines of CI's SETTINGS, as DATABASE__URL=…. What is named twice is
+    taken from the last of these, and then its command does not run.
 
     Raises:
-        Problem: a line of SETTINGS names none.
+        Problem: a line of SETTINGS names none, or a command gives none.
     """
     files = sorted(Path(stage, "secrets").glob("[!.]*"))
     found = {file.name: file.read_bytes() for file in files if file.is_file()}
+    given = dict.fromkeys(found, f"a file of {stage}/secrets/")
     found |= {name.upper(): f"{os.environ[name]}\n".encode() for name in variables()}
+    given |= {name.upper(): "the environment" for name in variables()}
     for line in os.environ.get("SETTINGS", "").splitlines():
         key, _, value = line.partition("=")
         if re.search("[^A-Z0-9_]", key):
             raise Problem(f"SETTINGS: {key} is no setting's name, as DATABASE__URL is")
         if key:
             found[PREFIX + key] = f"{value}\n".encode()
-    return found
+            given[PREFIX + key] = "SETTINGS"
+    commands = secret_commands.read(stage)
+    for name in commands.keys() & given.keys():
+        file = f"{stage}/{secret_commands.FILE}"
+        print(f"{stage}: {name} comes from {given[name]}, so its command in {file} does not run", file=sys.stderr)
+    return secret_commands.values(stage, commands, given) | found
 
 
 def deployed_by() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..problems import Problem
+from . import images
 from .checkout import PREFIX, setting
 from .engine import CONFINED, REVISION, open_to_all
 from .programs import Ended, at_the_end, call
@@ -20,7 +21,6 @@ from .ssh import Connection
 from .target import Target, Version
 
 FILES = ("develop/compose.yaml", "production/compose.yaml")
-KEPT = 10  # images of earlier versions
 UNPACK = 'cd /run/secrets && tar -xf - && chown 1000:1000 "$@" && chmod 400 "$@"'
 
 
@@ -109,6 +109,18 @@ class DockerHost(Target):
             return self.engine.do("exec", self.name, self.command, *command, out=out, errors=errors)
         return self._confined("run", "--rm", image, *command, out=out, errors=errors)
 
+    def backfill(self, days: int, *command: str) -> Ended:
+        """Call it in a container of its own, which Ctrl-C ends, and which a deployment meanwhile leaves alone.
+
+        Raises:
+            Problem: there is such a container.
+        """
+        name, image = f"{self.name}-backfill", self.engine.container(self.name, "{{.Config.Image}}")
+        if self.engine.container(name):
+            raise Problem(f"a backfill is at work in container {name}: wait for its end, or docker stop {name}")
+        told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
+        return self._confined("run", *told, image, *command)
+
     def activate(self, version: Version, by: str, action: str) -> None:
         """Start the version beside the old one, and let it take over.
 
@@ -130,10 +142,15 @@ class DockerHost(Target):
             self.engine.ask("rm", "--force", self.next)
             raise Problem(failed)
         self._finish_activation()
-        of_stage = f"reference={self.here.project}:{self.here.stage}-{self.here.branch}-*"
-        images = self.engine.ask("images", "--filter", of_stage, "--format", "{{.Repository}}:{{.Tag}}").split()
-        if images[KEPT:]:
-            self.engine.ask("image", "rm", *images[KEPT:])  # the one that runs stays
+
+    def tidy(self, version: Version) -> None:
+        """Remove the images that the deployment history does not keep for a rollback."""
+        kept = self.on_stage("rollbacks", "--stage", self.here.stage, out=False, errors=False)
+        if not kept.returncode:
+            images.remove_earlier(self.engine, [version.image, *kept.stdout.split()])
+
+    def watch(self, version: Version) -> None:
+        """Nothing: the scheduler tells of a run that is missing."""
 
     def logs(self, run: str, *arguments: str, follow: bool) -> Ended:
         """Show the log of a run, or what the scheduler prints."""
@@ -173,7 +190,7 @@ class DockerHost(Target):
 
     def uninstall(self) -> None:
         """Remove containers, volumes and network."""
-        self.engine.ask("rm", "--force", self.name, self.next)
+        self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill")
         if Path(FILES[1]).exists():
             self.engine.compose(self.name, FILES, "down", "--volumes")
         for volume in ("var", "secrets"):

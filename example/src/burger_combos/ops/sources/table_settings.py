@@ -28,3 +28,4 @@ class TableSettings(ValueSettings):
     skip_rows: NonNegativeInt = Field(default=0, description="lines above the header")
     comment_prefix: str = Field(default="", description="lines that begin so are left out; empty: none are")
     sheet: str = Field(default="", description="of an Excel file; empty: the first")
+    time_column: str = Field(default="", description="our name of the column that says when a row happened; or none")

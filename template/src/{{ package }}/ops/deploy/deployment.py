@@ -3,6 +3,7 @@
 import os
 
 from ..problems import Problem
+from . import secret_commands
 from .candidate import Candidate, collect_secrets, deployed_by
 from .programs import call
 from .target import Target, Version
@@ -19,6 +20,7 @@ def deploy(target: Target) -> None:
     _committed(here.commit)
     if _overtaken(target):
         return
+    commands = secret_commands.read(here.stage)
     candidate = Candidate.choose(target.engine)
     version = Version(candidate.image, here.commit, candidate.image)
     if target.FROM_REGISTRY:
@@ -26,11 +28,14 @@ def deploy(target: Target) -> None:
         if "@sha256:" not in version.reference:
             files = f"[deploy] registry in {here.stage}/platform.toml, or REGISTRY="
             raise Problem(f"{files}: the name of one that the cluster takes images from")
+    if commands and not target.engine.knows(version.image, f"{here.stage}/{secret_commands.FILE}", *commands):
+        raise Problem("nothing was deployed")
     secrets = collect_secrets(here.stage)
     target.prepare(version, secrets)
     target.store_secrets(version, secrets)
     if target.is_active(version):
         here.say(f"{version.commit} is deployed already, as {version.reference}: nothing to do")
+        target.watch(version)  # a webhook may be new
     else:
         here.say(f"the gates, in {version.reference}")
         candidate.unit_tests()
@@ -40,6 +45,7 @@ def deploy(target: Target) -> None:
             version = version._replace(reference=candidate.push())
         target.activate(version, deployed_by(), "deploy")
         here.say(f"deployed {version.commit} as {version.reference}")
+        target.tidy(version)
     _first_run(target)
     stage = here.stage
     here.say(f"make status, make logs STAGE={stage}, make results STAGE={stage} tell the rest; make rollback undoes it")

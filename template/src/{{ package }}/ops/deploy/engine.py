@@ -132,6 +132,16 @@ class Engine:
             raise Problem(f"the settings of {self.here.stage} cannot be read in {image}")
         return ended.stdout.splitlines()
 
+    def knows(self, image: str, where: str, *variables: str) -> bool:
+        """Whether each of this package's variables is a setting's, as an image has them; otherwise it says which not.
+
+        Args:
+            image: the image.
+            where: what names them, for the complaint.
+            variables: the names; those of other programs are let through.
+        """
+        return not self.python(image, "-m", f"{PACKAGE}.ops.known_settings", where, *variables).returncode
+
     def compose(self, name: str, files: Iterable[str], *arguments: str) -> bool:
         """Call docker compose on a project of some files; whether it worked."""
         named = [word for file in files for word in ("--file", file)]

@@ -1,5 +1,6 @@
 """Look at a stage where it is deployed, with the words that every stage has, or run a day that was missed there."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..problems import Problem
+from ..version import subject
 from .chosen import Chosen
 from .develop import Develop
 from .programs import become, end_with
@@ -38,6 +40,15 @@ def results(target: Target, arguments: Sequence[str]) -> NoReturn:
     end_with(shown)
 
 
+def trace(target: Target, arguments: Sequence[str]) -> NoReturn:
+    """Show why a row is as it is; the subject of its commit is added here, where git has that."""
+    _only_where_deployed(target, "trace", arguments)
+    shown = target.on_stage("trace", *arguments, out=False)
+    text = re.sub(r"^(commit   (\S+))$", _with_subject, shown.stdout, count=1, flags=re.MULTILINE)
+    print(re.sub(r'^(  "commit": "(\S+)",\n  "subject": )""', _with_subject, text, count=1, flags=re.MULTILINE), end="")
+    end_with(shown)
+
+
 def run(target: Target, arguments: Sequence[str]) -> NoReturn:
     """Run the pipeline once, for the day DATE, with the active version.
 
@@ -61,11 +72,16 @@ def backfill(target: Target, arguments: Sequence[str]) -> None:
     redo = ("--redo",) if os.environ.get("REDO") == "1" else ()
     between = (*(("--from", first) if first else ()), *(("--to", last) if last else ()))
     command = ("backfill", "--stage", target.here.stage, *between, *redo, *arguments)
-    if target.here.stage == "develop" and not target.LOOK_NEEDS_PREFLIGHT and not target.deployed():
+    in_develop = target.here.stage == "develop"
+    try:
+        target.preflight()
+    except Problem as why:
+        if not in_develop:
+            raise
+        target.here.say(f"{why}; so here, where make develop runs")
         Develop().local(*command)
-    target.preflight()
     if not target.deployed():
-        if target.here.stage == "develop":
+        if in_develop:
             Develop().local(*command)
         raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
     end_with(target.backfill(_number_of_days(first, last), *command))
@@ -77,6 +93,14 @@ def _number_of_days(first: str, last: str) -> int:
         return max(1, (date.fromisoformat(last) - date.fromisoformat(first)).days + 1)
     except ValueError:
         return 1
+
+
+def _with_subject(found: re.Match[str]) -> str:
+    """What was found, with the subject of the commit that it names behind it, as text or in JSON."""
+    told = subject(found[2])
+    if found[1].endswith(": "):
+        return found[1] + json.dumps(told, ensure_ascii=False)
+    return f"{found[1]}  {told}".rstrip()
 
 
 def _only_where_deployed(target: Target, verb: str, arguments: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
+from . import images
 from .checkout import Checkout
 from .engine import Engine
 from .programs import Ended, become
@@ -113,6 +114,19 @@ class Target(ABC):
 
         Raises:
             Problem: it cannot be; then the old version stays active.
+        """
+
+    def tidy(self, version: Version) -> None:
+        """Remove images of versions before the one just deployed, here where they were built; the registry has them."""
+        (most,) = self.engine.settings(version.image, "deploy.keep_images")
+        images.remove_earlier(self.engine, [version.image], int(most))
+
+    @abstractmethod
+    def watch(self, version: Version) -> None:
+        """Let runs of the active version that are missing be noticed, apart from these, and told.
+
+        Raises:
+            Problem: they cannot be.
         """
 
     @abstractmethod
