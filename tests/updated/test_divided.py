@@ -17,7 +17,7 @@ from packaging.version import Version
 from rig import Project, commit
 
 RELEASES = [release for release in rig.earlier_releases() if Version(release) < Version("0.11.0")]
-MACHINERY = {"database", "runs", "schedule", "alert", "deploy", "tracking"}
+MACHINERY = {"database", "runs", "schedule", "alert", "deploy", "monitoring", "tracking"}
 OWN_SECTION = '''class Prices(Section):
     """Ours."""
 
