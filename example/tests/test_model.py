@@ -67,6 +67,22 @@ def test_shards_of_customers_count_what_all_customers_count(tmp_path: Path) -> N
         assert np.diff(joined.indptr).max() == min(kept, np.diff(model.fit(history, 40).affinity.indptr).max())
 
 
+def test_the_pairs_of_earlier_orders_and_of_all_are_those_that_are_counted_one_by_one() -> None:
+    history = shop(customers=500, items=40, orders=4_000)
+    earlier = history.copy()
+    earlier.data = np.floor(earlier.data / 2)
+    late = history - earlier
+    earlier.eliminate_zeros()
+    for kept in (3, None):
+        alone = zip(pairs.count(earlier, kept), pairs.count(history, kept), strict=True)
+        for both, each in zip(pairs.count_both(earlier, late, kept), alone, strict=True):
+            for found, expected in zip(both, each, strict=True):
+                assert found.first == expected.first
+                assert found.totals.tolist() == expected.totals.tolist()
+                assert found.counts.shape == expected.counts.shape
+                assert abs(found.counts - expected.counts).max() == 0
+
+
 def test_the_best_neighbours_are_kept_and_their_shares_are_of_all_that_was_ordered() -> None:
     history = model.histories(codes(0, 0, 1, 1, 2, 2, 3, 3), codes(0, 1, 0, 1, 0, 1, 0, 2), (4, 3))
     best = model.fit(history, 1).affinity.toarray()

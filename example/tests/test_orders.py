@@ -115,3 +115,12 @@ def test_other_tastes_change_no_order_of_before() -> None:
     tomorrow = make_up(SampleSettings(customers=500, shift_on=shift_on), date(2026, 2, 1))
     stays = shifted["ordered_at"].dt.date() > shifted["ordered_at"].dt.date().min()
     assert tomorrow.filter(pl.col("ordered_at").dt.date() < day).equals(shifted.filter(stays))
+
+
+@pytest.mark.parametrize("share_a_hash", [False, True])
+def test_names_are_put_in_the_order_of_the_alphabet(share_a_hash: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if share_a_hash:
+        monkeypatch.setattr(pl.Series, "hash", lambda names: names.str.len_chars())
+    names = pl.Series([f"C{7 * number % 1000}" for number in range(1000)])
+    assert names.gather(orders.alphabetical(names)).equals(names.sort())
+    assert len(orders.alphabetical(names.clear())) == 0

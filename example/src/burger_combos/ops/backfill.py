@@ -19,7 +19,7 @@ import filelock
 from . import PREFIX, alerts, provenance, records
 from .child import run_day, start_day
 from .due import ONGOING
-from .problems import Problem, Refused
+from .problems import Problem
 from .progress import track
 from .runs import BACKFILL, Record, Run
 from .settings import StageSettings, settings_file
@@ -65,8 +65,7 @@ def backfill(
 
     Raises:
         Problem: the days are none, a source cannot be read as of a past day, or another backfill is at work; or, in
-            the end, a day failed.
-        Refused: in the end, days were refused, and none failed.
+            the end, a day failed or was refused.
     """
     span = _span(settings, first, last)
     refuse_present(settings)
@@ -199,7 +198,7 @@ def _judge(settings: StageSettings, span: Span, ended: list[Record]) -> None:
     more = f" and {len(bad) - LISTED} more" * (len(bad) > LISTED)
     problem = f"backfill {span}: {_days(len(bad))} without new rows: {named}{more}; the first: {bad[0].problem}"
     alerts.failed(settings.alert, settings.stage, problem)
-    raise (Refused if all(record.status == "refused" for record in bad) else Problem)(problem)
+    raise Problem(problem)
 
 
 def _days(count: int) -> str:

@@ -50,7 +50,7 @@ def days_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> Days | Non
         return None
     last = run.record.date
     noted = [last - timedelta(days=number) for number in range(2 * late_days, 0, -1)]
-    day = rows[settings.time_column].cast(pl.Date)
+    day = rows[settings.time_column].dt.date()
     parts = {OLDER: rows.filter(day < noted[0])} | {str(each): rows.filter(day == each) for each in noted}
     columns = pl.DataFrame({name: [str(dtype)] for name, dtype in sorted(rows.schema.items())})
     return Days(hash_of(columns), str(day.min() or ""), {name: total(part) for name, part in parts.items()})
@@ -102,7 +102,8 @@ def changed(then: Days, now: Days, day: date) -> str:
         now: what the run of a later day has read.
         day: the day.
     """
-    if then.columns != now.columns:  # by another version, which reads other columns
+    if then.columns != now.columns:
+        log.info("late data", told=f"{day} was read by another version, with other columns: nothing can be compared")
         return ""
     both = [each for each in now.totals if each in then.totals and OLDER < each < str(day)]
     differing = [each for each in both if then.totals[each] != now.totals[each]]

@@ -111,9 +111,11 @@ def missing_told(settings: StageSettings) -> set[tuple[str, str]] | None:
 
 
 def note_missing(settings: StageSettings, told: list[tuple[str, str]]) -> None:
-    """Keep of which missing runs somebody was told: when each was due, in UTC, and what."""
+    """Keep of which missing runs somebody was told: when each was due, in UTC, and what; for SHOWN days."""
+    now = datetime.now(UTC)
+    told_at, oldest = (each.isoformat(timespec="seconds") for each in (now, now - timedelta(days=SHOWN)))
     with Store(settings.database.url, create=True) as store:
-        store.note_missing(str(settings.stage), datetime.now(UTC).isoformat(timespec="seconds"), told)
+        store.note_missing(str(settings.stage), told_at, oldest, told)
 
 
 def reviewed(settings: StageSettings, since: date) -> list[Record]:

@@ -137,6 +137,8 @@ def _written(store: Store, stage: Stage, table: Found, day: date | None, run_id:
         such += f" AND date = '{day}'"
     elif not run_id:
         such += f" AND date = (SELECT max(date) FROM {_quoted(table.name)} WHERE {such})"
+    if not run_id and (known := _as_noted(store, table, f"FROM {_quoted(table.name)} WHERE {such}")):
+        return [known]
     rows = f"FROM {_quoted(table.name)} WHERE {such} GROUP BY date"
     # The rows of a day are one run's, unless others wrote some, too; to group by run, SQLite would sort them all.
     found = store.query(
@@ -150,6 +152,22 @@ def _written(store: Store, stage: Stage, table: Found, day: date | None, run_id:
         _Written(table, date.fromisoformat(str(when)), by, commit, count)
         for when, by, commit, count in found.select("date", "run_id", "git_commit", "n").iter_rows()
     ]
+
+
+def _as_noted(store: Store, table: Found, rows: str) -> _Written | None:
+    """The rows of a day, where they are as many as the run has noted that wrote the first: then all are of that run.
+
+    To count them takes a fifth of the time that it takes to read of each which run wrote it.
+    """
+    first = store.query(f"SELECT date, run_id, git_commit {rows} LIMIT 1")
+    if first.is_empty() or not store.has("runs"):
+        return None
+    when, by, commit = first.row(0)
+    record, day = records.find(store, by), date.fromisoformat(str(when))
+    noted = record.tables.get(table.name, {}).get("rows") if record and record.date == day else None
+    if noted is None or store.query(f"SELECT count(*) AS n {rows}")["n"][0] != noted:
+        return None
+    return _Written(table, day, by, commit, noted)
 
 
 def _newest(store: Store, written: list[_Written]) -> tuple[_Written, Record | None]:

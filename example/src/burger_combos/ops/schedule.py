@@ -75,7 +75,8 @@ class Scheduler:
 
     def _again(self, moment: datetime | None) -> None:
         if moment is not None and self.active:
-            self.timer.add_job(self._work, "date", run_date=moment, id="work", replace_existing=True)
+            again = {"id": "work", "replace_existing": True, "max_instances": 2}  # it may be due while this one returns
+            self.timer.add_job(self._work, "date", run_date=moment, **again)
 
     def _deactivate(self) -> None:
         self.active = False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _TRIALS = 500  # the versions run last whose scale checks are kept
 _DEPLOYMENTS = 1000  # lines of the deployment history that are kept of a stage
 _FETCHED = 20_000  # rows of PostgreSQL's at a time: more are slower, as the server's answer is held as it came
+_PAGE = 16_384  # bytes of a page of SQLite's: to write many rows takes an eighth less than in its own 4,096
 _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -81,6 +82,7 @@ class Store:
             self._connection: dbapi.Connection = driver.connect(target)
             if self.kind == "sqlite":
                 self._execute(f"PRAGMA busy_timeout = {locks.PATIENCE * 1000:.0f}")
+                self._execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is yet to be made
                 self._connection.commit()
 
     def __enter__(self) -> Self:
@@ -222,11 +224,12 @@ class Store:
             self._execute(f"DELETE FROM runs {such}", *spared)
         return count
 
-    def note_missing(self, stage: str, told_at: str, told: list[tuple[str, str]]) -> None:
-        """Keep which missing runs of a stage somebody was told of: when each was due, and what."""
+    def note_missing(self, stage: str, told_at: str, oldest: str, told: list[tuple[str, str]]) -> None:
+        """Keep which missing runs of a stage somebody was told of: when each was due, the oldest one, and what."""
         self.prepare()
         with self._transaction():
             self._execute("CREATE TABLE IF NOT EXISTS missing_runs (stage TEXT, due TEXT, what TEXT, told_at TEXT)")
+            self._execute("DELETE FROM missing_runs WHERE stage = $1 AND due < $2", stage, oldest)
             for due, what in told:
                 self._execute("INSERT INTO missing_runs VALUES ($1, $2, $3, $4)", stage, due, what, told_at)
 

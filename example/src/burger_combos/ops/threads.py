@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import polars as pl
 
+ROWS = 2**19  # of a slice
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -25,3 +27,9 @@ def in_threads(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterato
             waiting.append(executor.submit(work, part))
         while waiting:
             yield waiting.popleft().result()
+
+
+def by_slices(column: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """What the work gives for a column, of which each thread gets some rows at a time."""
+    slices = (column[first : first + ROWS] for first in range(0, max(1, len(column)), ROWS))
+    return pl.concat(in_threads(work, slices))

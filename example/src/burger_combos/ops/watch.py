@@ -16,7 +16,7 @@ from . import alerts, deployments, logs, records
 from .cron import Cron, looks
 from .due import ONGOING, how_to_catch_up, scheduled_since
 from .problems import Problem
-from .runs import Record
+from .runs import DAILY, Record
 from .settings import Schedule, StageSettings, settings_file
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def missing(
         if any(_does(run, now - ends) for run in begun):
             before = None
         else:
-            last = max(begun, key=lambda run: run.started_at, default=None)
+            last = max((run for run in begun if run.kind == DAILY), key=lambda run: run.started_at, default=None)
             found.append(Missing(moment, day, last, goes_on=day == before))
             before = day
         moment = cron.after(moment)
@@ -164,7 +164,7 @@ def test(settings: StageSettings) -> None:
 
 def _does(run: Record, begun_by_then: datetime) -> bool:
     """Whether a run that began after a moment is that moment's: it has ended, or may yet end."""
-    if getattr(run, "kind", "daily") != "daily":  # one that fails is no sign of the schedule's
+    if run.kind != DAILY:  # one that failed has told so, and the schedule has not begun it
         return run.status == "ok"
     return run.status not in ONGOING or run.started_at > begun_by_then
 

@@ -7,7 +7,7 @@ import polars as pl
 import structlog
 
 from ..notes import note_changed
-from ..threads import in_threads
+from ..threads import by_slices
 from .value_settings import MISSING
 
 log = structlog.get_logger()
@@ -20,7 +20,6 @@ _JOINERS = r"(^|[\p{Latin}\p{Nd}\s])[\u200c\u200d]+|[\u200c\u200d]+$"
 _TO_LOOK_AT = r"[^ -~]|^ | $"
 _WHOLE = r"^([+-]?\d+)\.0+$"
 _FEW = 1_000  # values
-_MANY = 2**19  # values that a thread looks at
 DIGITS = r"^[+-]?\d+$"
 
 
@@ -119,8 +118,7 @@ def whole(text: pl.Series) -> pl.Series:
 
 def contains(text: pl.Series, pattern: str) -> pl.Series:
     """As polars' `str.contains`, in several threads."""
-    parts = (text[first : first + _MANY] for first in range(0, max(1, len(text)), _MANY))
-    return pl.concat(in_threads(lambda part: part.str.contains(pattern), parts))
+    return by_slices(text, lambda some: some.str.contains(pattern))
 
 
 def short_of(text: pl.Series) -> pl.Series:
