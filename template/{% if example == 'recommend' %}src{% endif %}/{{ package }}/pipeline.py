@@ -55,7 +55,7 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     items = known["item"].unique().sort()
     numbers = pl.int_range(len(items), eager=True)
-    codes = by_slices(known["item"], lambda names: names.replace_strict(items, numbers, return_dtype=pl.UInt32))
+    codes = by_slices(known["item"], lambda names: names.replace_strict(items, numbers).cast(pl.UInt32))
     customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
     customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
     ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
