@@ -5,14 +5,13 @@ from pathlib import Path
 
 from rig import change
 
-# Where the split step `recommend` begins, and where it ends.
+# Where the split step `recommend` begins.
 CHOOSES = '    customers = pl.read_parquet(run.path("customers.parquet", shard))\n'
-CHOSEN = '    rows.with_columns(pl.Series("score", score)).write_parquet(run.path("recommendations.parquet", shard))\n'
 
 # `recommend` has another name, and two steps are new. The one whose name is longer than a label in Kubernetes is split,
 # as is the one before it, all of whose shards it needs.
 LONG = "weigh_each_part_of_the_rows_that_all_shards_of_choose_have_left_behind"
-REWORKED = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "gate"]
+REWORKED = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate"]
 REWORKED += ["audit_it", "choose", LONG, "publish"]
 IN_SHARDS = ["check", "train", "evaluate", "choose", LONG]
 BETWEEN = ["fork_train", "fork_evaluate", "join_choose", f"fork_{LONG}"]  # the tasks of Metaflow that do no step

@@ -252,10 +252,11 @@ def test_a_day_that_fails_is_told_and_the_others_go_on(past: Project, told: List
     done = backfill(mine, FIRST, FIRST + timedelta(days=1))
     assert done.returncode == 1
     assert did(mine) == [(str(FIRST), "failed"), (str(FIRST + timedelta(days=1)), "ok")]
-    problem = f"1 day without new rows: {FIRST} failed; the first: orders.csv: no order before {FIRST}\n"
-    assert done.stderr.endswith(problem)
+    problem = f"1 day without new rows: {FIRST} failed; the first: orders.csv: no order before {FIRST}; "
+    problem += f"make logs RUN={runs(mine)[0]['run_id']} tells more"
+    assert done.stderr.endswith(f"{problem}\n")
     assert [path for path, _ in told.received] == ["/webhook"]
-    assert told.texts()[0].endswith(problem.rstrip())
+    assert told.texts()[0].endswith(problem)
 
 
 def test_days_that_are_none_are_one_clear_line(past: Project) -> None:
@@ -290,7 +291,8 @@ def test_the_days_whose_data_came_late_are_done_again_once(past: Project, tmp_pa
     assert (daily["kind"], daily["status"]) == ("daily", "ok")
     assert (again["date"], again["kind"], again["status"]) == (str(ago(1)), "late data", "ok")
     why = f"{ago(1)} is done again: its data changed: 30 rows of {ago(2)} then, 31 now"
-    assert [text.endswith(f" {why}") for text in told.texts()] == [True]
+    more = f"make logs RUN={daily['run_id']} tells more"
+    assert [text.endswith(f" {why}; {more}") for text in told.texts()] == [True]
     assert (mine.folder / "var/runs" / daily["run_id"] / "log.jsonl").read_text().count(why) == 1
     assert [path for path, _ in told.received].count("/heartbeat") == 3  # one for each daily run
 

@@ -83,10 +83,10 @@ def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_
     assert "Traceback (most recent call last)" in whole.stderr
     assert tried.returncode == 3
     assert told.replace("recommend", "evaluate") in tried.stdout
-    assert f'  File "src/burger_combos/model.py", line {line}, in chunk' in tried.stderr
+    assert f'  File "src/burger_combos/model.py", line {line}, in sparse' in tried.stderr
 
     with broken(mine, "pipeline.py", "rows = _rows(customers, chosen", "rows = _rows(customers.itm, chosen") as line:
-        for step in ("load", "check", "catalogue", "train", "neighbours", "evaluate", "gate"):
+        for step in ("load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate"):
             assert split.call("step", step, "--run-id", "split").returncode == 0
         done = split.call("step", "recommend", "--run-id", "split", "--shard", "1")
     assert done.returncode == 1

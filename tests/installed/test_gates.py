@@ -168,8 +168,8 @@ def evaluated(place: Project, project: Project, steps: str) -> Project:
     shutil.copytree(project.folder / "src", source)
     pipeline = source / project.package / "pipeline.py"
     text = pipeline.read_text()
-    before, after = text.index("def evaluate("), text.index("def recommend(")
-    pipeline.write_text(text[:before] + steps.strip() + "\n\n\n" + text[after:])
+    before, after = text.index("@trains()\ndef evaluate("), text.index("def recommend(")
+    pipeline.write_text(text[:before] + steps.strip() + "\n\n\n" + text[after:].replace("evaluate, review,", "evaluate,"))
     mine = place.with_env(DEPLOY__SCALE__FACTORS="[]")
     mine.env["PYTHONPATH"] = str(source)
     return mine

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rig import Project, new_database
 
-STEPS = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "gate", "recommend", "publish"]
+STEPS = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate", "recommend", "publish"]
 TODAY = date.today()
 
 # Each stage notes what its scale check found of the same commit, and notes it anew.
@@ -98,7 +98,7 @@ def test_a_killed_run_is_taken_up_at_the_step_it_left(stored: Project) -> None:
         assert stored.call("step", name, "--run-id", "mine").returncode == 0
     out_of_turn = stored.call("step", "gate", "--run-id", "mine")
     assert out_of_turn.returncode == 1
-    assert "step gate comes after evaluate" in out_of_turn.stderr
+    assert "step gate comes after evaluate, review" in out_of_turn.stderr
     for name in STEPS[3:]:  # train once more: a retry
         assert stored.call("step", name, "--run-id", "mine").returncode == 0
     by_steps, runs = stored.written()

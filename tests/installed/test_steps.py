@@ -19,7 +19,7 @@ def celebrate(run: Run, settings: Settings) -> None:
 def publish_again(run: Run, settings: Settings) -> None:
     publish(run, settings)
 """
-STEPS = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "gate", "recommend", "publish"]
+STEPS = ["load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate", "recommend", "publish"]
 LATER = [*STEPS, "celebrate", "publish_again"]
 AT_ONCE = ["load", "publish_all"]
 PUBLISH_ALL = """

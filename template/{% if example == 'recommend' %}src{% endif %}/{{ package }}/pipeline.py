@@ -84,7 +84,6 @@ def catalogue(run: Run, settings: Settings) -> None:
     days = pl.concat([pl.read_parquet(file) for file in run.paths("days.parquet")])
     by_day = days.group_by("day").agg(pl.col("rows").sum()).sort("day")
     holdout.note_last_days(run, by_day, settings.gate.holdout_days)
-    run.bars("Orders a day", {str(day): count for day, count in by_day.tail(60).iter_rows()})
 
 
 @trains()
