@@ -85,7 +85,7 @@ def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_
     assert told.replace("recommend", "evaluate") in tried.stdout
     assert f'  File "src/burger_combos/model.py", line {line}, in sparse' in tried.stderr
 
-    with broken(mine, "pipeline.py", "rows = _rows(customers, chosen", "rows = _rows(customers.itm, chosen") as line:
+    with broken(mine, "pipeline.py", "rows = _rows(customers.select(", "rows = _rows(customers.itm(") as line:
         for step in ("load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate"):
             assert split.call("step", step, "--run-id", "split").returncode == 0
         done = split.call("step", "recommend", "--run-id", "split", "--shard", "1")

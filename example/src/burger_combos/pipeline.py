@@ -54,8 +54,8 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
     if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     items = known["item"].unique().sort()
-    numbers = pl.int_range(len(items), dtype=pl.UInt32, eager=True)
-    codes = by_slices(known["item"], lambda names: names.replace_strict(items, numbers))
+    numbers = pl.int_range(len(items), eager=True)
+    codes = by_slices(known["item"], lambda names: names.replace_strict(items, numbers).cast(pl.UInt32))
     customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
     customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
     ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
@@ -84,7 +84,6 @@ def catalogue(run: Run, settings: Settings) -> None:
     days = pl.concat([pl.read_parquet(file) for file in run.paths("days.parquet")])
     by_day = days.group_by("day").agg(pl.col("rows").sum()).sort("day")
     holdout.note_last_days(run, by_day, settings.gate.holdout_days)
-    run.bars("Orders a day", {str(day): count for day, count in by_day.tail(60).iter_rows()})
 
 
 @trains()

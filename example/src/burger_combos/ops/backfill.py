@@ -196,7 +196,9 @@ def _judge(settings: StageSettings, span: Span, ended: list[Record]) -> None:
         return
     named = ", ".join(f"{record.date} {record.status}" for record in bad[:LISTED])
     more = f" and {len(bad) - LISTED} more" * (len(bad) > LISTED)
-    problem = f"backfill {span}: {_days(len(bad))} without new rows: {named}{more}; the first: {bad[0].problem}"
+    stage = f"STAGE={settings.stage} " * (settings.stage != "develop")
+    first = f"{bad[0].problem}; make logs {stage}RUN={bad[0].run_id} tells more"
+    problem = f"backfill {span}: {_days(len(bad))} without new rows: {named}{more}; the first: {first}"
     alerts.failed(settings.alert, settings.stage, problem)
     raise Problem(problem)
 

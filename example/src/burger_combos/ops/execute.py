@@ -338,7 +338,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         if record.status == "ok":
             spared = training.in_use(settings, record)
             prune(settings.runs, spared, apart=partial(records.not_daily, settings))
-            retention.tidy(record, settings)
+            retention.tidy(record, settings, spared)
             run.share()  # what they have logged
             _redo_late(run, settings)
 

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import filelock
 import structlog
 
-from . import catalogue, records
+from . import catalogue
 from .problems import Problem
 from .published import declared
 from .runs import Record, listed, store_of, trials_folder
@@ -40,7 +40,7 @@ def refuse_day(day: date, settings: StageSettings) -> None:
         )
 
 
-def tidy(record: Record, settings: StageSettings) -> None:
+def tidy(record: Record, settings: StageSettings, spared: Collection[str] = ()) -> None:
     """Remove what is older than the settings keep, and what killed processes left; all that is done is logged.
 
     What cannot be removed is no reason to fail a run that has done its work.
@@ -48,11 +48,12 @@ def tidy(record: Record, settings: StageSettings) -> None:
     Args:
         record: the good run after which this is done: from its day on days are counted.
         settings: those of its stage.
+        spared: the ids of runs whose records stay, whatever their age.
     """
     try:
         with Store(settings.database.url) as store:
             _rows(store, record, settings)
-            _records(store, record, settings)
+            _records(store, record, settings, {record.run_id, *spared})
             ids = set(store.query("SELECT run_id FROM runs WHERE stage = $1", str(record.stage))["run_id"])
         left = [*_left_by_trials(settings), *_left_by_runs(settings, ids - {record.run_id})]
         for folder in left:
@@ -78,13 +79,11 @@ def _rows(store: Store, record: Record, settings: StageSettings) -> None:
         log.info(f"removed {rows:,} row{'s' * (rows != 1)} of {table} before {before}")
 
 
-def _records(store: Store, record: Record, settings: StageSettings) -> None:
-    """Remove the records of days that are not kept and have no rows; never that of what is in production."""
+def _records(store: Store, record: Record, settings: StageSettings, spared: Collection[str]) -> None:
+    """Remove the records of days that are not kept and have no rows, but for some."""
     if not settings.runs.keep_records_days:
         return
     before = record.date - timedelta(days=settings.runs.keep_records_days)
-    good = records.good(settings)
-    spared = {record.run_id, *((good.run_id, getattr(good, "model_run", "")) if good else ())}
     if removed := store.remove_records(record.stage, before, list(catalogue.published(store)), sorted(spared)):
         log.info(f"removed {removed:,} record{'s' * (removed != 1)} of runs before {before}")
 

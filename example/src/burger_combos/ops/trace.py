@@ -60,7 +60,7 @@ def trace(
 
 def _trained(store: Store, found: Results) -> Record | None:
     """The run that trained the model, where another one did."""
-    run_id = getattr(found.record, "model_run", "")
+    run_id = found.record.model_run if found.record else ""
     return records.find(store, run_id) if run_id and run_id != found.run_id else None
 
 
@@ -90,7 +90,7 @@ def _told(stage: Stage, found: Results, trained: Record | None, read: raw_rows.I
             "changed_since": provenance.differences(record, stage),
             "data": record.data,
         }
-    of_model = getattr(record, "model_run", "") or found.run_id
+    of_model = (record.model_run if record else "") or found.run_id
     model = {"run": of_model} | ({"date": trained.date, "commit": trained.git_commit} if trained else {})
     return {
         "stage": stage,
@@ -128,7 +128,7 @@ def _show_run(stage: Stage, found: Results, trained: Record | None) -> None:
         print(f"image    {record.image}")
     if record.template:
         print(f"template {record.template}")
-    of_model = getattr(record, "model_run", "")
+    of_model = record.model_run
     if trained:
         print(f"model    of run {of_model} for {trained.date}, commit {trained.git_commit}")
     elif of_model:
