@@ -14,6 +14,7 @@ import rig
 from browser import Browser
 from rig import Project
 
+TURNED_OUT, INPUT = "As it turned out: hit rate", "Input: orders, rows of each day"
 NAME = "Zoë's <Café> & Co"
 # In a frame as wide as a screen: its width, the page's, and the smallest letters in a plot.
 FRAME = """<title>not drawn</title><iframe width="{width}" height="800" style="border: 0" srcdoc="{page}"></iframe>"""
@@ -57,7 +58,9 @@ def test_it_tells_what_is_known_of_the_run(week: Project) -> None:
     assert titles == [
         "Gates",
         "Quality, day by day",
+        TURNED_OUT,
         *record["charts"],
+        INPUT,
         "Rows set aside, and why",
         "Time, by step",
         "Scale: seconds",
@@ -83,7 +86,15 @@ def test_the_terminal_shows_the_same_numbers(week: Project) -> None:
     told = html.unescape(page(week))
     shown = week.make("results", "STAGE=develop")
     tiles = re.findall("<div><span>(.*)</span><strong>(.*)</strong><span>(.*)</span></div>", told)
-    assert [name for name, _, _ in tiles] == ["hit rate", "mrr", "coverage", "published", "set aside", "took"]
+    assert [name for name, _, _ in tiles] == [
+        "hit rate",
+        "mrr",
+        "coverage",
+        "published",
+        "set aside",
+        "hit rate as it turned out",
+        "took",
+    ]
     for tile in tiles:
         assert re.search(r" +".join(map(re.escape, tile)), shown), tile
     assert re.search(f"each day +[▁-█]{{3}} +{date.today() - timedelta(2)} to {date.today()}", shown)
@@ -109,7 +120,7 @@ def test_it_is_one_file_that_asks_for_nothing(week: Project) -> None:
 
 def test_the_steps_of_an_axis_are_even(week: Project) -> None:
     axes = re.findall(r'<g class="axis y.*?</g></g>', page(week))
-    assert len(axes) == 6
+    assert len(axes) == 7
     for axis in axes:
         places = [float(place) for place in re.findall(r'<text x="-5" y="([\d.]+)"', axis)]
         steps = [low - high for low, high in pairwise(places)]
@@ -125,6 +136,8 @@ def test_each_plot_has_its_title_and_each_value_is_told_on_hover(week: Project) 
     drawn = {title for title, chart in record["charts"].items() if len(chart) > 15}
     assert set(map(html.unescape, plots)) == drawn | {
         "Quality, day by day",
+        TURNED_OUT,
+        INPUT,
         "Scale: seconds",
         "Scale: MB",
         "Scale: hit rate",
