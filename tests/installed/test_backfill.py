@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -193,39 +194,49 @@ def test_what_the_pure_functions_say(past: Project) -> None:
 
 
 def test_days_are_done_oldest_first_and_go_on_where_they_were_stopped(past: Project) -> None:
+    early = [str(ago(number)) for number in range(11, 3, -1)]  # so many that some are left when the signal comes
     days = [str(ago(number)) for number in (3, 2, 1)]
-    command = ("backfill", "--from", days[0], "--to", days[2])
+    command = ("backfill", "--from", early[0], "--to", early[-1])
     with past.start(*command) as stopped:
         assert stopped.stdout
-        assert "3 days to do, 0 done by ccccccccccc already" in stopped.stdout.readline()
-        assert stopped.stdout.readline().startswith(f"{days[0]} ok ")
+        assert "8 days to do, 0 done by ccccccccccc already" in stopped.stdout.readline()
+        assert stopped.stdout.readline().startswith(f"{early[0]} ok ")
         stopped.send_signal(signal.SIGINT)
-        assert "stopped after 1 of 3 days; the same command goes on" in stopped.stdout.read()
+        (number,) = re.findall(r"stopped after (\d) of 8 days; the same command goes on", stopped.stdout.read())
         assert stopped.wait(60) == 130
+    good = early[: int(number)]
+    assert [day for day, status in did(past) if status == "ok"] == good
+    command = ("backfill", "--from", good[-1], "--to", good[-1])
+    assert "0 days to do, 1 done by ccccccccccc already" in past.call(*command).stdout
+
+    command = ("backfill", "--from", days[0], "--to", days[2])
     with past.start(*command) as killed:
         assert killed.stdout
-        assert "2 days to do, 1 done by ccccccccccc already" in killed.stdout.readline()
-        until(lambda: (days[1], "running") in did(past))
+        assert "3 days to do, 0 done by ccccccccccc already" in killed.stdout.readline()
+        until(lambda: (days[0], "running") in did(past))
         killed.kill()  # what it has begun goes on by itself
         killed.wait()
     done = past.call(*command)
     assert done.returncode == 0, done.stderr
-    assert [day for day, status in did(past) if status == "ok"] == days
+    assert [day for day, status in did(past) if status == "ok"] == [*good, *days]
     assert {run["kind"] for run in runs(past)} == {"backfill"}
     assert "0 days to do, 3 done by ccccccccccc already" in past.call(*command).stdout
     assert ", backfill" in past.call("status", "--stage", "develop").stdout
     assert past.call("results").stdout.count(", backfill\n") == 1
 
-    with past.start(*command[:2], days[1], *command[3:], "--redo") as stopped:
+    again = ("backfill", "--from", early[0], "--to", early[-1], "--redo")
+    with past.start(*again) as stopped:
         assert stopped.stdout
-        assert "2 days to do" in stopped.stdout.readline()
-        assert days[1] in stopped.stdout.readline()
+        assert "8 days to do" in stopped.stdout.readline()
+        assert early[0] in stopped.stdout.readline()
         stopped.send_signal(signal.SIGTERM)
         assert stopped.wait(60) == 143
-    done = backfill(past, ago(2), ago(1), "--redo")
+    before = [day for day, status in did(past) if status == "ok"]
+    done = past.call(*again)
+    assert done.returncode == 0, done.stderr
     assert "goes on with what was begun at " in done.stdout
-    assert "1 day to do, 1 done" in done.stdout
-    assert [day for day, status in did(past) if status == "ok"] == [*days, *days[1:]]
+    after = [day for day, status in did(past) if status == "ok"]
+    assert before[len(good) + 3 :] + after[len(before) :] == early
     assert not list((past.folder / "var/develop").glob("backfill.json"))
 
 

@@ -169,7 +169,9 @@ def evaluated(place: Project, project: Project, steps: str) -> Project:
     pipeline = source / project.package / "pipeline.py"
     text = pipeline.read_text()
     before, after = text.index("@trains()\ndef evaluate("), text.index("def recommend(")
-    pipeline.write_text(text[:before] + steps.strip() + "\n\n\n" + text[after:].replace("evaluate, review,", "evaluate,"))
+    pipeline.write_text(
+        text[:before] + steps.strip() + "\n\n\n" + text[after:].replace("evaluate, review,", "evaluate,")
+    )
     mine = place.with_env(DEPLOY__SCALE__FACTORS="[]")
     mine.env["PYTHONPATH"] = str(source)
     return mine
