@@ -54,16 +54,23 @@ class Engine:
         assert words[:3] == ("inspect", "--format", "{{{{.Image}}}}")
         return SimpleNamespace(stdout="\\n".join(self.used))
 
-known, used, kept, newest = json.loads(sys.argv[1])
+known, used, kept, newest, deployed = json.loads(sys.argv[1])
 engine = Engine(known, used)
-images.remove_earlier(engine, kept, newest)
+images.remove_earlier(engine, kept, newest, deployed)
 print(json.dumps({{image: about["names"] for image, about in engine.known.items()}}))
 """
 OLD, NEW = "2026-01-01T12:00:00.123456789Z", "2999-01-01T12:00:00Z"
 
 
 def left(
-    folder: Path, known: dict[str, list[str]], *, used: list[str], kept: list[str], newest: int = 0, made: str = OLD
+    folder: Path,
+    known: dict[str, list[str]],
+    *,
+    used: list[str],
+    kept: list[str],
+    newest: int = 0,
+    deployed: list[str] | None = None,
+    made: str = OLD,
 ) -> tuple[dict[str, list[str]], list[str]]:
     """The names that each image has afterwards, and what is said."""
     package = next(path.name for path in (folder / "src").iterdir())
@@ -71,7 +78,7 @@ def left(
         image: {"names": names, "title": "other" if image.startswith("other") else "shop", "made": made}
         for image, names in known.items()
     }
-    given = json.dumps([images, used, kept, newest])
+    given = json.dumps([images, used, kept, newest, deployed])
     done = sh(sys.executable, "-S", "-c", PROGRAM.format(package=package), given, cwd=folder)
     assert done.returncode == 0, done.stderr
     *said, found = done.stdout.splitlines()
@@ -115,3 +122,10 @@ def test_where_a_registry_has_them_the_newest_stay(folders: dict[str, Path]) -> 
     assert said == [
         "removed the images of earlier versions that no rollback goes back to: shop:production-main-000000000003"
     ]
+
+
+def test_an_image_that_another_deployment_is_at_work_with_stays_for_a_day(folders: dict[str, Path]) -> None:
+    known = {name: [f"shop:production-main-00000000000{number}"] for number, name in enumerate(("now", "was", "next"))}
+    for made, stays in ((NEW, {"now", "next"}), (OLD, {"now"})):
+        found, _ = left(folders["docker"], known, used=["now"], kept=["now"], deployed=["now", "was"], made=made)
+        assert found.keys() == stays

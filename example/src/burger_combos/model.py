@@ -120,7 +120,7 @@ def learnt(blocks: Iterable[Block], orders: Scores, neighbours: int) -> Model:
         rows.append(best)
     affinity = sp.csr_array(sp.vstack(rows, format="csr"))
     affinity.sort_indices()  # in which equals are found does not depend on how the pairs were counted
-    return Model(affinity, orders / max(orders.sum(), 1))
+    return Model(affinity, orders / max(float(orders.sum()), 1.0))
 
 
 def renumbered(model: Model, numbers: NDArray[np.int64], orders: NDArray[np.int64]) -> Model:
@@ -136,7 +136,7 @@ def renumbered(model: Model, numbers: NDArray[np.int64], orders: NDArray[np.int6
     there = (one >= 0) & (other >= 0)
     affinity = sp.csr_array((pairs.data[there], (one[there], other[there])), shape=(len(orders), len(orders)))
     affinity.sort_indices()
-    return Model(affinity, orders / max(orders.sum(), 1))
+    return Model(affinity, orders / max(float(orders.sum()), 1.0))
 
 
 def popular(model: Model, top_k: int, available: NDArray[np.bool_] | None = None) -> Codes:
@@ -176,7 +176,7 @@ def recommend(
     table = weights.toarray() if is_full else weights
 
     def full(rows: slice) -> Best:
-        scores = history[rows] @ table[:-1]
+        scores = np.asarray(history[rows] @ table[:-1])
         scores += table[-1]
         return Best(*top_of_table(scores, len(first)))
 

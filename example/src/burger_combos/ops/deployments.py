@@ -71,14 +71,9 @@ def wait_for_run(settings: StageSettings, minutes: float) -> None:
     raise Problem(f"no run of {short(active.commit)} ended in {minutes:g} minutes; make logs RUN=scheduler says why")
 
 
-def rollbacks(stage: Stage, earlier: int) -> list[str]:
-    """The image of the active version, and those of the versions before it that a rollback may go back to.
-
-    Args:
-        stage: the stage.
-        earlier: how many of the versions that were active last.
-    """
-    return list(dict.fromkeys(each.image for each in reversed(history(stage))))[: 1 + earlier]
+def images(stage: Stage) -> list[str]:
+    """The images that were deployed, each once: that of the active version, then those that were active last."""
+    return list(dict.fromkeys(each.image for each in reversed(history(stage))))
 
 
 def previous(stage: Stage, to: str) -> Deployment:

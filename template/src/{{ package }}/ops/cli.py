@@ -293,13 +293,12 @@ def active(stage: StageOption = Stage.production) -> None:
 
 
 @app.command(hidden=True)
-def rollbacks(stage: StageOption = Stage.production) -> None:
-    """Print the images that a rollback may want, of which deploy.keep_images says how many; the active one first."""
+def deployed(stage: StageOption = Stage.production) -> None:
+    """Print the images that were deployed, each once: the active one, and those that were active last first."""
     enter_project(stage)
     from . import deployments
 
-    settings = load(StageSettings, stage)
-    print(*deployments.rollbacks(stage, settings.deploy.keep_images), sep="\n")
+    print(*deployments.images(stage), sep="\n")
 
 
 @app.command(hidden=True)

@@ -145,9 +145,11 @@ class DockerHost(Target):
 
     def tidy(self, version: Version) -> None:
         """Remove the images that the deployment history does not keep for a rollback."""
-        kept = self.on_stage("rollbacks", "--stage", self.here.stage, out=False, errors=False)
-        if not kept.returncode:
-            images.remove_earlier(self.engine, [version.image, *kept.stdout.split()])
+        found = self.on_stage("deployed", "--stage", self.here.stage, out=False, errors=False)
+        if not found.returncode:
+            (earlier,) = self.engine.settings(version.image, "deploy.keep_images")
+            deployed = found.stdout.split()
+            images.remove_earlier(self.engine, [version.image, *deployed[: 1 + int(earlier)]], deployed=deployed)
 
     def watch(self, version: Version) -> None:
         """Nothing: the scheduler tells of a run that is missing."""
@@ -248,6 +250,8 @@ class DockerHost(Target):
                 at_the_end.callback(lock.communicate)
                 return
             lock.communicate()
+            if not self.engine.ask("image", "inspect", image):
+                raise Problem(f"the image {image} is gone: the old version stays active; make deploy builds it again")
             if not waited:
                 self.here.say("another deployment is under way: waiting for its end")
             waited = True

@@ -15,22 +15,23 @@ from .engine import Engine
 DIGEST = "-[0-9a-f]{12}"  # the beginning of one, with which the name ends that a candidate gets
 COMMIT = "[0-9a-f]{40}(-dirty)?"
 TITLE = "label=org.opencontainers.image.title="
-YOUNG = timedelta(days=1)  # an image without a name may be one that somebody is at work with
+YOUNG = timedelta(days=1)  # an image without a name, or not deployed yet, may be one that somebody is at work with
 
 
-def remove_earlier(engine: Engine, kept: Iterable[str], newest: int = 0) -> None:
+def remove_earlier(engine: Engine, kept: Iterable[str], newest: int = 0, deployed: Iterable[str] | None = None) -> None:
     """Remove images of earlier versions of a stage, and those of this project that lost their name; say which.
 
     Args:
         engine: the engine, and whose images.
         kept: those that stay, by any of their names.
         newest: how many of the others stay, too: those that were built last.
+        deployed: those that have been deployed, where that is known: a new one that has not may be on its way.
     """
     here = engine.here
-    spared = _ids(engine, kept) | _in_use(engine)
+    spared, known = _ids(engine, kept) | _in_use(engine), None if deployed is None else _ids(engine, deployed)
     mine: dict[str, list[str]] = {}
     for name, image in _named(engine):
-        if image not in spared:
+        if image not in spared and (known is None or image in known or _is_old(_about(engine, image))):
             mine.setdefault(image, []).append(name)
     gone = [name for image in list(mine)[newest:] for name in mine[image] if _removed(engine, image, name)]
     if gone:
@@ -57,7 +58,7 @@ def _unnamed(engine: Engine) -> Iterator[str]:
     for title in (engine.here.project, f"{engine.here.project}-test", f"{engine.here.project}-scan"):
         for image in engine.ask(*dangling, "--filter", TITLE + title).split():
             about = _about(engine, image)
-            if about and not _names(about) and datetime.now(UTC) - _made(about) > YOUNG:
+            if about and not _names(about) and _is_old(about):
                 yield image
 
 
@@ -101,6 +102,8 @@ def _names(about: dict[str, Any]) -> list[str]:
     return [name for name in names if not name.startswith("<none>")]
 
 
-def _made(about: dict[str, Any]) -> datetime:
-    """When an image was made, as its engine says with more digits than Python reads."""
-    return datetime.fromisoformat(str(about["Created"])[:19]).replace(tzinfo=UTC)
+def _is_old(about: dict[str, Any]) -> bool:
+    """Whether nobody is at work with an image any more."""
+    # The engine says when with more digits than Python reads.
+    made = datetime.fromisoformat(str(about["Created"])[:19]).replace(tzinfo=UTC) if about else datetime.now(UTC)
+    return datetime.now(UTC) - made > YOUNG
