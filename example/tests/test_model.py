@@ -89,13 +89,19 @@ def test_the_best_neighbours_are_kept_and_their_shares_are_of_all_that_was_order
     assert best[0].tolist() == [0, pytest.approx(3 / 4), 0]
 
 
-def test_scores_are_those_of_all_pairs_in_a_dense_matrix() -> None:
-    history = shop(customers=300, items=60, orders=3_000)
-    learnt = model.fit(history, 60)
+@pytest.mark.parametrize(("items", "neighbours"), [(60, 60), (600, 5)])
+def test_scores_are_those_of_all_pairs_in_a_dense_matrix(
+    items: int, neighbours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "CUSTOMERS", 20)  # so that threads do chunks, whose order is the customers'
+    history = shop(customers=300, items=items, orders=3_000)
+    learnt = model.fit(history, neighbours)
     dense = history.toarray() @ learnt.affinity.toarray() + 1e-6 * learnt.popularity
     found = list(model.recommend(learnt, history, 5))
     scores = np.concatenate([each.scores for each in found])
     assert scores == pytest.approx(np.sort(dense, axis=1)[:, :-6:-1], abs=1e-4)
+    best = np.concatenate([each.items for each in found])
+    assert scores == pytest.approx(np.take_along_axis(dense, best.astype(np.int64), axis=1), abs=1e-4)
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
