@@ -124,7 +124,7 @@ def test_deployed_it_is_on_the_digest_the_commit_and_the_schedule(production: Ar
     template = production.objects[f"workflowtemplates/default/{NAME}"]
     assert template["metadata"]["annotations"]["metaflow/tags"] == json.dumps([f"git:{commit}"])
     given = {each["name"]: each["value"] for each in template["spec"]["arguments"]["parameters"]}
-    assert given == {"commit": f'"{commit}"', "date": '""'}
+    assert given == {"commit": f'"{commit}"', "date": '""', "kind": '"daily"'}
     assert template["spec"]["activeDeadlineSeconds"] == 240 * 60
     for step in ["start", *steps.REWORKED, *steps.BETWEEN, "end"]:
         pod = container(template, step)
