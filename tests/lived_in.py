@@ -20,8 +20,9 @@ def live_in(project: Project) -> None:
     change(project, f"{source}/model.py", "", "\n\nEDITED = True\n")
     (project.folder / source / "evaluate.py").rename(project.folder / source / "quality.py")
     change(project, f"{source}/pipeline.py", "from . import evaluate as evaluation\n", "")
-    change(project, f"{source}/pipeline.py", "as ordering\n", "as ordering\nfrom . import quality as evaluation\n")
     text = (project.folder / source / "pipeline.py").read_text(encoding="utf-8")
+    last = "from . import pairs\n" if "from . import pairs\n" in text else "as ordering\n"  # by the alphabet
+    change(project, f"{source}/pipeline.py", last, f"{last}from . import quality as evaluation\n")
     after = "TABLES = " if "TABLES = " in text else "Step = Callable"  # since 0.11.0
     change(project, f"{source}/pipeline.py", after, STEP + after)
     change(project, f"{source}/pipeline.py", LAST, LAST.replace(")", ", celebrate)"))
@@ -29,6 +30,7 @@ def live_in(project: Project) -> None:
         renamed = rf"import \1\nfrom {project.package} import quality as evaluate\n"
         file.write_text(re.sub(r"import evaluate, (.*)\n", renamed, file.read_text()))
     change(project, "develop/settings.toml", "top_k = 5", "top_k = 3")
+    change(project, "tests/test_pipeline.py", ".head(5)", ".head(3)")  # of the test that 0.12.0 has
     change(project, "production/settings.toml", "holdout_days = 7", "holdout_days = 14")
     change(project, "Makefile", "", "\nmine: ## a verb of our own\n\t@echo mine\n")
     change(project, "pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "tzdata",\n')
