@@ -77,7 +77,7 @@ def since(lab: Lab) -> Iterator[Line]:
     before = rig.generate(lab.template, lab.fresh(), "0.9.0")
     before.make("setup")
     with orders(lab, "shop", 1_000_000, 5_000_000, 100) as source:
-        turns = [(least(lab, 1, source), least(lab, 1, source, before)) for _ in range(3)]
+        turns = [(least(lab, 1, source), least(lab, 1, source, before)) for _ in range(5)]
     now, then = (min(runs) for runs in zip(*turns, strict=True))
     what = "1 M customers, 5 M orders, 100 items: the whole run"
     yield Line(what, now.seconds, "0.9.0 on the same orders", then.seconds, 0.7, f"{now.told}, and {then.told}")

@@ -105,7 +105,8 @@ def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
 
 def numbered(names: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Number the names by the alphabet: each name once, and the number of each row's."""
-    codes = by_slices(names, lambda some: some.cast(pl.Categorical).to_physical())  # of no order, but fast
+    # Of no order, but fast; a slice's codes are those of the others only as long as these are categories, too.
+    codes = by_slices(names, lambda some: some.cast(pl.Categorical)).to_physical()
     first = codes.arg_unique()
     known = names.gather(first)
     order = known.arg_sort()

@@ -201,14 +201,13 @@ def _orders(run: Run, shard: Shard) -> pl.DataFrame:
     return orders.select("customer", numbers.gather(orders["item"]).alias("item"), held_out)
 
 
-def _ordered_since(run: Run, shard: Shard, first: date) -> pl.DataFrame:
+def _ordered_since(run: Run, shard: Shard, first: date) -> pl.LazyFrame:
     """The orders of a shard's customers from a day on: `customer` and `item` by their names, and `ordered_at`."""
     late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
         pl.col("ordered_at") >= datetime.combine(first, time())
     )
-    orders = late.collect()
     names = (pl.read_parquet(run.path(f"{name}s.parquet", shard))[name] for name in ("customer", "item"))
-    return orders.with_columns(each.gather(orders[each.name]) for each in names)
+    return late.with_columns(pl.lit(each).gather(each.name).alias(each.name) for each in names)
 
 
 def _ordered_before(
