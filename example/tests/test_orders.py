@@ -117,6 +117,16 @@ def test_other_tastes_change_no_order_of_before() -> None:
     assert tomorrow.filter(pl.col("ordered_at").dt.date() < day).equals(shifted.filter(stays))
 
 
+def test_names_are_numbered_by_the_alphabet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("burger_combos.ops.threads.ROWS", 2)  # of which each thread gets some
+    given = ["tea", "Döner", "tea", "", "beer", *(f"{number % 50:02}" for number in range(200))]
+    names, numbers = orders.numbered(pl.Series("item", given))
+    assert names.to_list() == sorted(set(given))
+    assert numbers.to_list() == [names.to_list().index(name) for name in given]
+    nothing, none = orders.numbered(names.clear())
+    assert nothing.is_empty() and none.is_empty()
+
+
 @pytest.mark.parametrize("share_a_hash", [False, True])
 def test_names_are_put_in_the_order_of_the_alphabet(share_a_hash: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if share_a_hash:

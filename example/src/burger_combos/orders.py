@@ -12,6 +12,7 @@ from .ops.ingest import read
 from .ops.problems import Problem
 from .ops.settings import Section
 from .ops.tables import TableSettings
+from .ops.threads import by_slices
 from .ops.values import columns
 from .sample import SampleSettings
 
@@ -100,6 +101,18 @@ def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
         numbers = ordered["customer"].rle_id()
     names = ordered["customer"].filter((numbers != numbers.shift()).fill_null(True))
     return names, ordered.select(numbers.alias("customer"), pl.exclude("customer", "hash"))
+
+
+def numbered(names: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Number the names by the alphabet: each name once, and the number of each row's."""
+    # Of no order, but fast; a slice's codes are those of the others only as long as these are categories, too.
+    codes = by_slices(names, lambda some: some.cast(pl.Categorical)).to_physical()
+    first = codes.arg_unique()
+    known = names.gather(first)
+    order = known.arg_sort()
+    numbers = np.empty(np.max(codes.to_numpy(), initial=0) + 1, np.uint32)
+    numbers[codes.gather(first.gather(order)).to_numpy()] = np.arange(len(known))
+    return known.gather(order), pl.Series(names.name, numbers[codes.to_numpy()])
 
 
 def alphabetical(names: pl.Series) -> NDArray[np.uint32]:

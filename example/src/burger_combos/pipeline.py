@@ -27,7 +27,6 @@ from .ops.published import Table
 from .ops.runs import Run
 from .ops.settings import StageSettings
 from .ops.shards import Shard
-from .ops.threads import by_slices
 from .ops.training import trains
 from .ops.verdicts import enforce
 from .sample import make_up
@@ -53,9 +52,7 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
     known = checked(run, settings.orders, ordering.schema(date.today()), shard)
     if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
-    items = known["item"].unique().sort()
-    numbers = pl.int_range(len(items), eager=True)
-    codes = by_slices(known["item"], lambda names: names.replace_strict(items, numbers).cast(pl.UInt32))
+    items, codes = ordering.numbered(known["item"])
     customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
     customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
     ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
@@ -91,9 +88,12 @@ def train(run: Run, settings: Settings, shard: Shard) -> None:
     """Count what was ordered together: in all orders, and in those before the last days."""
     alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
     orders = _orders(run, shard)
+    held_out = orders.filter("held_out")
     earlier = _history(run, shard, orders.filter(~pl.col("held_out")))
-    late = _history(run, shard, orders.filter("held_out"))
+    late = _history(run, shard, held_out)
     del orders
+    held_out.write_parquet(run.path("held_out.parquet", shard), compression="lz4")
+    sp.save_npz(run.path("earlier.npz", shard), earlier, compressed=False)
     np.save(run.path("orders-earlier.npy", shard), earlier.sum(axis=0))
     np.save(run.path("orders-all.npy", shard), earlier.sum(axis=0) + late.sum(axis=0))
     folders = [pairs.emptied(run.path(f"pairs-{name}", shard)) for name in ("earlier", "all")]
@@ -115,9 +115,8 @@ def neighbours(run: Run, settings: Settings) -> None:
 @trains()
 def evaluate(run: Run, settings: Settings, shard: Shard) -> None:
     """Measure the model that was learnt without the last days, on those days."""
-    orders = _orders(run, shard)
-    history = _history(run, shard, orders.filter(~pl.col("held_out")))
-    late = orders.filter("held_out")
+    history = sp.csr_array(sp.load_npz(run.path("earlier.npz", shard)))
+    late = pl.read_parquet(run.path("held_out.parquet", shard))
     model = modelling.Model.load(run.path("backtest.npz"))
     found = evaluation.backtest(
         model, history, late["customer"].to_numpy(), late["item"].to_numpy(), settings.model.top_k
@@ -202,14 +201,13 @@ def _orders(run: Run, shard: Shard) -> pl.DataFrame:
     return orders.select("customer", numbers.gather(orders["item"]).alias("item"), held_out)
 
 
-def _ordered_since(run: Run, shard: Shard, first: date) -> pl.DataFrame:
+def _ordered_since(run: Run, shard: Shard, first: date) -> pl.LazyFrame:
     """The orders of a shard's customers from a day on: `customer` and `item` by their names, and `ordered_at`."""
     late = pl.scan_parquet(run.path("orders.parquet", shard)).filter(
         pl.col("ordered_at") >= datetime.combine(first, time())
     )
-    orders = late.collect()
     names = (pl.read_parquet(run.path(f"{name}s.parquet", shard))[name] for name in ("customer", "item"))
-    return orders.with_columns(each.gather(orders[each.name]) for each in names)
+    return late.with_columns(pl.lit(each).gather(each.name).alias(each.name) for each in names)
 
 
 def _ordered_before(

@@ -146,7 +146,7 @@ def days(
     wanted = [last - timedelta(days=back) for back in reversed(range(chosen.days))]
     there = _published(settings, table, wanted)
     known = _known(settings, record.date - timedelta(days=chosen.days), table)
-    by_day = _by_day(lazy, when, wanted[0], until)
+    by_day = _by_day(lazy, when, wanted[0], until) if there else {}
     reviewed = taken_over = 0
     for day in wanted:
         rows, mine = there.get(day), known.get(str(day), [])

@@ -80,7 +80,7 @@ def cleaned(column: pl.Series, null_values: tuple[str, ...], setting: str = "nul
         return text
     short = whole(text)
     changes.note(column.name, setting)
-    note_changed(column.name, "fraction of zeros", int((short != text).sum()))
+    note_changed(column.name, "fraction of zeros", 0 if short is text else int((short != text).sum()))
     return short
 
 
@@ -100,7 +100,7 @@ def plain(column: pl.Series, null_values: tuple[str, ...], changes: Cleaning) ->
         return column
     seen = _seen(column)
     text = seen.set(seen.is_in(["", *null_values]), None)
-    changes.characters += int((seen != column).sum())
+    changes.characters += 0 if seen is column else int((seen != column).sum())
     changes.alike.update(_alike(text, null_values))
     return text
 
