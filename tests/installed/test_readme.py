@@ -14,6 +14,7 @@ FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results"
 ELSEWHERE = {
     "make deploy": FIVE,
     "make rollback": FIVE,
+    "make backfill FROM=… TO=…": ("tests/deployed/test_month.py", '.make("backfill", '),
     "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
     "make check": (".ci/run", "make check"),
     "make quick": ("Makefile", "test: quick"),
