@@ -107,6 +107,11 @@ def test_the_model_that_is_judged_has_not_seen_the_held_out_days(settings: pipel
         assert learnt.affinity.toarray() == pytest.approx(expected.affinity.toarray())
 
 
+def test_what_is_large_and_of_no_more_use_is_removed(settings: pipeline.Settings) -> None:
+    run = execute.run_all(settings, TODAY)
+    assert run.found("model.npz", "pairs-*", "earlier*.npz") == ["model.npz"]
+
+
 def test_anybody_gets_what_is_popular(settings: pipeline.Settings) -> None:
     run = execute.run_all(settings, TODAY)
     ordered = dict(pl.read_parquet(run.path("catalogue.parquet"), columns=["item", "orders"]).iter_rows())

@@ -104,8 +104,15 @@ def by_customer(orders: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
 
 
 def numbered(names: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Number the names by the alphabet: each name once, and the number of each row's."""
-    # Of no order, but fast; a slice's codes are those of the others only as long as these are categories, too.
+    """Number names by the alphabet.
+
+    Args:
+        names: of which one may stand in many rows.
+
+    Returns:
+        The names, each once, in the order of their numbers; and the number of each row's name.
+    """
+    # Categories are fast, and have no order. Two slices have the same codes only while both are kept as categories.
     codes = by_slices(names, lambda some: some.cast(pl.Categorical)).to_physical()
     first = codes.arg_unique()
     known = names.gather(first)

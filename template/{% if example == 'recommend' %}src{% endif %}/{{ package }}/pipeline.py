@@ -152,7 +152,7 @@ def review(run: Run, settings: Settings) -> None:
 
 def gate(run: Run, settings: Settings) -> None:
     """Let nothing pass that is not good enough."""
-    run.remove("pairs-*")  # which are large, and the models are made
+    run.remove("pairs-*", "earlier*.npz")  # which are large, and of no more use
     hit_rate = run.metric("hit_rate") if "hit_rate" in run.record.metrics else None
     if hit_rate:
         run.measure("coverage", _coverage(run), better="higher")
