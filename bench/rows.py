@@ -15,6 +15,7 @@ from catalogues import catalogue, films, shards, since
 from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
 from lab import Lab, Line, best
+from warehouse import parquet
 
 
 def copy(lab: Lab) -> Iterator[Line]:
@@ -224,6 +225,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     tracked,
     growth,
     publish,
+    parquet,
     since,
     catalogue,
     shards,

@@ -9,7 +9,21 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, retention, tracking, training
+from . import (
+    alerts,
+    faults,
+    inputs,
+    late,
+    logs,
+    metrics,
+    provenance,
+    publishers,
+    records,
+    report,
+    retention,
+    tracking,
+    training,
+)
 from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -180,6 +194,7 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
         raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
     retention.refuse_day(day, settings)
     tracking.of(settings)  # and so find out whether all of that is right
+    publishers.prepare(settings)
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
     with Store(settings.database.url, create=True) as store:
@@ -320,6 +335,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 _note_data(run)
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
+                publishers.tell_unfollowed(run, settings)
         finally:
             if record.status in ("refused", "failed"):
                 _note_data(run)

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from . import trials
+from . import publishers, trials
 from .catalogue import ADDED, MODEL
 from .problems import Problem, meant
 from .raw import refuse_unjoined
@@ -76,7 +76,8 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
     Raises:
         Problem: a table is not declared or has no rows given; a key has gaps or is there twice, be it in two parts;
             a part has other columns than the first; the database has the table with another key, or cannot be written;
-            or shards have set rows aside, and no step has judged those.
+            or shards have set rows aside, and no step has judged those. Or a publisher cannot follow: then the
+            database has the rows.
     """
     refuse_unjoined(run)
     wanted = {table.name: table for table in declared()}
@@ -96,6 +97,7 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
         for table, rows in zip(wanted.values(), counts, strict=True)
     }
     run.count("rows_published", sum(counts))
+    publishers.follow(run, settings, list(wanted.values()))
 
 
 def declared() -> tuple[Table, ...]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import filelock
 import structlog
 
-from . import catalogue
+from . import catalogue, publishers
 from .problems import Problem
 from .published import declared
 from .runs import Record, listed, store_of, trials_folder
@@ -62,6 +62,7 @@ def tidy(record: Record, settings: StageSettings, spared: Collection[str] = ()) 
         names += _left_in_store(settings, ids - {record.run_id})
         if names:
             log.info(f"removed what ended halfway left: {listed(names)}")
+        publishers.forget(record, settings)
     except Problem as problem:
         log.warning("not all is removed that is too old", problem=str(problem))
     except Exception:

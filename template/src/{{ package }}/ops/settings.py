@@ -68,6 +68,7 @@ class Database(Section):
 
     url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
     keep_days: NonNegativeInt = 0  # rows of a day that is longer ago than that are removed; 0: none are
+    parquet_url: Annotated[str, BeforeValidator(of_branch)] = ""  # each day as Parquet there, too; empty: nowhere
 
 
 class Runs(Section):
