@@ -7,8 +7,10 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import dynamodb
 import rig
 import yaml
 from catalogues import catalogue, films, shards, since
@@ -198,6 +200,67 @@ def publish(lab: Lab) -> Iterator[Line]:
             yield Line(f"1 M rows to {name}", ours, bare + ", same table", keyed, 2, remark)
 
 
+# In the environment of a project on DynamoDB: the same rows published, and written by boto3 into a table beside it.
+PUBLISH_DYNAMODB = """
+import json, time
+from datetime import date
+from decimal import Decimal
+import boto3
+import polars as pl
+from pydantic import SecretStr
+from {package}.ops.published import Table
+from {package}.ops.settings import Stage
+from {package}.ops.databases import open_store
+
+DAY, N = date(2026, 1, 1), 5_000
+names = pl.Series([f"Burger {{n}} & fries" for n in range(100)])
+rows = pl.DataFrame({{
+    "stage": ["develop"] * N,
+    "date": [DAY] * N,
+    "customer": [f"C{{n:07d}}" for n in range(N)],
+    **{{f"item_{{k}}": names.gather(pl.Series([(n * k) % 100 for n in range(N)])) for k in range(1, 6)}},
+    "score": [n / N for n in range(N)],
+    "run_id": ["20260101T000000-abcdef"] * N,
+    "git_commit": ["0123456789012345678901234567890123456789"] * N,
+}})
+bare = boto3.resource("dynamodb", region_name="eu-central-1", endpoint_url="{address}").create_table(
+    TableName="bare", BillingMode="PAY_PER_REQUEST",
+    AttributeDefinitions=[{{"AttributeName": name, "AttributeType": "S"}} for name in ("customer", "date")],
+    KeySchema=[{{"AttributeName": "customer", "KeyType": "HASH"}}, {{"AttributeName": "date", "KeyType": "RANGE"}}],
+)
+bare.wait_until_exists()
+times = []
+for turn in range(3):
+    url = f"dynamodb://bench{{turn}}?region=eu-central-1&endpoint={address}"
+    with open_store(SecretStr(url), create=True) as store:
+        store.prepare()
+        start = time.perf_counter()
+        store.replace(Stage.develop, DAY, [(Table("recommendations", key=("customer",)), rows)])
+        ours = time.perf_counter() - start
+    start = time.perf_counter()
+    with bare.batch_writer() as batch:
+        for row in rows.iter_rows(named=True):
+            batch.put_item(Item=row | {{"date": str(row["date"]), "score": Decimal(repr(row["score"]))}})
+    times.append((ours, time.perf_counter() - start))
+print(json.dumps([min(column) for column in zip(*times)]))
+"""
+
+
+def publish_dynamodb(lab: Lab) -> Iterator[Line]:
+    """Five thousand rows into DynamoDB, as dynalite has it, beside boto3's own writer of the same rows."""
+    if reason := dynamodb.dynalite():
+        print(f"bench: no row of DynamoDB: {reason}", file=sys.stderr)
+        return
+    project = rig.generate(lab.template, lab.fresh(), database="dynamodb")
+    project.make("setup")
+    with dynamodb.serving("dynalite") as address:
+        script = PUBLISH_DYNAMODB.format(package=project.package, address=address)
+        done = replace(project, env=project.env | dynamodb.KEYS).python(script)
+    assert done.returncode == 0, done.stderr
+    ours, floor = json.loads(done.stdout.splitlines()[-1])
+    yield Line("5 k rows to DynamoDB (dynalite)", ours, "boto3's `batch_writer`", floor, 2)
+
+
 def first_look(lab: Lab) -> Iterator[Line]:
     """The first look from end to end, beside its imports."""
     python, file = lab.project.folder / ".venv/bin/python", lab.project.folder / "explore/first_look.py"
@@ -226,6 +289,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     growth,
     publish,
     parquet,
+    publish_dynamodb,
     since,
     catalogue,
     shards,

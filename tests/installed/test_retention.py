@@ -22,6 +22,7 @@ from burger_combos.ops import execute
 from burger_combos.ops.published import Table, publish
 from burger_combos.ops.settings import Stage, load
 from burger_combos.ops.store import Store
+from burger_combos.ops.databases import sql
 
 def count(run, settings):
     publish(run, settings, {pipeline.TABLES[0].name: pl.DataFrame({"customer": ["A", "B"], "sold": [1, 2]})})
@@ -159,12 +160,13 @@ def test_what_is_in_a_store_goes_only_where_it_is_a_runs(shop: Project, tmp_path
 
 BOUNDED = """
 import sys
-from burger_combos.ops import deployment_history, store
+from burger_combos.ops import deployment_history
 from burger_combos.ops.settings import Stage, StageSettings, load
 from burger_combos.ops.store import Store
+from burger_combos.ops.databases import sql
 
-deployment_history.MOST = store._DEPLOYMENTS = 3
-store._TRIALS = 1
+deployment_history.MOST = sql.DEPLOYMENTS = 3
+sql.TRIALS = 1
 for number in range(5):
     deployment_history.add(Stage.develop, f"line {number}")
 print(deployment_history.read(Stage.develop))

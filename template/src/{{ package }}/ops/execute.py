@@ -24,6 +24,7 @@ from . import (
     tracking,
     training,
 )
+from .databases import make_database, open_store
 from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -31,7 +32,6 @@ from .runs import BACKFILL, DAILY, KINDS, Run, prune
 from .settings import Stage
 from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
-from .store import Store, make_database
 from .version import commit
 
 NAMES = names(STEPS)
@@ -197,7 +197,7 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
     publishers.prepare(settings)
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
-    with Store(settings.database.url, create=True) as store:
+    with open_store(settings.database.url, create=True, keep_days=settings.database.keep_days) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
     run.watch = inputs.Watch(settings)

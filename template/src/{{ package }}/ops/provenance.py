@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from . import settings_files
+from .databases.urls import without_password
 from .runs import Record
 from .settings import PREFIX, Stage, StageSettings, of_branch, variables
-from .store import without_password
 
 if TYPE_CHECKING:
     from .sources.table_settings import TableSettings

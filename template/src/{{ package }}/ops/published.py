@@ -12,11 +12,11 @@ import polars as pl
 
 from . import publishers, trials
 from .catalogue import ADDED, MODEL
+from .databases import open_store
 from .problems import Problem, meant
 from .raw import refuse_unjoined
 from .runs import Record, Run
 from .settings import StageSettings
-from .store import Store
 
 RESERVED = ("runs", "deployments", "trials", "missing_runs")  # tables of the machinery's own
 LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest
@@ -90,7 +90,7 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
     if trials.running():
         for _, parts in complete:
             deque(parts, 0)  # they are judged as they are taken
-    with Store(settings.database.url) as store:
+    with open_store(settings.database.url, keep_days=settings.database.keep_days) as store:
         counts = store.replace(record.stage, record.date, complete)
     record.tables = {
         table.name: {"key": list(table.key), "order_by": list(table.order_by), "rows": rows}

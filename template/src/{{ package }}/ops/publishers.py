@@ -10,10 +10,10 @@ import polars as pl
 import structlog
 
 from . import catalogue, earlier, trials
+from .databases import open_store
 from .problems import Problem
 from .runs import Record, Run
 from .settings import Stage, StageSettings
-from .store import Store
 
 if TYPE_CHECKING:
     from .published import Table
@@ -49,7 +49,7 @@ class Rows:
             Problem: the database cannot be read.
         """
         yield from self.of.read(self.settings.database.url)
-        with Store(self.settings.database.url) as store:
+        with open_store(self.settings.database.url) as store:
             there = earlier.published(store, self.of.table, self.of.stage, self.of.date)
         if there != (self.of if self.any else None):
             raise Replaced(f"table {self.of.table.name}: another run has replaced the rows of {self.of.date} meanwhile")
@@ -155,7 +155,7 @@ def forget(record: Record, settings: StageSettings) -> None:
 def _day(record: Record, settings: StageSettings, tables: Sequence["Table"]) -> list[Rows]:
     """What the database has of the day, which is the run's unless another one has published it meanwhile."""
     day = []
-    with Store(settings.database.url) as store:
+    with open_store(settings.database.url) as store:
         known = catalogue.published(store)
         for table in tables:
             found = earlier.published(store, known[table.name], record.stage, record.date)
