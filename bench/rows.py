@@ -17,6 +17,7 @@ from catalogues import catalogue, films, shards, since
 from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
 from lab import Lab, Line, best
+from serving import served
 from warehouse import parquet
 
 
@@ -290,6 +291,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     publish,
     parquet,
     publish_dynamodb,
+    served,
     since,
     catalogue,
     shards,

@@ -1,4 +1,5 @@
-"""What a person could answer: all combinations but of licenses, notebooks and trackers, and any two answers together.
+"""What a person could answer: all combinations but of licenses, notebooks, trackers and services, and any
+two answers together.
 
 There are odd words among these.
 """
@@ -49,6 +50,8 @@ ODD = {
 REVIEWERS = "@jörg @shop/ml-team ada@example.org"
 REPOSITORY = "https://github.com/shop/burger-combos"
 
+SERVING = ("docker", "kubernetes")  # the targets to which a service can be deployed
+
 VALUES: dict[str, list[str]] = {
     **{name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question},
     "reviewers": ["", REVIEWERS],
@@ -61,7 +64,8 @@ def _asked(row: Iterable[str]) -> bool:
     """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
     given = dict(zip(VALUES, row, strict=False))
     elsewhere = given.get("notebooks", "jupyter") != "jupyter" and given.get("repository")
-    return not (elsewhere or (given.get("ci") == "none" and given.get("reviewers")))
+    unserved = given.get("target", "docker") not in SERVING and given.get("serving") == "http"
+    return not (elsewhere or unserved or (given.get("ci") == "none" and given.get("reviewers")))
 
 
 def _answers(row: Iterable[str]) -> Answers:
@@ -81,7 +85,8 @@ def called(answers: Answers) -> str:
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# An example is files of its own, and so are notebooks and trackers; a license is a file and two lines of another one.
-_PAIRED = {"example", "license", "notebooks", "repository", "tracking", *ODD}
+# An example is files of its own, and so are notebooks, trackers and a service; a license is a file and two lines of
+# another one.
+_PAIRED = {"example", "license", "notebooks", "repository", "serving", "tracking", *ODD}
 _PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

@@ -48,6 +48,7 @@ OF_ANSWER = {
     ("ci", "gitlab"): ["GitLab", r"\.gitlab", "renovate", "CODEOWNERS"],
     ("notebooks", "marimo"): ["marimo"],
     ("notebooks", "jupyter"): ["[Jj]upyter-?[Ll]ab", "ipykernel", "nbclient", r"first_look\.ipynb", "ms-toolsai"],
+    ("serving", "http"): [r"\[serving\]", "uvicorn", "fastapi", r"serving\.md", "make serve"],
     ("tracking", "mlflow"): ["[Mm][Ll][Ff]low", "champion"],
     ("license", "MIT"): [r"\bMIT\b"],
     ("license", "Apache-2.0"): ["Apache"],

@@ -18,6 +18,7 @@ CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "c
 ANSWERS = ".copier-answers.yml"
 QUICKLY = ["*", f"!{ANSWERS}"]  # nothing but the answers is written
 NUMBERS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"]
+NUMBERS += ["Thirteen", "Fourteen", "Fifteen"]
 
 TYPED = {
     "project_name": "Die größte Küche",
@@ -56,9 +57,13 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def needed(ci: str = "github", notebooks: str = "marimo") -> list[str]:
+def needed(ci: str = "github", notebooks: str = "marimo", target: str = "docker") -> list[str]:
     """The questions that are asked of somebody who answers so."""
-    needless = {"reviewers": ci == "none", "repository": notebooks != "jupyter"}
+    needless = {
+        "reviewers": ci == "none",
+        "repository": notebooks != "jupyter",
+        "serving": target not in ("docker", "kubernetes"),
+    }
     return [name for name in QUESTIONS if not needless.get(name)]
 
 
@@ -97,6 +102,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal.press(ENTER, asked("target"), "(Use arrow keys)", f"» {targets[0]}", *targets[1:])
     terminal.press(ENTER, asked("database"), "(Use arrow keys)", f"» {databases[0]}", *databases[1:])
     terminal.press(DOWN, databases[0], f"» {databases[1]}")
+    servers = list(CHOICES["serving"])
+    terminal.press(ENTER, asked("serving"), "(Use arrow keys)", f"» {servers[0]}", *servers[1:])
     terminal.press(ENTER, asked("ci"), "(Use arrow keys)", f"» {providers[0]}", *providers[1:])
     terminal.press(DOWN, providers[0], f"» {providers[1]}", providers[2])
     terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
@@ -119,6 +126,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "license": "Proprietary",
         "target": "docker",
         "database": "postgresql",
+        "serving": "none",
         "ci": "none",
         "notebooks": "marimo",
         "tracking": "none",
@@ -166,14 +174,15 @@ def test_what_is_suggested_and_promised_fits_the_example(
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
 def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
     chosen = {name: list(choices.values())[steps % len(choices)] for name, choices in CHOICES.items()}
-    asking = {name: chosen[name] for name in ("ci", "notebooks")}
+    asking = {name: chosen[name] for name in ("ci", "notebooks", "target")}
     written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, **asking)
     assert sorted(written) == sorted(needed(**asking))
     assert written == written | {name: answer for name, answer in chosen.items() if name in written}
 
 
 def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: Path) -> None:
-    assert WRONG.keys() == {name for name, details in QUESTIONS.items() if "validator" in details}
+    typed_in = [name for name in QUESTIONS if name not in CHOICES]
+    assert WRONG.keys() == {name for name in typed_in if "validator" in QUESTIONS[name]}
     typed = {name: [*wrong, TYPED[name]] for name, wrong in WRONG.items()}
     keys = {name: ENTER.join(ERASE + text for text in texts) for name, texts in typed.items()}
     written = converse(plain, tmp_path / "p", keys | {"notebooks": DOWN}, QUICKLY, notebooks="jupyter")
@@ -265,8 +274,8 @@ def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path
 
 
 def test_few_questions_are_asked() -> None:
-    assert len(needed()) == 12
-    assert len(QUESTIONS) == 13
+    assert len(needed()) == 13
+    assert len(QUESTIONS) == 14
     assert all("?" in details["help"] for details in QUESTIONS.values())
 
 
@@ -280,3 +289,14 @@ def test_the_introduction_and_each_question_fit_in_their_lines() -> None:
 @pytest.mark.parametrize("name", CHOICES)
 def test_the_choices_of_a_question_stand_in_columns(name: str) -> None:
     assert len({label.index("– ") for label in CHOICES[name]}) == 1
+
+
+@pytest.mark.parametrize("target", [target for target in CHOICES["target"].values() if "docker" not in target])
+def test_a_service_is_there_only_where_it_can_be_deployed(target: str, plain: Path, tmp_path: Path) -> None:
+    given = {"target": target, "serving": "http"}
+    if target == "kubernetes":
+        copier.run_copy(str(plain), tmp_path / "p", data=given, defaults=True, exclude=QUICKLY, quiet=True)
+        assert answers(tmp_path / "p")["serving"] == "http"
+        return
+    with pytest.raises(ValueError, match="A service is deployed to a Docker host or to Kubernetes only"):
+        copier.run_copy(str(plain), tmp_path / "p", data=given, defaults=True, exclude=QUICKLY, quiet=True)

@@ -34,6 +34,7 @@ STATUS = (
     "template",
     "deployed",
     "published",
+    "service",
     "last run",
     "result",
     "data",
