@@ -16,6 +16,7 @@ import yaml
 from catalogues import catalogue, films, shards, since
 from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
+from features import feast
 from lab import Lab, Line, best
 from serving import served
 from warehouse import parquet
@@ -292,6 +293,7 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     parquet,
     publish_dynamodb,
     served,
+    feast,
     since,
     catalogue,
     shards,

@@ -85,8 +85,8 @@ def called(answers: Answers) -> str:
 
 
 PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
-# An example is files of its own, and so are notebooks, trackers and a service; a license is a file and two lines of
-# another one.
-_PAIRED = {"example", "license", "notebooks", "repository", "serving", "tracking", *ODD}
+# An example is files of its own, and so are notebooks, trackers, a service and a feature store; a license is a file and
+# two lines of another one.
+_PAIRED = {"example", "license", "notebooks", "repository", "serving", "features", "tracking", *ODD}
 _PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

@@ -94,7 +94,7 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
     assert "rows of recommendations for" in said["copier-ml: make demo"]
-    assert "Thirteen questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
+    assert "Fourteen questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
     assert "rows of recommendations for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
     assert "C0000003" in said["burger-combos: make results KEY=C0000003"]

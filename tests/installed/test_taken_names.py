@@ -21,7 +21,7 @@ for each in importlib.metadata.distributions():
     ("answers", "known"),
     [
         ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs", "marimo"}),
-        ({"notebooks": "jupyter"}, {"jupyterlab", "zmq"}),
+        ({"notebooks": "jupyter", "features": "feast"}, {"jupyterlab", "zmq", "feast", "pyarrow"}),
         ({"target": "metaflow-argo"}, {"metaflow", "kubernetes"}),
         ({"target": "metaflow-aws"}, {"metaflow", "boto3"}),
         ({"target": "kubeflow", "tracking": "mlflow"}, {"kfp", "google", "mlflow_skinny", "sqlalchemy"}),
@@ -33,6 +33,8 @@ def test_a_package_cannot_take_the_name_of_anything_installed(
     project = generate(tmp_path / "p", **answers)
     project.make("setup")
     installed = set(project.python(INSTALLED).stdout.split()) - {project.package}
+    if "features" in answers:
+        installed |= set(project.run(".venv-feast/bin/python", "-c", INSTALLED).stdout.split())
     assert known <= installed
     assert [name for name in sorted(installed) if not problem(name)] == []
     for script in (project.folder / "production").glob("*.py"):  # what stands beside a script that is run

@@ -50,6 +50,7 @@ OF_ANSWER = {
     ("notebooks", "jupyter"): ["[Jj]upyter-?[Ll]ab", "ipykernel", "nbclient", r"first_look\.ipynb", "ms-toolsai"],
     ("serving", "http"): [r"\[serving\]", "uvicorn", "fastapi", r"serving\.md", "make serve"],
     ("tracking", "mlflow"): ["[Mm][Ll][Ff]low", "champion"],
+    ("features", "feast"): ["[Ff]east", "feature_store"],
     ("license", "MIT"): [r"\bMIT\b"],
     ("license", "Apache-2.0"): ["Apache"],
     ("license", "Proprietary"): ["Proprietary", "Private"],

@@ -104,6 +104,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     terminal.press(DOWN, databases[0], f"» {databases[1]}")
     servers = list(CHOICES["serving"])
     terminal.press(ENTER, asked("serving"), "(Use arrow keys)", f"» {servers[0]}", *servers[1:])
+    features = list(CHOICES["features"])
+    terminal.press(ENTER, asked("features"), "(Use arrow keys)", f"» {features[0]}", *features[1:])
     terminal.press(ENTER, asked("ci"), "(Use arrow keys)", f"» {providers[0]}", *providers[1:])
     terminal.press(DOWN, providers[0], f"» {providers[1]}", providers[2])
     terminal.press(DOWN, *providers[:2], f"» {providers[2]}")
@@ -127,6 +129,7 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
         "target": "docker",
         "database": "postgresql",
         "serving": "none",
+        "features": "none",
         "ci": "none",
         "notebooks": "marimo",
         "tracking": "none",

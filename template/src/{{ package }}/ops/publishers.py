@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -74,10 +75,17 @@ class Publisher(Protocol):
 
 
 def of(settings: StageSettings) -> list[Publisher]:
-    """Those that are chosen; nothing is imported for another one."""
+    """Those that are chosen; nothing is imported for another one.
+
+    Raises:
+        Problem: what one of them needs is not in the settings.
+    """
     chosen: dict[str, bool] = {
         "parquet_days": bool(settings.database.parquet_url),
+        "feast_days": bool(settings.database.feast_url),
     }
+    if chosen["feast_days"] and not find_spec(".feast_days", __package__):
+        raise Problem("database.feast_url: Feast is not chosen here: make answer features=feast")
     return [
         import_module(f".{name}", __package__).Publisher(settings) for name, is_chosen in chosen.items() if is_chosen
     ]

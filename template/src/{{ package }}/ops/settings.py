@@ -69,6 +69,7 @@ class Database(Section):
     url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
     keep_days: NonNegativeInt = 0  # rows of a day that is longer ago than that are removed; 0: none are
     parquet_url: Annotated[str, BeforeValidator(of_branch)] = ""  # each day as Parquet there, too; empty: nowhere
+    feast_url: Annotated[str, BeforeValidator(of_branch)] = ""  # where the files of Feast's offline store are
 
 
 class Runs(Section):
