@@ -64,7 +64,8 @@ def _asked(row: Iterable[str]) -> bool:
     """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
     given = dict(zip(VALUES, row, strict=False))
     elsewhere = given.get("notebooks", "jupyter") != "jupyter" and given.get("repository")
-    unserved = given.get("target", "docker") not in SERVING and given.get("serving") == "http"
+    servable = given.get("target", "docker") in SERVING and given.get("database") != "dynamodb"
+    unserved = given.get("serving") == "http" and not servable
     return not (elsewhere or unserved or (given.get("ci") == "none" and given.get("reviewers")))
 
 

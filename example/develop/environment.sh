@@ -47,7 +47,7 @@ there=$(find "$venv/" -maxdepth 1 -name 'ready-*' 2>/dev/null | sed 's/.*ready-/
 groups="--no-default-groups --group platform"
 for group in $there $more; do
     [ "$group" != all ] || groups=${groups#--no-default-groups }
-    ! grep -q "^$group = \[" pyproject.toml || groups="$groups --group $group"
+    [ "$group" = feast ] || ! grep -q "^$group = \[" pyproject.toml || groups="$groups --group $group"
 done
 
 if [ "$what" = upgrade ]; then
@@ -69,6 +69,10 @@ else
     [ ! -f uv.lock ] || locked=${CI:-} # CI takes the lock as it is, or not at all
     # shellcheck disable=SC2086
     sh develop/uv.sh sync --quiet ${locked:+--locked} $groups
+fi
+if grep -q "^feast = \[" pyproject.toml; then # apart: other libraries import pandas where it is
+    # shellcheck disable=SC2086
+    UV_PROJECT_ENVIRONMENT=$venv-feast sh develop/uv.sh sync --quiet ${locked:+--locked} --only-group feast
 fi
 if [ "$what" = runtime ] && [ ! -e "$venv/ready" ]; then
     # Python compiles a library at its first import, longer than the first run takes: another core begins with the last.

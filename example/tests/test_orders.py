@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from burger_combos import orders
+from burger_combos.ops import threads
 from burger_combos.ops.ingest import parted
 from burger_combos.ops.problems import Problem
 from burger_combos.sample import SampleSettings, make_up
@@ -118,7 +119,7 @@ def test_other_tastes_change_no_order_of_before() -> None:
 
 
 def test_names_are_numbered_by_the_alphabet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("burger_combos.ops.threads.ROWS", 2)  # of which each thread gets some
+    monkeypatch.setattr(threads, "ROWS", 2)  # of which each thread gets some
     given = ["tea", "Döner", "tea", "", "beer", *(f"{number % 50:02}" for number in range(200))]
     names, numbers = orders.numbered(pl.Series("item", given))
     assert names.to_list() == sorted(set(given))

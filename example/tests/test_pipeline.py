@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from burger_combos import model, orders, pipeline
 from burger_combos.ops import execute
 from burger_combos.ops.problems import Refused
-from burger_combos.ops.settings import PREFIX, Stage, load
+from burger_combos.ops.settings import PREFIX, Database, Stage, load
 from burger_combos.ops.store import Store
 from burger_combos.ops.version import commit
 from burger_combos.sample import SampleSettings
@@ -35,7 +35,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pipeline.Settin
     }
     for name, value in mine.items():
         monkeypatch.setenv(PREFIX + name, value)
-    return load(pipeline.Settings, Stage.develop).model_copy(update={"tracking": {}})
+    found = load(pipeline.Settings, Stage.develop)
+    return found.model_copy(update={"tracking": {}, "database": Database(url=found.database.url)})
 
 
 def written(settings: pipeline.Settings) -> pl.DataFrame:

@@ -37,7 +37,7 @@ OF_ANSWER = {
     ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", r"\borders\b", "[Cc]alibration"],
     ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
-    ("database", "dynamodb"): ["[Dd]ynamo", r"sqlite:///var/.*results\.db"],
+    ("database", "dynamodb"): [r"dynamodb[:./_]", r"sqlite:///var/.*results\.db"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
     ("target", "docker"): [r"ssh\.sh", "Docker host", "DEPLOY_HOST"],
     ("target", "kubernetes"): ["kubectl", "CronJob", "kustomiz"],

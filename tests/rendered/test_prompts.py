@@ -277,8 +277,8 @@ def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path
 
 
 def test_few_questions_are_asked() -> None:
-    assert len(needed()) == 13
-    assert len(QUESTIONS) == 14
+    assert len(needed()) == 14
+    assert len(QUESTIONS) == 15
     assert all("?" in details["help"] for details in QUESTIONS.values())
 
 

@@ -163,7 +163,7 @@ def gate(run: Run, settings: Settings) -> None:
 def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     """Choose for the customers of a shard."""
     items = pl.read_parquet(run.path("catalogue.parquet"))
-    model = _model(run, items)
+    model = model_of(run, items)
     customers = pl.read_parquet(run.path("customers.parquet", shard))
     history = _history(run, shard, _orders(run, shard))
     chunks = modelling.recommend(model, history, settings.model.top_k, items["available"].to_numpy())
@@ -246,7 +246,7 @@ def _coverage(run: Run) -> float:
     return float(len(recommended) / run.record.numbers["items"])
 
 
-def _model(run: Run, items: pl.DataFrame) -> modelling.Model:
+def model_of(run: Run, items: pl.DataFrame) -> modelling.Model:
     """The model, for the items of today's catalogue: an earlier run that trained it may have numbered others."""
     model = modelling.Model.load(run.path("model.npz"))
     if not training.taken(run):
@@ -273,7 +273,7 @@ def _anybody(run: Run, settings: Settings) -> Iterator[pl.DataFrame]:
     """The row for customers without orders: what is popular."""
     if settings.model.anybody:
         items = pl.read_parquet(run.path("catalogue.parquet"))
-        model = _model(run, items)
+        model = model_of(run, items)
         popular = modelling.popular(model, settings.model.top_k, items["available"].to_numpy())
         yield _rows(pl.DataFrame({"customer": [settings.model.anybody]}), popular[None], items["item"], settings)
 

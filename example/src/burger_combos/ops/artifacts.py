@@ -100,11 +100,16 @@ class ArtifactStore:
 
     def _whole(self, name: str) -> Any:
         """What is known of a folder that is there whole; None where it is not."""
+        content = self.read(f"{name}/{WHOLE}")
+        return None if content is None else json.loads(content)
+
+    def read(self, name: str) -> bytes | None:
+        """What is stored under a name, if it is small; None where nothing is."""
         import obstore
 
         with self._translated():
             try:
-                return json.loads(bytes(obstore.get(self._store, f"{name}/{WHOLE}").bytes()))
+                return bytes(obstore.get(self._store, name).bytes())
             except FileNotFoundError:
                 return None
 
@@ -126,6 +131,13 @@ class ArtifactStore:
         with self._translated():
             found = [each for chunk in obstore.list(self._store, prefix or None) for each in chunk]
         return {each["path"]: each["last_modified"] for each in sorted(found, key=lambda each: each["last_modified"])}
+
+    def folders(self, name: str) -> list[str]:
+        """The names of the folders that lie in one, which is part of each name; in order."""
+        import obstore
+
+        with self._translated():
+            return sorted(obstore.list_with_delimiter(self._store, name)["common_prefixes"])
 
     def remove(self, names: list[str]) -> None:
         """Forget what is stored under these names."""

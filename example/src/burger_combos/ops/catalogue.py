@@ -1,6 +1,8 @@
-"""The published tables of a database, as its own catalogue knows them: to look needs no code of the project."""
+"""The published tables of a database, as it knows them itself: to look needs no code of the project."""
 
+import math
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -8,41 +10,10 @@ import polars as pl
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .databases import AnyStore
 
 ADDED = ("stage", "date", "run_id", "git_commit")  # the columns that publishing adds to those of the project
 MODEL = "model_run"  # the one that it adds besides where runs may take a model: which run has trained it
-_COLUMNS = {
-    "sqlite": """
-SELECT found.name AS "table", each.name AS "column", each.type AS "kind", each.pk AS "place"
-FROM sqlite_master AS found, pragma_table_info(found.name) AS each
-WHERE found.type = 'table' ORDER BY found.rowid, each.cid""",
-    "postgresql": """
-SELECT found.relname::text AS "table", each.attname::text AS "column", format_type(each.atttypid, NULL) AS "kind",
-    coalesce(array_position(key.indkey::int2[], each.attnum) + 1, 0)::int8 AS "place"
-FROM pg_class AS found
-JOIN pg_attribute AS each ON each.attrelid = found.oid AND each.attnum > 0 AND NOT each.attisdropped
-LEFT JOIN pg_index AS key ON key.indrelid = found.oid AND key.indisprimary
-WHERE found.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT found.relispartition AND pg_table_is_visible(found.oid)
-    AND found.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-ORDER BY found.oid, each.attnum""",
-}
-_KINDS = {
-    **dict.fromkeys(("bigint", "integer", "smallint", "int"), "whole numbers"),
-    **dict.fromkeys(("double precision", "real"), "numbers"),
-    **dict.fromkeys(("text", "varchar", "character varying", "character"), "text"),
-    **dict.fromkeys(("timestamp", "timestamp without time zone"), "times"),
-    "boolean": "true or false",
-    "date": "dates",
-}
-KINDS = {
-    "whole numbers": "BIGINT",
-    "numbers": "DOUBLE PRECISION",
-    "text": "TEXT",
-    "times": "TIMESTAMP",
-    "true or false": "BOOLEAN",
-    "dates": "DATE",
-}
 
 
 @dataclass(frozen=True)
@@ -50,7 +21,7 @@ class Found:
     """A table that is in the database."""
 
     name: str
-    columns: dict[str, str]  # what each holds: one of the kinds below, or the database's own word
+    columns: dict[str, str]  # what each holds: as `kind_of_values` calls it, or the database's own word
     primary: tuple[str, ...]  # the columns of its primary key
 
     @property
@@ -64,31 +35,33 @@ class Found:
         return tuple(name for name in self.primary if name not in ("stage", "date"))
 
 
-def tables(store: "Store") -> dict[str, Found]:
-    """All tables that are seen without naming a schema, by their names."""
-    found: dict[str, Found] = {}
-    rows = store.query(_COLUMNS[store.kind])
-    for (name,), columns in rows.group_by("table", maintain_order=True):
-        kinds = {column: kind_of(kind) for column, kind in columns.select("column", "kind").iter_rows()}
-        primary = columns.filter(pl.col("place") > 0).sort("place")["column"]
-        found[str(name)] = Found(str(name), kinds, tuple(primary))
-    return found
-
-
-def published(store: "Store") -> dict[str, Found]:
+def published(store: "AnyStore") -> dict[str, Found]:
     """Those that rows are published to."""
-    return {name: table for name, table in tables(store).items() if table.is_published}
+    return {name: table for name, table in store.tables().items() if table.is_published}
 
 
-def kind_of(declared: str) -> str:
-    """What a column of a type holds, in words that both databases share; the type itself where there is none."""
-    plain = declared.lower().partition("(")[0].strip()
-    return _KINDS.get(plain, plain)
+def value_of(name: str, kind: str, text: str) -> int | float | bool | date | datetime | str:
+    """What a text says of a column that holds such values; the text itself where the kind is the database's own word.
 
-
-def sql_type(kind: str) -> str:
-    """The type of a column that holds such values, in both databases."""
-    return KINDS[kind]
+    Raises:
+        Problem: it is nothing of that kind.
+    """
+    try:
+        if kind == "whole numbers":
+            return int(text)
+        if kind == "numbers":
+            if not math.isfinite(number := float(text)):
+                raise ValueError
+            return number
+        if kind == "dates":
+            return date.fromisoformat(text)
+        if kind == "true or false":
+            return {"true": True, "false": False}[text.lower()]
+        if kind == "times":
+            return datetime.fromisoformat(text).replace(tzinfo=None)
+    except (ValueError, KeyError):
+        raise Problem(f"KEY: {name}={text}: column {name} holds {kind}") from None
+    return text
 
 
 def storable(rows: pl.DataFrame, table: str) -> dict[str, pl.Series]:
@@ -101,7 +74,7 @@ def storable(rows: pl.DataFrame, table: str) -> dict[str, pl.Series]:
 
 
 def kind_of_values(dtype: pl.DataType) -> str:
-    """What a column of storable values holds, in the same words."""
+    """What a column of storable values holds, in words that all databases share."""
     if dtype.is_integer():
         return "whole numbers"
     if dtype.is_float():

@@ -4,6 +4,8 @@ import gc
 import json
 import sys
 from datetime import date, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -318,6 +320,10 @@ def previous(to: str = "", stage: StageOption = Stage.production) -> None:
 
     found = deployments.previous(stage, to)
     print(found.image, found.commit)
+
+
+if Path(__file__).with_name("serve").joinpath("command.py").exists():  # where the project answers by HTTP
+    app.command()(import_module(f"{__package__}.serve.command").serve)
 
 
 def main() -> None:

@@ -9,7 +9,22 @@ from functools import partial
 import structlog
 
 from ..pipeline import STEPS, Settings
-from . import alerts, faults, inputs, late, logs, metrics, provenance, records, report, retention, tracking, training
+from . import (
+    alerts,
+    faults,
+    inputs,
+    late,
+    logs,
+    metrics,
+    provenance,
+    publishers,
+    records,
+    report,
+    retention,
+    tracking,
+    training,
+)
+from .databases import make_database, open_store
 from .fingerprint import Fingerprint
 from .problems import Bug, Problem, Refused, Stopped, outside
 from .raw import raw_files
@@ -17,7 +32,6 @@ from .runs import BACKFILL, DAILY, KINDS, Run, prune
 from .settings import Stage
 from .shards import Part, Shard, by_shard, do_part, perform
 from .steps import names
-from .store import Store, make_database
 from .version import commit
 
 NAMES = names(STEPS)
@@ -180,9 +194,10 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
         raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
     retention.refuse_day(day, settings)
     tracking.of(settings)  # and so find out whether all of that is right
+    publishers.prepare(settings)
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
-    with Store(settings.database.url, create=True) as store:
+    with open_store(settings.database.url, create=True, keep_days=settings.database.keep_days) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
     run.watch = inputs.Watch(settings)
@@ -320,6 +335,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
                 _note_data(run)
             if all(name in record.steps for name in NAMES):
                 record.status = "ok"
+                publishers.tell_unfollowed(run, settings)
         finally:
             if record.status in ("refused", "failed"):
                 _note_data(run)

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from . import faults, records, training
+from .databases import NotThere
+from .databases.urls import without_password
 from .fingerprint import RAW
 from .holdout import measured_on
 from .metrics import Metric, measured, value_of
@@ -29,7 +31,6 @@ from .runs import Record, Run, new_id, trials_folder
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
-from .store import NotThere, without_password
 from .trials import WouldPublish, no_writing
 from .version import commit, short
 

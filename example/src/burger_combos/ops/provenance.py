@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from . import settings_files
+from .databases.urls import without_password
 from .runs import Record
 from .settings import PREFIX, Stage, StageSettings, of_branch, variables
-from .store import without_password
 
 if TYPE_CHECKING:
     from .sources.table_settings import TableSettings
 
 MASK = "**********"  # in place of a secret
-NOT_RECORDED = ("stage", "tracking")  # known otherwise, and full of secrets
+NOT_RECORDED = ("stage", "serving", "tracking")  # known otherwise, of no run, or full of secrets
 
 
 def note(record: Record, settings: StageSettings) -> None:

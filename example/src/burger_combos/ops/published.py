@@ -10,13 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from . import trials
+from . import publishers, trials
 from .catalogue import ADDED, MODEL
+from .databases import open_store
 from .problems import Problem, meant
 from .raw import refuse_unjoined
 from .runs import Record, Run
 from .settings import StageSettings
-from .store import Store
 
 RESERVED = ("runs", "deployments", "trials", "missing_runs")  # tables of the machinery's own
 LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest
@@ -76,7 +76,8 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
     Raises:
         Problem: a table is not declared or has no rows given; a key has gaps or is there twice, be it in two parts;
             a part has other columns than the first; the database has the table with another key, or cannot be written;
-            or shards have set rows aside, and no step has judged those.
+            or shards have set rows aside, and no step has judged those. Or a publisher cannot follow: then the
+            database has the rows.
     """
     refuse_unjoined(run)
     wanted = {table.name: table for table in declared()}
@@ -89,13 +90,14 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
     if trials.running():
         for _, parts in complete:
             deque(parts, 0)  # they are judged as they are taken
-    with Store(settings.database.url) as store:
+    with open_store(settings.database.url, keep_days=settings.database.keep_days) as store:
         counts = store.replace(record.stage, record.date, complete)
     record.tables = {
         table.name: {"key": list(table.key), "order_by": list(table.order_by), "rows": rows}
         for table, rows in zip(wanted.values(), counts, strict=True)
     }
     run.count("rows_published", sum(counts))
+    publishers.follow(run, settings, list(wanted.values()))
 
 
 def declared() -> tuple[Table, ...]:

@@ -1,20 +1,19 @@
 """Find published rows: of a day or a run, of one table or of all, of one key or of all."""
 
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 import polars as pl
 
-from . import catalogue, records
+from . import catalogue
 from .catalogue import ADDED, MODEL, Found
+from .databases import AnyStore, Written
 from .plots import numbers
 from .problems import Problem, meant
 from .runs import Record
 from .settings import Stage
-from .store import Store
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,15 @@ class Results:
     tables: list[Rows]
 
 
-@dataclass(frozen=True)
-class _Written:
-    """What a run has written to a table for a day."""
-
-    table: Found
-    day: date
-    run_id: str
-    git_commit: str
-    rows: int
-
-
 def find(
-    store: Store, stage: Stage, most: int, *, table: str = "", key: str = "", day: date | None = None, run_id: str = ""
+    store: AnyStore,
+    stage: Stage,
+    most: int,
+    *,
+    table: str = "",
+    key: str = "",
+    day: date | None = None,
+    run_id: str = "",
 ) -> Results:
     """The rows of a day, of a run, or of the newest day.
 
@@ -78,7 +73,7 @@ def find(
         )
     chosen = {table: tables[table]} if table else tables
     conditions = _conditions(key, chosen) if key else {name: {} for name in chosen}
-    written = [each for name in chosen for each in _written(store, stage, chosen[name], day, run_id)]
+    written = [each for name in chosen for each in store.written(stage, chosen[name], day, run_id)]
     of_which = f" for {day}" * bool(day) + f" of run {run_id!r} (or a later one replaced it)" * bool(run_id)
     if not written:
         raise Problem(f"{store.name}: no row in {stage}{of_which}")
@@ -97,10 +92,10 @@ def find(
     return Results(newest.day, newest.run_id, newest.git_commit, record, shown)
 
 
-def newest(store: Store, stage: Stage) -> tuple[date, str, str, dict[str, int]] | None:
+def newest(store: AnyStore, stage: Stage) -> tuple[date, str, str, dict[str, int]] | None:
     """The newest day that has rows, the run and commit that wrote them, and the count of each table; None without."""
     tables = catalogue.published(store).values()
-    written = [each for table in tables for each in _written(store, stage, table, None, "")]
+    written = [each for table in tables for each in store.written(stage, table)]
     if not written:
         return None
     last, _ = _newest(store, written)
@@ -128,61 +123,19 @@ def _column_as_text(column: pl.Series) -> list[str]:
     return ["-" if value is None else str(value) for value in values]
 
 
-def _written(store: Store, stage: Stage, table: Found, day: date | None, run_id: str) -> list[_Written]:
-    """What the stage's runs have written for a day, or for the newest."""
-    such, values = f"stage = '{stage}'", []
-    if run_id:
-        such, values = f"{such} AND run_id = $1", [run_id]
-    if day:
-        such += f" AND date = '{day}'"
-    elif not run_id:
-        such += f" AND date = (SELECT max(date) FROM {_quoted(table.name)} WHERE {such})"
-    if not run_id and (known := _as_noted(store, table, f"FROM {_quoted(table.name)} WHERE {such}")):
-        return [known]
-    rows = f"FROM {_quoted(table.name)} WHERE {such} GROUP BY date"
-    # The rows of a day are one run's, unless others wrote some, too; to group by run, SQLite would sort them all.
-    found = store.query(
-        "SELECT date, min(run_id) AS run_id, min(git_commit) AS git_commit, count(*) AS n, "
-        f"max(run_id) AS last_run, max(git_commit) AS last_commit {rows}",
-        *values,
-    )
-    if (found["run_id"] != found["last_run"]).any() or (found["git_commit"] != found["last_commit"]).any():
-        found = store.query(f"SELECT date, run_id, git_commit, count(*) AS n {rows}, run_id, git_commit", *values)
-    return [
-        _Written(table, date.fromisoformat(str(when)), by, commit, count)
-        for when, by, commit, count in found.select("date", "run_id", "git_commit", "n").iter_rows()
-    ]
-
-
-def _as_noted(store: Store, table: Found, rows: str) -> _Written | None:
-    """The rows of a day, where they are as many as the run has noted that wrote the first: then all are of that run.
-
-    To count them takes a fifth of the time that it takes to read of each which run wrote it.
-    """
-    first = store.query(f"SELECT date, run_id, git_commit {rows} LIMIT 1")
-    if first.is_empty() or not store.has("runs"):
-        return None
-    when, by, commit = first.row(0)
-    record, day = records.find(store, by), date.fromisoformat(str(when))
-    noted = record.tables.get(table.name, {}).get("rows") if record and record.date == day else None
-    if noted is None or store.query(f"SELECT count(*) AS n {rows}")["n"][0] != noted:
-        return None
-    return _Written(table, day, by, commit, noted)
-
-
-def _newest(store: Store, written: list[_Written]) -> tuple[_Written, Record | None]:
+def _newest(store: AnyStore, written: list[Written]) -> tuple[Written, Record | None]:
     """What was written for the newest day, and of several runs by the one that began last."""
     day = max(each.day for each in written)
     of_day = {each.run_id: each for each in written if each.day == day}
-    known = {run_id: records.find(store, run_id) if store.has("runs") else None for run_id in of_day}
+    known = {run_id: store.run(run_id) for run_id in of_day}
     last = max(of_day, key=lambda run_id: str(record.started_at) if (record := known[run_id]) else "")
     return of_day[last], known[last]
 
 
 def _rows(
-    store: Store,
+    store: AnyStore,
     stage: Stage,
-    of: _Written,
+    of: Written,
     table: Found,
     total: int,
     conditions: dict[str, str],
@@ -190,28 +143,10 @@ def _rows(
     most: int,
 ) -> Rows:
     """The first rows of a table that fit the conditions, in the order that the run has noted."""
-    such = f"stage = '{stage}' AND date = '{of.day}' AND run_id = $1"
-    values = [of.run_id]
-    for name, value in conditions.items():
-        condition = _condition(store, name, table.columns[name], value, len(values) + 1)
-        such += f" AND {condition}"
-        values += [value] if "$" in condition else []
-    count = f"SELECT count(*) AS n FROM {_quoted(table.name)} WHERE {such}"
-    matching = store.query(count, *values)["n"][0] if conditions else total
     known = [name for name in order if name.removeprefix("-") in table.columns]
-    by = ", ".join(_quoted(name.removeprefix("-")) + _direction(name, table) for name in known or table.key)
-    columns = ", ".join(_quoted(name) for name in table.columns if name not in ADDED)
-    rows = store.query(f"SELECT {columns} FROM {_quoted(table.name)} WHERE {such} ORDER BY {by} LIMIT {most}", *values)
-    truths = [name for name in rows.columns if table.columns[name] == "true or false"]  # which SQLite has as 0 and 1
-    return Rows(
-        table.name,
-        table.key,
-        rows.with_columns(pl.col(truths).cast(pl.Boolean)),
-        matching,
-        total,
-        conditions,
-        table.columns,
-    )
+    rows, matching = store.first_rows(stage, replace(of, table=table), conditions, known or table.key, most)
+    matching = total if matching is None else matching
+    return Rows(table.name, table.key, rows, matching, total, conditions, table.columns)
 
 
 def _of_the_project(rows: pl.DataFrame, record: Record | None) -> pl.DataFrame:
@@ -220,12 +155,6 @@ def _of_the_project(rows: pl.DataFrame, record: Record | None) -> pl.DataFrame:
         return rows
     added = (record is not None and record.tells_model) or rows[MODEL].null_count() == len(rows)
     return rows.drop(MODEL) if added else rows
-
-
-def _direction(name: str, table: Found) -> str:
-    """How to sort by a column; a key has no nulls, and its index gives the order unless they are to come last."""
-    down = name.startswith("-")
-    return " DESC" * down + " NULLS LAST" * (name.removeprefix("-") not in table.key)
 
 
 def _conditions(key: str, tables: dict[str, Found]) -> dict[str, dict[str, str]]:
@@ -257,36 +186,3 @@ def _conditions(key: str, tables: dict[str, Found]) -> dict[str, dict[str, str]]
             raise Problem(f"KEY: no table has all of {', '.join(wanted)}: name fewer, or the table with TABLE=")
         raise Problem(f"KEY: no column {unknown!r}{meant(unknown, known) or '; there are ' + ', '.join(known)}")
     return fitting
-
-
-def _condition(store: Store, name: str, kind: str, value: str, place: int) -> str:
-    """That a column has a value, compared as what the column holds.
-
-    Raises:
-        Problem: the value is nothing of that kind.
-    """
-    column = _quoted(name)
-    try:
-        if kind == "whole numbers":
-            return f"{column} = {int(value)}"
-        if kind == "numbers":
-            if not math.isfinite(float(value)):
-                raise ValueError
-            return f"{column} = {float(value)!r}"
-        if kind == "dates":
-            return f"{column} = '{date.fromisoformat(value)}'"
-        if kind == "true or false":
-            truth = {"true": True, "false": False}[value.lower()]
-            return column if truth else f"NOT {column}"
-        if kind == "times":
-            moment = datetime.fromisoformat(value).replace(tzinfo=None)
-            if store.kind == "sqlite":  # which keeps them as text
-                return f"strftime('%Y-%m-%d %H:%M:%f', {column}) = strftime('%Y-%m-%d %H:%M:%f', '{moment}')"
-            return f"{column} = '{moment}'"
-    except (ValueError, KeyError):
-        raise Problem(f"KEY: {name}={value}: column {name} holds {kind}") from None
-    return f"CAST({column} AS TEXT) = ${place}" if kind != "text" else f"{column} = ${place}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import filelock
 import structlog
 
-from . import catalogue
+from . import catalogue, publishers
+from .databases import AnyStore, open_store
 from .problems import Problem
 from .published import declared
 from .runs import Record, listed, store_of, trials_folder
 from .settings import StageSettings, settings_file
-from .store import Store
 
 LEFT = timedelta(days=2)  # a file that was written later than that may belong to a run or a trial that goes on
 _BY_ITSELF = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # the id of a run that nobody has named
@@ -51,10 +51,12 @@ def tidy(record: Record, settings: StageSettings, spared: Collection[str] = ()) 
         spared: the ids of runs whose records stay, whatever their age.
     """
     try:
-        with Store(settings.database.url) as store:
+        with open_store(settings.database.url) as store:
             _rows(store, record, settings)
             _records(store, record, settings, {record.run_id, *spared})
-            ids = set(store.query("SELECT run_id FROM runs WHERE stage = $1", str(record.stage))["run_id"])
+            if removed := store.remove_unread(record.stage):
+                log.info(f"removed {removed:,} row{'s' * (removed != 1)} that no reader takes")
+            ids = store.run_ids(record.stage)
         left = [*_left_by_trials(settings), *_left_by_runs(settings, ids - {record.run_id})]
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
@@ -62,13 +64,14 @@ def tidy(record: Record, settings: StageSettings, spared: Collection[str] = ()) 
         names += _left_in_store(settings, ids - {record.run_id})
         if names:
             log.info(f"removed what ended halfway left: {listed(names)}")
+        publishers.forget(record, settings)
     except Problem as problem:
         log.warning("not all is removed that is too old", problem=str(problem))
     except Exception:
         log.exception("not all is removed that is too old")
 
 
-def _rows(store: Store, record: Record, settings: StageSettings) -> None:
+def _rows(store: AnyStore, record: Record, settings: StageSettings) -> None:
     """Remove the rows of days before those that are kept, of the tables that the pipeline declares."""
     if not settings.database.keep_days:
         return
@@ -79,7 +82,7 @@ def _rows(store: Store, record: Record, settings: StageSettings) -> None:
         log.info(f"removed {rows:,} row{'s' * (rows != 1)} of {table} before {before}")
 
 
-def _records(store: Store, record: Record, settings: StageSettings, spared: Collection[str]) -> None:
+def _records(store: AnyStore, record: Record, settings: StageSettings, spared: Collection[str]) -> None:
     """Remove the records of days that are not kept and have no rows, but for some."""
     if not settings.runs.keep_records_days:
         return

@@ -15,12 +15,12 @@ import polars as pl
 import structlog
 
 from . import alerts, catalogue, earlier, records, trials, turned_out
+from .databases import NotThere, open_store
 from .metrics import Better, Metric
 from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
 from .runs import DAILY
-from .store import NotThere, Store
 from .verdicts import TURNED_OUT, Verdict, add
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def judge(run: "Run", settings: "StageSettings") -> None:
 def _published(settings: "StageSettings", table: str, wanted: list[date]) -> dict[date, earlier.Published]:
     """What is published for each of some days."""
     try:
-        with Store(settings.database.url) as store:
+        with open_store(settings.database.url) as store:
             if (found := catalogue.published(store).get(table)) is None:
                 return {}
             each = [earlier.published(store, found, settings.stage, day) for day in wanted]

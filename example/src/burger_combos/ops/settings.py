@@ -68,6 +68,8 @@ class Database(Section):
 
     url: Annotated[SecretStr, BeforeValidator(of_branch)] = SecretStr("sqlite:///var/results.db")
     keep_days: NonNegativeInt = 0  # rows of a day that is longer ago than that are removed; 0: none are
+    parquet_url: Annotated[str, BeforeValidator(of_branch)] = ""  # each day as Parquet there, too; empty: nowhere
+    feast_url: Annotated[str, BeforeValidator(of_branch)] = ""  # where the files of Feast's offline store are
 
 
 class Runs(Section):
@@ -175,6 +177,14 @@ class Drift(Section):
     max_psi: PositiveFloat = 0.25  # how far a distribution may move: the population stability index
 
 
+class Serving(Section):
+    """The service that answers by HTTP, where the project has one."""
+
+    host: str = "127.0.0.1"  # the address that it listens at
+    port: int = Field(default=8000, ge=0, le=65535)
+    token: SecretStr = SecretStr("")  # which each request has to bring; without one only this machine is served
+
+
 class Monitoring(Section):
     """What is watched from day to day."""
 
@@ -194,6 +204,7 @@ class StageSettings(BaseSettings):
     alert: Alert = Alert()
     deploy: Deploy = Deploy()
     monitoring: Monitoring = Monitoring()
+    serving: Serving = Serving()
     tracking: dict[str, dict[str, Any]] = {}  # who else keeps what is known of the runs: a module of `ops` each
 
     @classmethod
@@ -254,7 +265,7 @@ def load(kind: type[S], stage: Stage) -> S:
     """
     enter_project(stage)
     _adopt_secrets()
-    _refuse_own_monitoring(kind)
+    _refuse_own_sections(kind)
     try:
         settings = kind(stage=stage)
     except SettingsError as error:
@@ -313,14 +324,15 @@ def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], err
     return "; ".join(told.values())
 
 
-def _refuse_own_monitoring(kind: type[StageSettings]) -> None:
+def _refuse_own_sections(kind: type[StageSettings]) -> None:
     """A section of the project's own that is called as one of the machinery came to be."""
-    found = kind.model_fields["monitoring"].annotation
-    if not (isinstance(found, type) and issubclass(found, Monitoring)):
-        raise Problem(
-            f"{kind.__module__}.{kind.__name__}.monitoring: [monitoring] is the machinery's own section since 0.13.0: "
-            "rename yours, here and in settings.toml"
-        )
+    for name, (section, since) in {"monitoring": (Monitoring, "0.13.0"), "serving": (Serving, "0.14.0")}.items():
+        found = kind.model_fields[name].annotation
+        if not (isinstance(found, type) and issubclass(found, section)):
+            raise Problem(
+                f"{kind.__module__}.{kind.__name__}.{name}: [{name}] is the machinery's own section since {since}: "
+                "rename yours, here and in settings.toml"
+            )
 
 
 def _refuse_stray_variables(kind: type[StageSettings]) -> None:

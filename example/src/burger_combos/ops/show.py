@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import provenance, records, report, training, unusual
+from .databases import NotThere, open_store
 from .logs import renderer
 from .metrics import value_of
 from .plots import number
@@ -22,7 +23,6 @@ from .results import as_text, counted, find
 from .runs import DAILY, Record, Run, kept, names
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
-from .store import NotThere, Store
 from .terminal import shows_colors
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ STATUS = (
     "template",
     "deployed",
     "published",
+    "service",
     "last run",
     "result",
     "data",
@@ -98,7 +99,7 @@ def results(
     """The rows of a day, of a run, or the newest; from which run and commit, the metrics, and where the report is."""
     settings = load(StageSettings, stage)
     try:
-        database = Store(settings.database.url)
+        database = open_store(settings.database.url)
     except NotThere:
         raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:

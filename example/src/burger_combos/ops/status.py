@@ -32,6 +32,7 @@ class StageStatus:
     missed: str = ""  # the days without a good run, and how to do one
     deployments: list[dict[str, str]] = field(default_factory=list)  # the newest, oldest first
     next_run: str = ""
+    service: str = ""  # where it answers by HTTP, and of which commit
     problem: str = ""
 
     def to_json(self) -> str:
@@ -94,6 +95,7 @@ def lines(view: StageStatus) -> dict[str, str]:
             ", a rollback" if deployed.action == "rollback" else ""
         )
         rows["next run"] = view.next_run
+        rows["service"] = view.service
     if record:
         other = f", by {short(record.git_commit)}" if record.git_commit != commit else ""
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from . import provenance, raw_rows, records
+from . import provenance, raw_rows
+from .databases import AnyStore, NotThere, open_store
 from .metrics import all_of, words
 from .plots import number
 from .problems import Problem
@@ -14,7 +15,6 @@ from .results import Results, as_text, counted, find
 from .runs import Record, Run, names
 from .settings import Stage, StageSettings, load, settings_file
 from .show import print_json, print_table
-from .store import NotThere, Store
 from .version import subject
 
 
@@ -38,7 +38,7 @@ def trace(
         raise Problem("KEY: of which row? Write COLUMN=VALUE, or a value alone where one column is the key")
     settings = load(StageSettings, stage)
     try:
-        database = Store(settings.database.url)
+        database = open_store(settings.database.url)
     except NotThere:
         raise Problem(f"{settings_file(stage, 'database')}: no results yet in {stage}") from None
     with database as store:
@@ -58,10 +58,10 @@ def trace(
     _show_inputs(read, wanted)
 
 
-def _trained(store: Store, found: Results) -> Record | None:
+def _trained(store: AnyStore, found: Results) -> Record | None:
     """The run that trained the model, where another one did."""
     run_id = found.record.model_run if found.record else ""
-    return records.find(store, run_id) if run_id and run_id != found.run_id else None
+    return store.run(run_id) if run_id and run_id != found.run_id else None
 
 
 def _inputs(

@@ -36,7 +36,10 @@ def deploy(target: Target) -> None:
     if target.is_active(version):
         here.say(f"{version.commit} is deployed already, as {version.reference}: nothing to do")
         target.watch(version)  # a webhook may be new
+        _serve(target, version)
     else:
+        if target.service:
+            target.service.check(version)
         here.say(f"the gates, in {version.reference}")
         candidate.unit_tests()
         if not target.on_candidate(version, "gates", "--stage", here.stage):
@@ -44,6 +47,7 @@ def deploy(target: Target) -> None:
         if not target.FROM_REGISTRY:
             version = version._replace(reference=candidate.push())
         target.activate(version, deployed_by(), "deploy")
+        _serve(target, version)
         here.say(f"deployed {version.commit} as {version.reference}")
         target.tidy(version)
     _first_run(target)
@@ -67,7 +71,11 @@ def rollback(target: Target) -> None:
     reference, _, commit = found.stdout.strip().rpartition(" ")
     if not target.engine.fetch(reference):
         raise Problem(f"the image {reference} is neither here nor to be had: {refused}")
-    target.activate(Version(reference, commit, reference), deployed_by(), "rollback")
+    version = Version(reference, commit, reference)
+    if target.service:
+        target.service.check(version)
+    target.activate(version, deployed_by(), "rollback")
+    _serve(target, version)
     _first_run(target)
     here.say(f"rolled back to {commit} as {reference}")
 
@@ -83,6 +91,7 @@ def remove(target: Target) -> None:
     if here.stage != "develop" or not os.environ.get("CI"):
         removed = target.REMOVED.format(stage=here.stage, branch=here.branch)
         here.sure("SURE", target.name, f"remove {target.name}: {removed}, for good")
+    target.remove_service()
     target.uninstall()
 
 
@@ -104,6 +113,14 @@ def _overtaken(target: Target) -> bool:
         return False
     target.here.say(f"{now.commit} is deployed already, which is newer than {commit}: nothing to do")
     return True
+
+
+def _serve(target: Target, version: Version) -> None:
+    """Let the active version answer by HTTP, or nobody, where the project has no service any more."""
+    if target.service:
+        target.service.move(version)
+    else:
+        target.remove_service()
 
 
 def _first_run(target: Target) -> None:

@@ -21,6 +21,7 @@ from .ssh import Connection
 from .target import Target, Version
 
 FILES = ("develop/compose.yaml", "production/compose.yaml")
+LASTING = ("--restart", "always", "--log-opt", "max-size=10m", "--log-opt", "max-file=3")
 UNPACK = 'cd /run/secrets && tar -xf - && chown 1000:1000 "$@" && chmod 400 "$@"'
 
 
@@ -97,7 +98,7 @@ class DockerHost(Target):
 
     def on_candidate(self, version: Version, *command: str) -> bool:
         """Call its command line with the stage's data and secrets."""
-        return not self._confined("run", "--rm", version.reference, *command).returncode
+        return not self.confined("run", "--rm", version.reference, *command).returncode
 
     def on_stage(self, *command: str, version: Version | None = None, out: bool = True, errors: bool = True) -> Ended:
         """Call the command line in the stage's container or, where that is stopped, in another of the same image."""
@@ -107,7 +108,7 @@ class DockerHost(Target):
             return Ended(command, 1, "", "")
         if running == "true false":
             return self.engine.do("exec", self.name, self.command, *command, out=out, errors=errors)
-        return self._confined("run", "--rm", image, *command, out=out, errors=errors)
+        return self.confined("run", "--rm", image, *command, out=out, errors=errors)
 
     def backfill(self, days: int, *command: str) -> Ended:
         """Call it in a container of its own, which Ctrl-C ends, and which a deployment meanwhile leaves alone.
@@ -119,7 +120,7 @@ class DockerHost(Target):
         if self.engine.container(name):
             raise Problem(f"a backfill is at work in container {name}: wait for its end, or docker stop {name}")
         told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
-        return self._confined("run", *told, image, *command)
+        return self.confined("run", *told, image, *command)
 
     def activate(self, version: Version, by: str, action: str) -> None:
         """Start the version beside the old one, and let it take over.
@@ -130,11 +131,10 @@ class DockerHost(Target):
         self._lock(version.reference)
         self._finish_activation()
         self.engine.ask("rm", "--force", self.next)
-        lasting = ("--restart", "always", "--log-opt", "max-size=10m", "--log-opt", "max-file=3")
-        named = ("--name", self.next, *lasting, "--env", f"{PREFIX}IMAGE={version.reference}")
+        named = ("--name", self.next, *LASTING, "--env", f"{PREFIX}IMAGE={version.reference}")
         stage = ("--stage", self.here.stage)
         failed = "this version cannot do the stage's work: the old one stays active"
-        if self._confined("run", "--detach", *named, version.reference, "schedule", *stage, out=False).returncode:
+        if self.confined("run", "--detach", *named, version.reference, "schedule", *stage, out=False).returncode:
             raise Problem(failed)
         promote = ("promote", "--by", by, "--action", action, *stage)
         if self.engine.do("exec", self.next, self.command, *promote).returncode:
@@ -190,6 +190,11 @@ class DockerHost(Target):
         only_there = self.here.stage == "production" and Path(FILES[1]).exists() and not setting("DATABASE__URL")
         return '{"stage": "production"}\n' if only_there else ""
 
+    def remove_service(self) -> bool:
+        """Remove its containers; whether there were any."""
+        containers = [f"{self.name}-{each}" for each in ("service-next", "service", "port")]
+        return bool(self.engine.ask("rm", "--force", *containers))
+
     def uninstall(self) -> None:
         """Remove containers, volumes and network."""
         self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill")
@@ -200,7 +205,7 @@ class DockerHost(Target):
         stays = f"{self.here.project}:{self.here.stage}-{self.here.branch}-…"
         self.here.say(f"removed {self.name} with all its data; its images stay, as {stays}")
 
-    def _confined(self, verb: str, *arguments: str, out: bool = True, errors: bool = True) -> Ended:
+    def confined(self, verb: str, *arguments: str, out: bool = True, errors: bool = True) -> Ended:
         """Call docker run, or create, with the stage's few rights, and with its data, secrets and network."""
         network = f"{self.name}_default" if self.engine.container(self.database) else "bridge"
         mounts = (

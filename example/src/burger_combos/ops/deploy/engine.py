@@ -115,11 +115,11 @@ class Engine:
         of_it = [line.split()[0] for line in found.splitlines() if line.endswith(f" {self.here.commit}")]
         return of_it[0] if of_it else ""
 
-    def python(self, image: str, *arguments: str) -> Ended:
+    def python(self, image: str, *arguments: str, errors: bool = True) -> Ended:
         """Call Python in an image; what it prints is returned."""
         told = ("--env", f"{PREFIX}BRANCH={self.here.branch}", "--env", f"{PREFIX}DEPLOY__REGISTRY")
         options = ("--rm", "--network", "none", *told, "--entrypoint", "python")
-        return self.do("run", *options, image, *arguments, out=False)
+        return self.do("run", *options, image, *arguments, out=False, errors=errors)
 
     def settings(self, image: str, *keys: str) -> list[str]:
         """Some of the stage's settings, as an image has them.

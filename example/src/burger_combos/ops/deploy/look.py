@@ -19,13 +19,15 @@ from .target import Target
 def status(arguments: Sequence[str]) -> NoReturn:
     """Show what is deployed beside what was run here: of the stage that STAGE names, or of each."""
     named = os.environ.get("STAGE")
-    lines = "".join(Chosen(stage).status_line() for stage in ([named] if named else ["develop", "production"]))
+    lines = "".join(_status_line(Chosen(stage)) for stage in ([named] if named else ["develop", "production"]))
     Develop().local("status", "--deployed", "-", *arguments, give=lines)
 
 
 def logs(target: Target, arguments: Sequence[str]) -> NoReturn:
     """Show the log of the run that RUN names, or of the last; with FOLLOW, as it grows."""
     _only_where_deployed(target, "logs", arguments)
+    if target.service and os.environ.get("RUN") == "service":
+        end_with(target.service.logs(follow=bool(os.environ.get("FOLLOW"))))
     end_with(target.logs(os.environ.get("RUN", ""), *arguments, follow=bool(os.environ.get("FOLLOW"))))
 
 
@@ -85,6 +87,14 @@ def backfill(target: Target, arguments: Sequence[str]) -> None:
             Develop().local(*command)
         raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy")
     end_with(target.backfill(_number_of_days(first, last), *command))
+
+
+def _status_line(target: Target) -> str:
+    """What the stage tells of itself, and whether its service answers."""
+    line = target.status_line()
+    if not line or target.service is None:
+        return line
+    return json.dumps(json.loads(line) | {"service": target.service.state()}, ensure_ascii=False) + "\n"
 
 
 def _number_of_days(first: str, last: str) -> int:

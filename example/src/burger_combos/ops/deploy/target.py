@@ -3,8 +3,10 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, Protocol
 
 from . import images
 from .checkout import Checkout
@@ -29,6 +31,30 @@ class Run(NamedTuple):
     develop: "Develop"
     image: str
     options: list[str]
+
+
+class Service(Protocol):
+    """What answers by HTTP where a stage is deployed."""
+
+    def check(self, version: Version) -> None:
+        """Refuse a version that could not serve the stage, before it is activated.
+
+        Raises:
+            Problem: it could not; the version's own words are on standard error.
+        """
+
+    def move(self, version: Version) -> None:
+        """Let the active version answer, in place of the one that does; no request is lost.
+
+        Raises:
+            Problem: it does not begin to; then the old one goes on.
+        """
+
+    def logs(self, *, follow: bool) -> Ended:
+        """Show what it prints."""
+
+    def state(self) -> str:
+        """Where it answers, and of which commit it is."""
 
 
 class Target(ABC):
@@ -150,6 +176,17 @@ class Target(ABC):
     def fetch_tracking(self, file: Path) -> Path | None:
         """Bring MLflow's SQLite file and the folder beside it here, under another path; None where there are none."""
         return None
+
+    @cached_property
+    def service(self) -> "Service | None":
+        """What answers by HTTP; None where the project has no service."""
+        is_there = Path(__file__).with_name("service.py").exists()
+        found: Service | None = import_module(".service", __package__).Service(self) if is_there else None
+        return found
+
+    def remove_service(self) -> bool:
+        """Remove what answers by HTTP, as the project has no service any more, or all goes; whether there was any."""
+        return False
 
     @abstractmethod
     def uninstall(self) -> None:

@@ -11,8 +11,10 @@ import polars as pl
 from pydantic import SecretStr
 
 from .. import locks
+from ..databases import NotThere
+from ..databases.sql import Store
+from ..databases.urls import sqlite_file, without_password
 from ..problems import Problem, one_line
-from ..store import NotThere, Store, sqlite_file, without_password
 from . import batches
 from .headers import no_column
 from .rows import frames
