@@ -133,6 +133,8 @@ def test_all_that_is_published_is_served_and_nothing_else(shop: Project) -> None
         assert client.ask(f"/results/{rows[0]['customer']}", If_None_Match='"other"').status == 200
         missing = client.ask("/results/nobody")
         assert (missing.status, missing.json["detail"]) == (404, "recommendations: no row with customer=nobody")
+        nothing = client.ask("/")
+        assert (nothing.status, nothing.json["detail"]) == (404, "nothing is at /: /openapi.json lists what there is")
         assert client.ask("/results?customer=nobody").json == {"rows": [], "next": None}
         assert client.ask(f"/results?customer={rows[3]['customer']}").json["rows"] == [rows[3]]
         for asked, why in {

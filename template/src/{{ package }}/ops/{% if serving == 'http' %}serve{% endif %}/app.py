@@ -272,10 +272,11 @@ async def _refused(_: Request, error: Exception) -> Response:
     return refusal(error.status, str(error))
 
 
-async def _refused_by_status(_: Request, error: Exception) -> Response:
+async def _refused_by_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = 422 if error.status_code == 400 else error.status_code  # as of a body that is no text
-    answer = refusal(status, error.detail)
+    nothing = f"nothing is at {request.url.path}: /openapi.json lists what there is"
+    answer = refusal(status, nothing if status == 404 else error.detail)
     answer.headers.update(error.headers or {})
     return answer
 
