@@ -407,6 +407,68 @@ with open_store(URL) as store:
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_a_rollback_puts_back_what_the_version_had_written(place: Place) -> None:
+    here = place.project.with_env(ORDERS__SAMPLE__CUSTOMERS="150", DATABASE__URL=place.url)
+    first, second = (here.with_env(COMMIT=letter * 40) for letter in "ab")
+
+    def in_place(day: str) -> str:
+        found = json.loads(here.call("results", "--stage", "develop", "--date", day, "--json").stdout)
+        assert len(next(iter(found["tables"].values()))["rows"]) > 0
+        return str(found["run"])
+
+    for version, day, run in ((first, 2, "one"), (second, 2, "two"), (second, 3, "three")):
+        done = version.call("run", "--stage", "develop", "--date", f"2026-11-0{day}", "--run-id", run)
+        assert done.returncode == 0, done.stdout + done.stderr
+    back = ("promote", "--by", "Ada", "--action", "rollback", "--stage", "develop")
+    for version, run in ((first, "one"), (second, "two")):
+        done = version.call(*back)
+        assert (done.returncode, "back=1 of=2026-11-02" in done.stdout + done.stderr) == (0, True), done.stderr
+        assert [in_place(day) for day in ("2026-11-02", "2026-11-03")] == [run, "three"]
+        assert "back=" not in version.call(*back).stderr
+
+
+def test_rows_are_put_back_in_all_tables_or_in_none(place: Place) -> None:
+    found = place.does("""
+def by(commit, run, *tables, count=130):
+    rows = {VISITS: visits(130).head(count), TIMES: times(130).head(count)}
+    both = [(table, full(rows[table], run).with_columns(git_commit=pl.lit(commit * 40))) for table in tables]
+    with open_store(URL, create=True) as store:
+        store.prepare()
+        store.replace(S, DAY, both)
+
+def back(commit):
+    with open_store(URL) as store:
+        days = store.put_back(S, commit * 40)
+        known = catalogue.published(store)
+        return [len(days), *(store.writer(S, known[name], DAY)[0] for name in ("visits", "times"))]
+
+by("a", "one", VISITS, TIMES)
+out["nothing"] = back("a")
+by("b", "two", VISITS, TIMES)
+out["both"] = back("a")
+by("b", "three", VISITS)
+by("c", "four", VISITS, TIMES)
+out["of one alone"] = back("b")
+by("d", "five", VISITS, TIMES)
+by("e", "six", VISITS, TIMES, count=0)
+out["to rows from none"] = back("d")
+by("e", "seven", VISITS, TIMES)
+with open_store(URL) as store:
+    for item in list(store._client.query(store._records, f"writing#{S}")):
+        if "five" in item["version"]["S"]:  # as once nobody has read it for days
+            store._client.put(store._records, item | {"unread_since": {"S": datetime.now().isoformat()}})
+out["soon gone"] = back("d")
+""")
+    assert found == {
+        "nothing": [0, "one", "one"],
+        "both": [1, "one", "one"],
+        "of one alone": [0, "four", "four"],
+        "to rows from none": [1, "five", "five"],
+        "soon gone": [0, "seven", "seven"],
+    }
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
 def test_what_is_wrong_is_said_in_one_line_without_a_secret(place: Place) -> None:
     project = place.project
 

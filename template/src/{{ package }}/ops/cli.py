@@ -253,6 +253,7 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     deployments.promote(stage, by, action, schedule)
     if action == "rollback":
         logs.start()
+        deployments.put_rows_back(settings)
         tracking.rolled_back(settings)
 
 

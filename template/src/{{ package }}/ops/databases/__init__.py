@@ -232,6 +232,16 @@ class AnyStore(ABC):
         """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
         self.replace(stage, day, [(self._first_table(rows), rows)])
 
+    def put_back(self, stage: Stage, git_commit: str) -> list[date]:
+        """Put the rows of a commit back in place where those of another have replaced them.
+
+        A database that keeps no rows which were replaced puts none back.
+
+        Returns:
+            The days whose rows are in place again, of all tables.
+        """
+        return []
+
     @abstractmethod
     def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
         """Remove a stage's rows of days before one, of all tables or of none; how many of each that had such."""

@@ -1,7 +1,7 @@
 """The pointers: for each day of a stage one item in the table of rows, which says whose rows are in place."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -63,14 +63,20 @@ class Pointer:
     Attributes:
         day: the day.
         tables: by the names of tables what rows they have.
-        changes: how often it was written.
+        replaced: by the names of tables the rows of another commit that were in place before; they may be gone.
         expires: when it may be removed, in seconds since 1970; 0 for never.
     """
 
     day: date
     tables: dict[str, Version] = field(default_factory=dict)
-    changes: int = 0
+    replaced: dict[str, Version] = field(default_factory=dict)
     expires: int = 0
+
+    def earlier(self, git_commit: str) -> dict[str, Version]:
+        """The rows of a commit that another one's have replaced; none where those of one table would be of another."""
+        others = {name for name, each in self.tables.items() if each.git_commit != git_commit}
+        found = {name: each for name, each in self.replaced.items() if each.git_commit == git_commit}
+        return found if found.keys() == others else {}
 
 
 def expiry(day: date, keep_days: int, *, of_rows: bool) -> int:
@@ -98,8 +104,11 @@ def _read(item: Item) -> Pointer | None:
     expires = int(item[EXPIRES]["N"]) if EXPIRES in item else 0
     if expires and expires <= time.time():  # DynamoDB takes some days to remove it
         return None
-    tables = {name: Version.of(each) for name, each in item["tables"]["M"].items()}
-    return Pointer(date.fromisoformat(item["day-run"]["S"]), tables, int(item["changes"]["N"]), expires)
+    return Pointer(date.fromisoformat(item["day-run"]["S"]), _map(item, "tables"), _map(item, "replaced"), expires)
+
+
+def _map(item: Item, name: str) -> dict[str, Version]:
+    return {table: Version.of(each) for table, each in item[name]["M"].items()} if name in item else {}
 
 
 def put_in_place(client: Client, stage: str, day: date, tables: dict[str, Version], expires: int) -> None:
@@ -108,38 +117,48 @@ def put_in_place(client: Client, stage: str, day: date, tables: dict[str, Versio
     Raises:
         Problem: others write the same day all the time.
     """
-    _change(client, stage, day, tables, (), expires)
+    _change(client, stage, day, lambda there: there.tables | tables, expires)
+
+
+def put_back(client: Client, stage: str, day: date, git_commit: str) -> None:
+    """Let the rows of an earlier commit be the day's again, in all tables or in none."""
+    _change(client, stage, day, lambda there: there.tables | there.earlier(git_commit), None)
 
 
 def take_away(client: Client, stage: str, day: date, tables: list[str]) -> None:
     """Let these tables have no rows of the day, all at once."""
-    _change(client, stage, day, {}, tables, None)
+
+    def without(there: Pointer) -> dict[str, Version]:
+        return {name: each for name, each in there.tables.items() if name not in tables}
+
+    _change(client, stage, day, without, None)
 
 
 def _change(
-    client: Client,
-    stage: str,
-    day: date,
-    added: dict[str, Version],
-    removed: tuple[()] | list[str],
-    expires: int | None,
+    client: Client, stage: str, day: date, change: Callable[[Pointer], dict[str, Version]], expires: int | None
 ) -> None:
     for _ in range(_TRIES):
         item = client.get(client.place.rows, stage, str(day))
         there = _read(item) if item else None
-        before = there.tables if there else {}
-        after = {name: each for name, each in before.items() if name not in removed} | added
-        if there and after == before:
+        before = there or Pointer(day)
+        after = change(before)
+        if there and after == there.tables:
             return  # as where an answer was lost, and the write was not
+        replaced = {name: each for name, each in before.replaced.items() if name in after} | {
+            name: each
+            for name, each in before.tables.items()
+            if name in after and each.git_commit != after[name].git_commit
+        }
         was = item["changes"] if item else None
         changes = int(was["N"]) + 1 if was else 1
         new: Item = {
             "row-key": {"S": stage},
             "day-run": {"S": str(day)},
             "tables": {"M": {name: each.item() for name, each in after.items()}},
+            "replaced": {"M": {name: each.item() for name, each in replaced.items()}},
             "changes": {"N": str(changes)},
         }
-        until = expires if expires is not None else there.expires if there else 0
+        until = expires if expires is not None else before.expires
         if until:
             new[EXPIRES] = {"N": str(until)}
         try:

@@ -166,6 +166,19 @@ class DynamoStore(Records):
         pointers.put_in_place(self._client, stage, day, versions, expires)
         return [each.count for each in writing]
 
+    def put_back(self, stage: Stage, git_commit: str) -> list[date]:
+        """Put the rows of a commit back in place where those of another have replaced them; see `AnyStore`."""
+        noted = {item["which"]["S"]: item for item in self._client.query(self._records, f"writing#{stage}")}
+        days = []
+        for pointer in pointers.newest_first(self._client, stage):
+            earlier = pointer.earlier(git_commit)
+            notes = [noted.get(f"{name}#{each.name}") for name, each in earlier.items() if each.rows]
+            if earlier and all(note and "unread_since" not in note for note in notes):
+                trials.refuse_to_write()
+                pointers.put_back(self._client, stage, pointer.day, git_commit)
+                days.append(pointer.day)
+        return sorted(days)
+
     def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
         """Remove a stage's rows of days before one: nothing leads to them from now on; how many of each table.
 
