@@ -386,6 +386,7 @@ def test_wrong_settings_are_one_clear_line_and_leave_no_trace(shop: Project, tmp
         'orders.source: text of at least 1 character is expected, not ""': {"ORDERS__SOURCE": ""},
         "orders.separator: 'ab' is no separator": {"ORDERS__SEPARATOR": "ab"},
         "neither sqlite:///FILE nor postgresql://": {"DATABASE__URL": "mysql://user:secret@host/x"},
+        "dynamodb://x: DynamoDB is not chosen here: make answer database=dynamodb": {"DATABASE__URL": "dynamodb://x"},
     }
     for message, variables in cases.items():
         line = refused(shop.with_env(**variables))

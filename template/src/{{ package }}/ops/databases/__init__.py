@@ -280,6 +280,8 @@ def open_store(url: SecretStr, *, create: bool = False, keep_days: int = 0) -> A
         return Store(url, create=create)
     if not kind.isidentifier() or find_spec(f".{kind}", __package__) is None:
         name = without_password(url.get_secret_value())
+        if kind == "dynamodb":
+            raise Problem(f"database.url: {name}: DynamoDB is not chosen here: make answer database=dynamodb")
         raise Problem(f"database.url: {name}: neither sqlite:///FILE nor postgresql://USER@HOST/NAME")
     module = import_module(f".{kind}", __package__)
     return cast("AnyStore", module.open_store(url, create=create, keep_days=keep_days))
