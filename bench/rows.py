@@ -14,6 +14,7 @@ import dynamodb
 import rig
 import yaml
 from catalogues import catalogue, films, shards, since
+from containers import npm
 from deploying import deployed, elsewhere
 from developing import again, committing, devcontainer, developed
 from features import feast
@@ -250,8 +251,10 @@ print(json.dumps([min(column) for column in zip(*times)]))
 
 def publish_dynamodb(lab: Lab) -> Iterator[Line]:
     """Five thousand rows into DynamoDB, as dynalite has it, beside boto3's own writer of the same rows."""
-    if reason := dynamodb.dynalite():
-        print(f"bench: no row of DynamoDB: {reason}", file=sys.stderr)
+    try:
+        npm.install("dynalite", dynamodb.DYNALITE)
+    except RuntimeError as error:
+        print(f"bench: no row of DynamoDB: {error}", file=sys.stderr)
         return
     project = rig.generate(lab.template, lab.fresh(), database="dynamodb")
     project.make("setup")

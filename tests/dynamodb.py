@@ -2,9 +2,7 @@
 
 import json
 import logging
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.error
@@ -14,6 +12,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import rig
+from containers import npm
 from ports import free_port
 
 DYNALITE = "4.0.0"
@@ -24,18 +24,6 @@ REGION = "eu-central-1"
 Request = dict[str, Any]
 Answer = tuple[int, Request]
 Fault = Callable[[str, Request, Callable[[Request], Answer]], Answer]  # an operation, what it asks, and to forward that
-
-
-def dynalite() -> str | None:
-    """Install npm's dynalite into a folder of its own; why that is not possible."""
-    if not shutil.which("npm"):
-        return "no npm here, which installs dynalite"
-    folder = f"{tempfile.gettempdir()}/dynalite-{DYNALITE}"
-    how = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    done = subprocess.run(
-        ["npm", "install", *how, "--prefix", folder, f"dynalite@{DYNALITE}"], capture_output=True, text=True
-    )
-    return f"npm cannot install dynalite: {done.stderr[-300:]}" if done.returncode else None
 
 
 @contextmanager
@@ -53,9 +41,12 @@ def serving(kind: str) -> Iterator[str]:
         finally:
             server.stop()
         return
+    try:
+        program = npm.install("dynalite", DYNALITE) / "dynalite"
+    except RuntimeError as error:
+        rig.missing("DYNALITE", str(error))
     port = free_port()
-    program = f"{tempfile.gettempdir()}/dynalite-{DYNALITE}/node_modules/.bin/dynalite"
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--createTableMs", "50"]
+    command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--createTableMs", "50"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _await(f"http://127.0.0.1:{port}")

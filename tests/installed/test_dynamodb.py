@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ import copier
 import dynamodb
 import pytest
 import rig
+import snippets
 from boto3.dynamodb.conditions import Key  # type: ignore[import-untyped]
 from dynamodb import KEYS, REGION, Answer, Proxy, Request, error
 from lived_in import change
@@ -58,6 +60,18 @@ def put(run, count=130, value=0.5, day=DAY, keep_days=0):
         store.prepare()
         both = [(VISITS, full(visits(count, value), run, day)), (TIMES, full(times(count // 2), run, day))]
         return store.replace(S, day, both)
+"""
+
+# The runs of production, in the order in which they began: their kinds, their days, and which days they reviewed.
+RUNS = """
+import json
+from {package}.ops.databases import Wanted, open_store
+from {package}.ops.settings import Stage, StageSettings, load
+
+with open_store(load(StageSettings, Stage.production).database.url) as store:
+    runs = store.runs(Stage.production, Wanted())[::-1]
+    told = [(run.run_id, run.kind, str(run.date), [review["date"] for review in run.reviews]) for run in runs]
+print(json.dumps(told))
 """
 
 
@@ -128,8 +142,6 @@ def _table(address: str, name: str) -> Any:
 @pytest.fixture(scope="module", params=dynamodb.SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of each of the servers."""
-    if request.param == "dynalite" and (reason := dynamodb.dynalite()):
-        rig.missing("DYNALITE", reason)
     with dynamodb.serving(request.param) as address:
         yield address
 
@@ -174,6 +186,50 @@ def test_a_day_from_the_run_to_the_trace_is_as_in_sqlite(place: Place, tmp_path:
     assert past.returncode == 0, past.stdout + past.stderr
     days = place.table("rows").query(KeyConditionExpression=Key("row-key").eq("develop"))["Items"]
     assert [each["day-run"] for each in days] == ["2026-11-01", "2026-11-02"]
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_production_reviews_its_days_and_does_those_again_whose_data_came_late(place: Place, tmp_path: Path) -> None:
+    """With the URL that production's settings have, and no other database anywhere."""
+    today = datetime.now(UTC).date()
+    earlier, before, day = (today - timedelta(days=number) for number in (2, 1, 0))
+    file = tmp_path / "orders.csv"
+    lines = [
+        f"C{n % 40:02},I{n % 40 % 4}{n // 40 % 4},{today - timedelta(days=40 - n // 30)} {8 + n % 14:02}:00:00,1"
+        for n in range(40 * 30)
+    ]
+    file.write_text("\n".join(["customer,item,ordered_at,quantity", *lines, ""]))
+    project = place.project
+    mine = replace(project, env=project.env | {"AWS_ENDPOINT_URL": place.behind})
+    mine = mine.with_env(ORDERS__SOURCE=str(file), GATE__MIN_LIFT="0", GATE__MIN_HITS="0")
+    mine = mine.with_env(BRANCH=f"b{time.time_ns()}", MONITORING__REVIEW__MIN_WEIGHT="0")
+    prefix = f"burger-combos-{mine.env['BURGER_COMBOS_BRANCH']}"
+
+    def does(*arguments: str) -> str:
+        done = mine.call(*arguments, "--stage", "production")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    does("backfill", "--from", str(earlier), "--to", str(before))
+    does("run", "--run-id", "daily")
+    with file.open("a") as more:
+        more.write(f"C01,I10,{earlier} 12:00:00,1\n")
+    again = f"{before} is done again: its data changed: 30 rows of {earlier} then, 31 now"
+    assert again in does("run", "--run-id", "second")
+    assert again in does("logs", "--run", "second")
+    assert "done again" not in does("logs")  # of the newest run, which is the one of the day before
+    runs = json.loads(mine.python(RUNS.format(package=mine.package)).stdout)
+    past, late = [["backfill", str(earlier)], ["backfill", str(before)]], [["late data", str(before)]]
+    assert [run[1:3] for run in runs] == [*past, ["daily", str(day)], ["daily", str(day)], *late]
+    assert [reviewed for *_, reviewed in runs[2:4]] == [[str(earlier), str(before)]] * 2
+    traced = json.loads(does("trace", "--key", "C01", "--json"))
+    assert (traced["date"], traced["run"], traced["inputs"]["matching"]) == (str(day), "second", 31)
+    assert [row["customer"] for row in traced["tables"]["recommendations"]["rows"]] == ["C01"]
+    of_before = json.loads(does("results", "--date", str(before), "--json"))
+    assert of_before["run"] == runs[-1][0]
+    pointers = _table(place.behind, f"{prefix}-rows").query(KeyConditionExpression=Key("row-key").eq("production"))
+    assert [each["day-run"] for each in pointers["Items"]] == [str(earlier), str(before), str(day)]
+    assert not list(project.folder.glob("var/production/*.db"))
 
 
 def test_what_dynamodb_does_not_take_at_once_comes_in_the_end(place: Place) -> None:
@@ -354,8 +410,8 @@ out["put"], out["seconds"] = put("slow", 100), time.monotonic() - begun
 
 
 def test_the_documented_reader_gets_rows(place: Place) -> None:
-    page = (place.project.folder / "docs/dynamodb.md").read_text()
-    blocks = "\n".join(re.findall("(?s)```python\n(.*?)```", page)).replace("PREFIX", place.prefix)
+    page = snippets.blocks(place.project.folder / "docs/dynamodb.md")
+    blocks = "\n".join(block.code for block in page).replace("PREFIX", place.prefix)
     place.does('put("a")\nput("b", day=DAY + timedelta(days=1), value=2.5)')
     reader = place.project.python(f"""{blocks.replace('-central-1"', f'-central-1", endpoint_url="{place.behind}"', 1)}
 one = newest_row("develop", "visits", "S0007", "2026-11-01")
