@@ -26,6 +26,12 @@ def live_in(project: Project) -> None:
     after = "TABLES = " if "TABLES = " in text else "Step = Callable"  # since 0.11.0
     change(project, f"{source}/pipeline.py", after, STEP + after)
     change(project, f"{source}/pipeline.py", LAST, LAST.replace(")", ", celebrate)"))
+    text = (project.folder / source / "pipeline.py").read_text(encoding="utf-8")
+    (steps,) = (line for line in text.splitlines() if line.endswith(", celebrate)"))
+    if len(steps) > 120:
+        name, _, listed = steps.removesuffix(")").partition("(")
+        lines = [f"{name}(", *(f"    {step}," for step in listed.split(", ")), ")"]
+        change(project, f"{source}/pipeline.py", steps, "\n".join(lines))
     for file in (project.folder / "tests").glob("test_*.py"):
         renamed = rf"import \1\nfrom {project.package} import quality as evaluate\n"
         file.write_text(re.sub(r"import evaluate, (.*)\n", renamed, file.read_text()))

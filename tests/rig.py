@@ -24,6 +24,7 @@ from ports import free_port
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+UNNAMED = {"0.13.0": "baa1eac8e7842f29553a32105f5e4d6ffa7385e2"}
 
 GIT_IDENTITY = {
     "GIT_CONFIG_COUNT": "2",
@@ -167,10 +168,13 @@ def hide(folder: Path) -> None:
 
 
 def earlier_releases() -> dict[str, str]:
-    """The commit of each release before the present one, oldest first: `Release 0.1.0` is what such a commit says."""
+    """The commit of each release before the present one, oldest first: `Release 0.1.0` is what such a commit says.
+
+    That of 0.13.0 says something else.
+    """
     log = sh("git", "log", "--reverse", "--format=%H %s", "--grep=^Release [0-9.]*$", cwd=ROOT).stdout.splitlines()
-    releases = {line.split()[2]: line.split()[0] for line in log}
-    return {version: revision for version, revision in releases.items() if version != VERSION}
+    releases = UNNAMED | {line.split()[2]: line.split()[0] for line in log}
+    return {version: releases[version] for version in sorted(releases, key=Version) if version != VERSION}
 
 
 def snapshot(folder: Path) -> Path:
@@ -217,6 +221,9 @@ def _as_asked_by(release: str | None, answers: dict[str, str]) -> dict[str, str]
     _, _, place = answers.get("target", "").partition("metaflow-")
     if place and Version(release) < Version("0.8.0"):
         answers = answers | {"target": "metaflow", "metaflow_on": place}
+    if Version(release) < Version("0.14.0"):
+        later = [("database", "dynamodb"), ("serving", "http"), ("features", "feast")]
+        answers = dict(answer for answer in answers.items() if answer not in later)
     if Version(release) < Version("0.10.0"):
         answers = {"licence" if name == "license" else name: answer for name, answer in answers.items()}
     return answers

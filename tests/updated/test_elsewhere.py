@@ -241,7 +241,11 @@ def test_another_answer_is_one_command_and_brings_no_release(
     rig.change(
         mine.folder / "develop/settings.toml", {'source = "sample"': 'database_url = "postgresql://app@database/app"'}
     )
+    apart = {"PREFIX, Database, Stage": "PREFIX, Stage", "Database(url=found.database.url)": "found.database"}
+    rig.change(mine.folder / "tests/test_pipeline.py", apart)  # as a project of before 0.14.0 has it
     commit(mine.folder, "read")
-    done = mine.run("sh", "develop/update.sh", "answer", f"description={sentence}!", "database=sqlite")
+    answers = (f"description={sentence}!", "database=sqlite", "features=feast")
+    done = mine.run("sh", "develop/update.sh", "answer", *answers)
+    assert "answer: tests that run the pipeline would write to develop's feature store: " in done.stdout
     assert described(mine) == f"{sentence}!"
     assert "these name it; set another source there:\n./develop/settings.toml\n" in done.stdout

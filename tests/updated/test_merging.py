@@ -20,7 +20,7 @@ RELEASES = list(rig.earlier_releases())
 # Written once.
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md", "*/settings.toml", "README.md"]
 OTHERS: list[Answers] = [
-    {"database": "postgresql", "license": "MIT", "reviewers": REVIEWERS, "target": "kubernetes"},
+    {"database": "postgresql", "license": "MIT", "reviewers": REVIEWERS, "target": "kubernetes", "serving": "http"},
     {
         "ci": "gitlab",
         "license": "Apache-2.0",
@@ -28,8 +28,8 @@ OTHERS: list[Answers] = [
         "notebooks": "jupyter",
         "repository": REPOSITORY,
     },
-    {"ci": "none", "database": "postgresql", "target": "metaflow-aws"},
-    {"target": "kubeflow", "notebooks": "none", "tracking": "mlflow"},
+    {"ci": "none", "database": "dynamodb", "target": "metaflow-aws"},
+    {"target": "kubeflow", "notebooks": "none", "tracking": "mlflow", "features": "feast"},
     {},
 ]
 PLAIN = {name: value for name, value in DEFAULTS.items() if name != "package"}
