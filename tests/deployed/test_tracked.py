@@ -1,12 +1,20 @@
-"""Runs in MLflow, from production's image: on the server beside develop, and in the file where there is none."""
+"""Runs in MLflow, from production's image: on the server beside develop, and in the file where there is none.
+
+Beside it Feast, whose environment is in the image, too.
+"""
 
 import json
 import re
 import secrets
+import shutil
+import sqlite3
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from containers import images
@@ -30,8 +38,10 @@ print(Chosen("develop").fetch_tracking(Path("{file}")))
 def tracked(
     containers: None, generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """A project whose runs MLflow keeps, set up."""
-    made = replace(generate(tmp_path_factory.mktemp("tracked") / "a folder, mine", tracking="mlflow"), containers=True)
+    """A project whose runs MLflow keeps and whose rows Feast gets, set up; nobody looks into the stage explore."""
+    folder = tmp_path_factory.mktemp("tracked") / "a folder, mine"
+    made = replace(generate(folder, tracking="mlflow", features="feast"), containers=True)
+    shutil.rmtree(folder / "explore")
     images.provide(made.folder)
     made.make("setup")
     yield made
@@ -39,10 +49,20 @@ def tracked(
     assert belongings(made) == []
 
 
-def record(project: Project) -> tuple[Path, dict[str, str]]:
+def record(project: Project) -> tuple[Path, dict[str, Any]]:
     """The folder of the newest run, and its record."""
     file = max(project.folder.glob("var/develop/main/runs/*/run.json"))
     return file.parent, json.loads(file.read_text())
+
+
+def online(project: Project, branch: str) -> dict[str, int]:
+    """The runs whose rows are in Feast's online store on this machine, and how many rows each has there."""
+    file = project.folder / f"var/develop/{branch}/feast/online.db"
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+        values = database.execute(
+            "SELECT value FROM burger_combos_develop_recommendations WHERE feature_name = 'run_id'"
+        )
+        return dict(Counter(re.sub(r"[^\w-]", "", value.decode()) for (value,) in values))
 
 
 def test_a_run_in_the_image_is_kept_by_the_server_beside_it(tracked: Project) -> None:
@@ -65,6 +85,7 @@ def test_a_run_in_the_image_is_kept_by_the_server_beside_it(tracked: Project) ->
     report = f"{address}/get-artifact?path=report.html&run_uuid={run['id']}"
     assert urllib.request.urlopen(report, timeout=60).read() == (folder / "report.html").read_bytes()
     assert (found["champion"], len(found["model"])) == ("1", 64)
+    assert online(tracked, "main") == {mine["run_id"]: mine["tables"]["recommendations"]["rows"]}
 
 
 def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracked: Project) -> None:
@@ -76,6 +97,7 @@ def test_without_a_server_the_image_keeps_it_read_only_and_without_a_home(tracke
     assert re.search(r"mlflow +run=\w+ version=\d+ seconds=[\d.]+", done.stderr), done.stderr
     assert "warning" not in done.stderr
     run_id = record(tracked)[1]["run_id"]
+    assert online(tracked, "main").keys() == {run_id}
     (run,) = known(tracked, url, NAME)["runs"][run_id]
     assert run["metrics"] == run["metrics"] | record(tracked)[1]["numbers"]
     kept = tracked.folder / "var/develop/main/mlflow" / run["id"] / "artifacts"
@@ -107,6 +129,7 @@ def test_the_champion_goes_with_the_version_that_is_deployed(stage: Production) 
         """The file is copied when nobody writes to it any more."""
         until(stage.done_by(commit))
         until(lambda: re.search(r"mlflow +run=\w+ version=", project.make("logs", "STAGE=develop")))
+        assert re.search(r"feast +table=recommendations rows=[1-9]", project.make("logs", "STAGE=develop"))
         assert champion() == commit
 
     first = project.git("rev-parse", "HEAD")
