@@ -11,10 +11,11 @@ import rig
 
 
 @contextmanager
-def serving(port: int, folder: Path) -> Iterator[None]:
+def serving(port: int, folder: Path, password: str) -> Iterator[None]:
     """An empty server on a port, until the end."""
     program = shutil.which("redis-server") or rig.missing("REDIS", "no redis-server here: apt install redis-server")
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    options += ["--requirepass", password]
     server = subprocess.Popen([program, *options], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout

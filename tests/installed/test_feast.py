@@ -2,9 +2,11 @@
 
 import json
 import re
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +74,28 @@ entity_key_serialization_version: 3
 registry: ../var/explore/${ACME_BRANCH}/registry.db
 offline_store:
   type: duckdb
-online_store:
-  type: redis
-  connection_string: 127.0.0.1:${ACME_REDIS} # and password=${ACME_SECRET}
+# not from ${ACME_HOST}, but as the page has it:
+"""
+PASSWORD = "topsecret"  # pragma: allowlist secret
+
+
+# Feast's process, which writes two rows at a time; where it is told to, it is killed then, and the run with it.
+CHILD = """#!{python}
+import os, runpy, signal
+import pyarrow.parquet as pq
+from feast import FeatureStore
+
+batches, written = pq.ParquetFile.iter_batches, FeatureStore.write_to_online_store
+pq.ParquetFile.iter_batches = lambda self, rows: batches(self, 2)
+
+def write(self, *arguments):
+    written(self, *arguments)
+    if "KILL" in os.environ:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+FeatureStore.write_to_online_store = write
+runpy.run_module("acme.ops.feast_online", run_name="__main__")
 """
 
 
@@ -83,7 +104,10 @@ def made(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
     """A project of the example with a composite key, set up: develop on SQLite, and explore on Redis."""
     folder = tmp_path_factory.mktemp("feast") / "acme"
     project = generate(folder, example="forecast", features="feast", package="acme")
-    (folder / "explore/feature_store.yaml").write_text(REDIS, encoding="utf-8")
+    (online,) = (block.code for block in snippets.blocks(folder / PAGE) if block.language == "yaml")
+    assert "redis.example.org:6379" in online
+    online = online.replace("redis.example.org:6379", "127.0.0.1:${ACME_REDIS}")
+    (folder / "explore/feature_store.yaml").write_text(REDIS + online, encoding="utf-8")
     project.make("setup")
     return project
 
@@ -91,7 +115,8 @@ def made(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def shop(made: Project, tmp_path: Path) -> Project:
     """The project with database, runs and Feast's stores of the test's own."""
-    return made.with_env(
+    mine = replace(made, env=made.env | {"REDIS_PASSWORD": PASSWORD})
+    return mine.with_env(
         DATABASE__URL=f"sqlite:///{tmp_path}/results.db",
         DATABASE__FEAST_URL=str(tmp_path / "days"),
         RUNS__FOLDER=str(tmp_path / "runs"),
@@ -156,7 +181,7 @@ whole = pd.DataFrame([key | dict(event_timestamp=moment) for moment in moments f
 offline = known_on("{stage}", "kinds", whole).sort_values(["event_timestamp", "shop"])
 print(json.dumps([online, json.loads(offline.to_json(orient="records"))], default=datetime.isoformat))
 """
-    with redis_server.serving(port, tmp_path) if stage == "explore" else nullcontext():
+    with redis_server.serving(port, tmp_path, PASSWORD) if stage == "explore" else nullcontext():
         assert {*published(mine, days)} == {None}
         online, offline = read(mine, KEYS + look)
     assert online["run_id"] == ["again", "again", "first", "older", "again"]
@@ -185,6 +210,78 @@ print(json.dumps([online, json.loads(offline.to_json(orient="records"))], defaul
         ("C", "first", 7, None),
         ("D", "older", 1, None),
     ]
+
+
+def test_a_run_that_is_killed_while_it_writes_is_done_again(shop: Project, tmp_path: Path) -> None:
+    """On Redis, which refuses values of the very moment that it has; the rows come in several parts."""
+    port, child = free_port(), tmp_path / "python"
+    child.write_text(CHILD.format(python=shop.folder / ".venv-feast/bin/python"))
+    child.chmod(0o755)
+    mine = shop.with_env(REDIS=str(port))
+    parts = f"""
+import os
+from pathlib import Path
+from acme.ops import earlier
+earlier.ROWS = 2
+feast_days.PYTHON = Path({str(child)!r})
+"""
+    before_online = "feast_days.Publisher._online = lambda *_: os.kill(os.getpid(), 9)\n"
+    file = tmp_path / "days/explore/kinds/2026-01-02.parquet"
+    look = """
+moment = datetime(2026, 1, 2, 12, tzinfo=UTC)
+offline = known_on("explore", "kinds", pd.DataFrame([key | dict(event_timestamp=moment) for key in keys]))
+print(json.dumps([latest("explore", "kinds", keys)[name] for name in ("run_id", "count")] + [list(offline["run_id"])]))
+"""
+
+    def runs(run_id: str, count: int, more: str = "", **env: str) -> int:
+        script = f'print(run("explore", 2, "{run_id}", kinds(*"ABCD", count={count})))'
+        done = replace(mine, env=mine.env | env).python(PUBLISH + parts + more + script)
+        assert done.returncode or done.stdout == "None\n", done.stdout
+        return done.returncode
+
+    with redis_server.serving(port, tmp_path, PASSWORD):
+        assert runs("offline", 1, before_online) == -signal.SIGKILL
+        stored = shop.python(f"import polars as pl\nprint(*set(pl.read_parquet('{file}')['run_id']))")
+        assert stored.stdout == "offline\n", stored.stderr
+        assert runs("halfway", 2, KILL="1") == -signal.SIGKILL
+        online, count, offline = read(mine, KEYS + look)
+        assert sorted(online, key=str) == [None] * 3 + ["halfway"] * 2
+        assert offline == ["halfway"] * 5
+        assert runs("again", 3) == 0
+        online, count, offline = read(mine, KEYS + look)
+    assert online == offline == ["again"] * 5
+    assert count == [3] * 4 + [None]
+
+
+def test_days_that_the_database_keeps_no_more_go_from_the_offline_store(shop: Project, tmp_path: Path) -> None:
+    days = """
+feast_days.Publisher._online = lambda *_: None
+problems = [run(stage, day, f"{stage}-{day}", kinds("A")) for stage in ("develop", "production") for day in (1, 4, 6)]
+print(json.dumps(problems))
+"""
+    tidy = """
+from acme.ops import retention
+settings = load(pipeline.Settings, Stage.develop)
+pipeline.TABLES = (Table("kinds", key=("shop", "day", "number", "at")),)
+feast_days.Publisher._online = lambda *_: None
+record = {}
+execute.STEPS, execute.NAMES = (lambda run, settings: record.update(of=run.record),), ["step"]
+execute.run_all(settings, date(2026, 1, 6), "last")
+settings = settings.model_copy(update={"database": settings.database.model_copy(update={"keep_days": 2})})
+retention.tidy(record["of"], settings)
+"""
+
+    def files(stage: str) -> list[str]:
+        return sorted(file.stem for file in (tmp_path / "days" / stage / "kinds").iterdir())
+
+    assert published(shop, days) == [None] * 6
+    done = shop.python(PUBLISH + tidy)
+    assert done.returncode == 0, done.stderr
+    assert "removed 1 file of Feast's offline store of days before 2026-01-04" in done.stdout + done.stderr
+    assert files("develop") == ["2026-01-04", "2026-01-06"]
+    assert files("production") == ["2026-01-01", "2026-01-04", "2026-01-06"]
+    kept = {row["run_id"] for row in in_database(shop, "kinds") if row["stage"] == "develop"}
+    assert kept == {"develop-4", "develop-6"}
 
 
 def test_a_store_that_does_not_answer_fails_the_run_whose_rows_the_database_has(shop: Project) -> None:

@@ -485,7 +485,12 @@ def test_a_pipeline_of_an_early_release_is_told_that_nothing_follows(shop: Proje
 
 
 PAGE = "read-the-results.md"
-ELSEWHERE: dict[str, str] = {}  # other pages whose code is executed, and by which file of tests
+# The other pages whose code is executed, by which file of tests, and in which language each block is.
+ELSEWHERE = {
+    "dynamodb.md": ("tests/installed/test_dynamodb.py", ["python"] * 2),
+    "feast.md": ("tests/installed/test_feast.py", ["python"] * 2 + ["yaml"]),
+    "serving.md": ("tests/installed/test_serving.py", ["python"] * 5),
+}
 VISITS = """
 for number, day in enumerate(("2026-10-31", "2026-11-01")):
     run(day, f"run-{day}", visits=visits(number * 100.0))
@@ -513,12 +518,16 @@ def newest(project: Project, *columns: str) -> list[dict[str, Any]]:
 
 
 def test_all_code_on_a_page_that_says_so_is_executed(made: Project) -> None:
-    pages = {page.name for page in snippets.marked(made.folder / "docs")}
-    assert pages == {PAGE, *ELSEWHERE}
-    for page, file in ELSEWHERE.items():
+    pages = snippets.marked()
+    assert pages.keys() == {PAGE, *ELSEWHERE}
+    for page, (file, languages) in ELSEWHERE.items():
         text = (rig.ROOT / file).read_text(encoding="utf-8")
         assert "snippets.blocks(" in text, file
         assert page in text, file
+        found = snippets.blocks(pages[page])
+        assert [block.language for block in found] == languages, page
+        for name in (name for block in found for name in block.defines()):
+            assert re.search(rf"\b{name}\(", text), f"{page}: {file} does not call {name}"
     blocks = [(block.heading, block.language) for block in snippets.blocks(made.folder / "docs" / PAGE)]
     assert blocks == [("SQL", "sql")] * 2 + [("DuckDB", "sql"), ("Polars", "python")]
 

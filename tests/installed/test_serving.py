@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 import rig
+import snippets
 from ports import free_port
 from rig import Project, environment, sh
 from served import Client, Load, service, started
@@ -367,8 +368,7 @@ def test_who_asks_while_a_run_writes_waits_and_nobody_else(sqlite: Project) -> N
 
 
 def test_the_page_of_the_manual_does_what_it_says(finished: Project, tmp_path: Path) -> None:
-    page = (finished.folder / "docs/serving.md").read_text(encoding="utf-8")
-    snippet, *own = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    snippet, *own = (block.code for block in snippets.blocks(finished.folder / "docs/serving.md"))
     (row,) = [row for row in published(finished, "one") if row["customer"] == "C0000003"]
     with service(finished.with_env(SERVING__TOKEN=TOKEN), token=TOKEN) as client:
         asked = (
@@ -378,8 +378,8 @@ def test_the_page_of_the_manual_does_what_it_says(finished: Project, tmp_path: P
     (tmp_path / "price.txt").write_text("2.5")
     imports = "from pathlib import Path\nfrom pydantic import BaseModel\nfrom burger_combos.ops.runs import Run\n"
     run = f"type('Run', (), {{'path': lambda _, name: Path('{tmp_path}', name)}})()"
-    done = finished.python("\n".join([imports, *own, f"print(predict(load({run}), Known(size=4)).price)"]))
-    assert done.stdout == "10.0\n", done.stderr
+    done = finished.python("\n".join([imports, *own, f"print(repr(predict(load({run}), Known(size=4))))"]))
+    assert done.stdout == "Answer(price=10.0)\n", done.stderr
 
 
 def test_a_project_without_the_answer_knows_nothing_of_it(project: Project) -> None:
