@@ -3,7 +3,9 @@
 import json
 import secrets
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import rig
@@ -11,6 +13,7 @@ import yaml
 from containers.docker import docker
 from kube.docker import LABEL
 from kube.kubectl import Cluster, cluster, program
+from listener import until
 
 pytestmark = pytest.mark.docker
 
@@ -199,3 +202,96 @@ def test_an_image_that_cannot_be_had(kube: Cluster) -> None:
     events = ["get", "events", "--field-selector", "involvedObject.name=none", "-o", "jsonpath={.items[*].message}"]
     assert "ErrImagePull" in kube.kubectl(*events)
     kube.kubectl("delete", "pod/none")
+
+
+SERVES = """
+import http.server, os, signal, socket, sys
+
+def end(*_):
+    print("ends", flush=True)
+    sys.exit()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if os.path.isfile("/tmp" + self.path) else 200)
+        self.end_headers()
+        self.wfile.write(socket.gethostname().encode())
+    def log_message(self, *_):
+        pass
+
+signal.signal(signal.SIGTERM, end)
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+SERVED = """
+apiVersion: v1
+kind: Service
+metadata: {name: served}
+spec: {selector: {app: served}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: served}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: served}}
+  template:
+    metadata: {labels: {app: served}}
+"""
+
+
+def asks(path: str) -> dict[str, object]:
+    """A probe that is quick to fail."""
+    return {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
+
+
+def test_pods_that_serve_are_asked_and_begun_anew(kube: Cluster) -> None:
+    its = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    probes = {"startupProbe": asks("/starting") | {"failureThreshold": 30}, "readinessProbe": asks("/not-ready")}
+    probes["livenessProbe"] = asks("/dead")
+    ports = [{"name": "http", "containerPort": 8000}]
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo stops >/proc/1/fd/1"]}}}
+    spec = pod(SERVES, command=["python3", "-c"], securityContext=its, lifecycle=hook, ports=ports, **probes)
+    service, deployment = yaml.safe_load_all(SERVED)
+    deployment["spec"]["template"]["spec"] = spec | {"restartPolicy": "Always"}
+    kube.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all([service, deployment]))
+    kube.kubectl("rollout", "status", "deployment/served", "--timeout=60s")
+    listed = ["get", "pods", "--selector", "app=served", "--output"]
+    first, second = kube.kubectl(*listed, "jsonpath={.items[*].metadata.name}").split()
+    address = f"http://127.0.0.1:{kube.services.port('served', 'default')}/"
+
+    def answers() -> set[str]:
+        found = set()
+        for _ in range(20):
+            with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+                found.add(answer.read().decode())
+        return found
+
+    def inside(name: str, *command: str) -> None:
+        made = kube.kubectl("get", "pod", name, "--output", "jsonpath={.status.containerStatuses[0].containerID}")
+        docker(*command[:1], made.removeprefix("docker://"), *command[1:])
+
+    until(lambda: answers() == {first, second})
+    inside(first, "exec", "touch", "/tmp/not-ready")
+    until(lambda: answers() == {second})
+    inside(first, "exec", "rm", "/tmp/not-ready")
+    until(lambda: answers() == {first, second})
+
+    state = ["get", "pod", first, "--output", "jsonpath={.status.containerStatuses[0]}"]
+    inside(first, "kill")
+    until(lambda: json.loads(kube.kubectl(*state))["restartCount"] == 1)
+    until(lambda: answers() == {first, second})
+    assert json.loads(kube.kubectl(*state))["lastState"]["terminated"]["exitCode"] == 137
+    inside(first, "exec", "touch", "/tmp/dead")
+    until(lambda: json.loads(kube.kubectl(*state))["restartCount"] == 2)
+    until(lambda: answers() == {first, second})
+    assert json.loads(kube.kubectl(*state))["lastState"]["terminated"]["exitCode"] == 0
+    events = ["get", "events", "--field-selector", f"involvedObject.name={first}", "-o", "jsonpath={.items[*].message}"]
+    assert kube.kubectl(*events) == "Liveness probe failed: HTTP probe failed with statuscode: 503"
+
+    with subprocess.Popen(["kubectl", "logs", "-f", second], env=kube.env, text=True, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout
+        kube.kubectl("delete", f"pod/{second}")
+        assert logs.stdout.read() == "stops\nends\n"
+    kube.kubectl("rollout", "status", "deployment/served", "--timeout=60s")
+    kube.kubectl("delete", "deployment/served", "service/served")
+    until(lambda: not kube.kubectl(*listed, "name"))

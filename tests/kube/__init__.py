@@ -6,6 +6,6 @@ never full; the clock can be put forward. The world is closed: what is legal the
 a field, an option or a patch, is refused with code 501 (NotImplemented), so that nothing is passed over in silence.
 
 Stored and not held to: roles and role bindings (whoever asks may do all), network policies, the sizes of volumes and of
-ephemeral storage, pull secrets, kinds of seccomp. There are no services: pods reach each other and the rest of their
-network by the engine's names.
+ephemeral storage, pull secrets, kinds of seccomp. A Service is a port on loopback, for who is outside: pods reach each
+other and the rest of their network by the engine's names. A container that is begun anew has another address.
 """

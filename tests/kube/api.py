@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
-from . import fields, protobuf, rules
+from . import budgets, fields, protobuf, rules
 from .fields import at
 from .kinds import GROUPS, KINDS, VERSION, Kind, Object, Refused, bad, conflict, unknown
 from .store import Change, Store
@@ -48,8 +48,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request, of whichever method."""
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
         try:
             Request(self, body).answer()
         except Refused as problem:
@@ -108,6 +112,9 @@ class Request:
             self.allow("log")
             pod = self.store.get("Pod", self.namespace, self.name)
             return self.handler.stream("text/plain", self.handler.server.logs(pod, self.query))
+        if part == "eviction" and self.method == "POST" and self.kind.name == "Pod":
+            pod = self.store.get("Pod", self.namespace, self.name)
+            return self.handler.send(201, budgets.evict(self.store, pod, yaml.safe_load(self.body)))
         if part:
             raise unknown(f"{self.method} of {self.kind.plural}/{part}")
         self.allow(self.method)
@@ -342,10 +349,12 @@ def discovery(path: str) -> Object | None:
 
 def _resources(kind: Kind) -> Iterator[Object]:
     told = {"kind": kind.name, "namespaced": kind.namespaced, "singularName": kind.name.lower(), "verbs": VERBS}
-    groups = ["all"] if kind.name in ("CronJob", "Job", "Pod") else []
+    groups = ["all"] if kind.name in ("CronJob", "Deployment", "Job", "Pod", "ReplicaSet", "Service") else []
     yield told | {"name": kind.plural, "shortNames": [kind.short] if kind.short else [], "categories": groups}
     if kind.name == "Pod":
         yield told | {"name": "pods/log", "verbs": ["get"]}
+        eviction = {"name": "pods/eviction", "kind": "Eviction", "group": "policy", "version": "v1"}
+        yield told | eviction | {"verbs": ["create"]}
 
 
 def _openapi(kinds: list[Kind]) -> Object:

@@ -71,6 +71,9 @@ def environment(store: Store, pod: Object, container: Object) -> dict[str, str]:
         Waiting: one is to come from what is not there.
     """
     namespace, variables = pod["metadata"]["namespace"], dict[str, str]()
+    if pod["spec"].get("enableServiceLinks", True):
+        for service in store.all("Service", namespace):
+            variables |= _links(service)
     for source in container.get("envFrom", []):
         kind, of = ("Secret", source["secretRef"]) if "secretRef" in source else ("ConfigMap", source["configMapRef"])
         found = contents(store, kind, namespace, of["name"], optional=of.get("optional", False))
@@ -81,6 +84,21 @@ def environment(store: Store, pod: Object, container: Object) -> dict[str, str]:
         if value is not None:
             variables[variable["name"]] = value
     return variables
+
+
+def _links(service: Object) -> dict[str, str]:
+    """What a container is told of a Service that was there before it."""
+    name, address = service["metadata"]["name"].upper().replace("-", "_"), service["spec"]["clusterIP"]
+    ports = service["spec"]["ports"]
+    found = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(ports[0]["port"])}
+    found[f"{name}_PORT"] = f"tcp://{address}:{ports[0]['port']}"
+    for port in ports:
+        number, each = str(port["port"]), f"{name}_PORT_{port['port']}_TCP"
+        found |= {each: f"tcp://{address}:{number}", f"{each}_PROTO": "tcp", f"{each}_PORT": number}
+        found |= {f"{each}_ADDR": address}
+        if port.get("name"):
+            found[f"{name}_SERVICE_PORT_{port['name'].upper().replace('-', '_')}"] = number
+    return found
 
 
 def _value(store: Store, pod: Object, source: Object) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from . import cron
 from .fields import at
-from .kinds import Object, Refused
+from .kinds import Object
 from .loop import Loop
+from .owners import Gone, create, reference
 from .store import Store, moment, stamp, suffix
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -62,7 +63,7 @@ class Controllers(Loop):
                 for job in active:
                     self.store.delete(job)
                 active = []
-            made = self._create(it, new_job(it, due))
+            made = create(self.store, it, new_job(it, due))
             active += [made] if made else []
             last = stamp(due)
         told = [reference(job) for job in active] or None
@@ -77,18 +78,6 @@ class Controllers(Loop):
             )
             for job in old[: max(0, len(old) - it["spec"][limit])]:
                 self.store.delete(job)
-
-    def _create(self, owner: Object, thing: Object) -> Object | None:
-        owned = [{**reference(owner), "controller": True, "blockOwnerDeletion": True}]
-        with self.store.changed:
-            now = self.store.current(owner)
-            if now is None or "deletionTimestamp" in now["metadata"]:
-                raise Gone
-            try:
-                return self.store.create(thing | {"metadata": thing["metadata"] | {"ownerReferences": owned}})
-            except Refused as problem:
-                self.store.event(owner, "FailedCreate", f"Error creating: {problem}")
-                return None
 
     def job(self, it: Object) -> None:
         """Make a job's pods, and say how it goes."""
@@ -119,7 +108,7 @@ class Controllers(Loop):
         else:
             self._end(active[spec["parallelism"] :], attempts, "Gone")
             for index in self._wanted(it, attempts, now)[: max(0, spec["parallelism"] - len(active))]:
-                self._create(it, new_pod(it, index, attempts))
+                create(self.store, it, new_pod(it, index, attempts))
             self._tell(it, pods, attempts)
 
     def _attempts(self, it: Object, pods: list[Object]) -> dict[str, Attempt]:
@@ -200,10 +189,6 @@ class Controllers(Loop):
         self.store.set_status(it, **told, terminating=terminating, uncountedTerminatedPods={}, **more)
 
 
-class Gone(Exception):
-    """The object is going, or gone."""
-
-
 def conditions(job: Object) -> list[Object]:
     """A job's conditions."""
     found: list[Object] = at(job, "status.conditions", [])
@@ -232,12 +217,6 @@ MESSAGES = {
     "PodFailurePolicy": "A container failed with an exit code that matches a FailJob rule",
     "MaxFailedIndexesExceeded": "Job has exceeded the specified maximal number of failed indexes",
 }
-
-
-def reference(thing: Object) -> Object:
-    """A reference to an object."""
-    metadata = thing["metadata"]
-    return {"apiVersion": thing["apiVersion"], "kind": thing["kind"], "name": metadata["name"], "uid": metadata["uid"]}
 
 
 def succeeded(it: Object, attempts: dict[str, Attempt]) -> set[Any]:

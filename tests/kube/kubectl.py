@@ -15,7 +15,9 @@ from filelock import FileLock
 
 from .api import Server
 from .controllers import Controllers
+from .deployments import Deployments
 from .node import Node, no_logs
+from .services import Services
 from .store import Clock, Store
 
 KUBECONFIG = """
@@ -46,6 +48,7 @@ class Cluster:
     kubeconfig: Path
     clock: Clock
     store: Store
+    services: Services
 
     @property
     def env(self) -> dict[str, str]:
@@ -70,19 +73,21 @@ class Cluster:
 def cluster(folder: Path, network: str = "", *, backoff: float = 10) -> Iterator[Cluster]:
     """A cluster whose pods run in this network of the container engine; without one pods stay pending.
 
-    `backoff` is for how many seconds a job's pod that failed is not replaced at first. Where the clock is put forward,
-    deadlines come nearer too.
+    `backoff` is for how many seconds a job's pod that failed is not replaced at first, and a container that ended for
+    the second time not begun anew. Where the clock is put forward, deadlines come nearer too.
     """
     clock = Clock()
     store = Store(clock, has_node=bool(network))
     with ExitStack() as ends:
-        node = ends.enter_context(Node(store, network)) if network else None
+        node = ends.enter_context(Node(store, network, backoff)) if network else None
         server = ends.enter_context(Server(store, node.logs if node else no_logs))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         ends.callback(server.shutdown)
-        controllers = ends.enter_context(Controllers(store, backoff))
+        loops = [Controllers(store, backoff), Deployments(store), services := Services(store)]
+        for loop in loops:
+            ends.enter_context(loop)
         file = folder / "kubeconfig"
         file.write_text(KUBECONFIG.format(port=server.server_port))
-        yield Cluster(file, clock, store)
-    errors = [*server.errors, *controllers.errors, *(node.errors if node else [])]
+        yield Cluster(file, clock, store, services)
+    errors = [*server.errors, *(error for loop in (*loops, *filter(None, [node])) for error in loop.errors)]
     assert not errors, "\n".join(errors)

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from . import probes
 from .fields import at
 from .kinds import Object, Problems, bad, unknown
 from .words import IS_LABEL, IS_SUBDOMAIN, known, name
@@ -14,7 +15,8 @@ POD = (
 )
 POD_SECURITY = "runAsNonRoot runAsUser runAsGroup fsGroup fsGroupChangePolicy supplementalGroups seccompProfile"
 CONTAINER = (
-    "name image imagePullPolicy command args env envFrom workingDir resources volumeMounts securityContext "
+    "name image imagePullPolicy command args env envFrom workingDir resources volumeMounts securityContext ports "
+    "startupProbe livenessProbe readinessProbe lifecycle "
     "terminationMessagePolicy terminationMessagePath"
 )
 SECURITY = (
@@ -67,6 +69,8 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
         raise unknown(f"several containers in a pod: {path}.containers")
     if spec["restartPolicy"] == "OnFailure":
         raise unknown(f"{path}.restartPolicy OnFailure")
+    if spec["restartPolicy"] == "Always" and spec.get("initContainers"):
+        raise unknown(f"{path}.initContainers of pods that are begun anew")
     policies = ("Always", "OnFailure", "Never")
     wrong.check(f"{path}.restartPolicy", spec["restartPolicy"], f"supported values: {policies}", policies.__contains__)
     for field in ("runAsUser", "runAsGroup", "fsGroup"):
@@ -81,6 +85,8 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
             if container["name"] in names:
                 wrong(f"{inside}.name", f"Duplicate value: {container['name']!r}")
             names.add(container["name"])
+            for each in container.keys() & {*probes.KINDS, "lifecycle"} if field == "initContainers" else ():
+                wrong(f"{inside}.{each}", "Forbidden: may not be set for init containers without restartPolicy=Always")
             _container(container, volumes, inside, wrong)
 
 
@@ -121,6 +127,7 @@ def _inside(path: str) -> bool:
 
 def _container(container: Object, volumes: set[str], path: str, wrong: Problems) -> None:
     known(container, CONTAINER, path)
+    probes.check(container, path, wrong)
     name(wrong, f"{path}.name", container["name"], IS_LABEL)
     wrong.check(
         f"{path}.image", container.get("image", ""), "Required value", lambda each: each and each == each.strip()

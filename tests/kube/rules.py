@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from . import cron, pods
+from . import cron, lasting, pods
 from .fields import at
 from .kinds import OF_KIND, VERSION, Kind, Object, Problems, Refused, bad, forbidden, unknown
 from .words import IS_LABEL, IS_SUBDOMAIN, known, labels, name
@@ -69,7 +69,8 @@ def admit_pod(pod: Object, namespace: Object, accounts: set[str]) -> None:
 
 def warnings(thing: Object, namespace: Object) -> list[str]:
     """What the cluster's policy says of an object that makes pods, where it only warns."""
-    specs = {"CronJob": "spec.jobTemplate.spec.template.spec", "Job": "spec.template.spec", "Pod": "spec"}
+    specs = {"CronJob": "spec.jobTemplate.spec.template.spec", "Pod": "spec"}
+    specs |= dict.fromkeys(("Deployment", "Job", "ReplicaSet"), "spec.template.spec")
     level = at(namespace, ("metadata", "labels", f"{LEVEL}warn"), "privileged")
     told = pods.unrestricted(at(thing, specs[thing["kind"]])) if thing["kind"] in specs else []
     return (
@@ -289,8 +290,6 @@ def _failures(spec: Object, path: str, wrong: Problems) -> None:
 
 def _pod(thing: Object, before: Object | None, wrong: Problems) -> None:
     pods.check(thing["spec"], "spec", wrong)
-    if before is None and not wrong and thing["spec"]["restartPolicy"] != "Never":
-        raise unknown(f"pods with the restartPolicy {thing['spec']['restartPolicy']}")
     if before and thing["spec"] != before["spec"]:
         wrong(
             "spec", "Forbidden: pod updates may not change fields other than `spec.containers[*].image` and a few more"
@@ -303,6 +302,10 @@ RULES: dict[str, Any] = {
     "ConfigMap": _data,
     "Secret": _data,
     "PersistentVolumeClaim": _claim,
+    "Service": lasting.service,
+    "Deployment": lasting.deployment,
+    "ReplicaSet": lasting.replica_set,
+    "PodDisruptionBudget": lasting.budget,
     "CronJob": _cron_job,
     "Job": _job,
     "Pod": _pod,

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 import rig
 import yaml
-from kube import cron, fields, pods, protobuf
+from kube import container, cron, fields, pods, protobuf
+from kube.budgets import evict
 from kube.controllers import Controllers, ranges
+from kube.deployments import Deployments
 from kube.kinds import Object, Refused
 from kube.kubectl import Cluster, cluster, program
+from kube.services import LAG, Proxy, addresses
 from kube.store import Clock, Store, stamp
 
 POD = yaml.safe_load("""
@@ -52,6 +55,36 @@ metadata: {name: data, namespace: default}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 """)
 
+PROBE = {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 2}
+DEPLOYMENT, SERVICE, BUDGET = yaml.safe_load_all("""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: served, namespace: default}
+spec:
+  replicas: 2
+  minReadySeconds: 2
+  strategy: {rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}
+  selector: {matchLabels: {app: served}}
+  template:
+    metadata: {labels: {app: served}}
+    spec:
+      containers:
+        - name: main
+          image: shop@sha256:1
+          ports: [{name: http, containerPort: 8000}]
+          lifecycle: {preStop: {exec: {command: [sleep, "1"]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: served, namespace: default}
+spec: {selector: {app: served}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: served, namespace: default}
+spec: {minAvailable: 1, selector: {matchLabels: {app: served}}}
+""")
+
 
 def put(thing: Object, path: str, value: Any) -> Object:
     """The object with another value at a path, which goes if the value is None."""
@@ -81,12 +114,14 @@ class Machine:
         self.clock.ahead = datetime(2026, 3, 2, 12, 0, 10, tzinfo=UTC) - datetime.now(UTC)
         self.store = Store(self.clock, has_node=False)
         self.controllers = Controllers(self.store, backoff=10)
+        self.deployments = Deployments(self.store)
 
     def look(self, **later: float) -> None:
         """Let the controllers look, after so long."""
         self.clock.advance(**later)
-        for _ in range(3):  # what one of them does is the other's to see
+        for _ in range(5):  # what one of them does is the other's to see
             self.controllers.look()
+            self.deployments.look()
         assert self.controllers.errors == []
 
     def names(self, kind: str) -> list[str]:
@@ -101,6 +136,19 @@ class Machine:
             if mine and pod["status"]["phase"] == "Pending":
                 self.store.set_status(pod, phase=phase, containerStatuses=ends)
         self.look()
+
+    def ready(self, *pods: str, word: str = "True") -> None:
+        """Let pods be ready, all of them or those of these names."""
+        for number, pod in enumerate(self.store.all("Pod")):
+            if not pods or pod["metadata"]["name"] in pods:
+                held = {"type": "Ready", "status": word, "lastTransitionTime": stamp(self.clock.now())}
+                self.store.set_status(pod, phase="Running", podIP=f"10.0.0.{number}", conditions=[held])
+        self.look()
+
+    def pods(self, image: str) -> list[str]:
+        """The names of the pods of an image."""
+        found = self.store.all("Pod")
+        return [pod["metadata"]["name"] for pod in found if pod["spec"]["containers"][0]["image"] == image]
 
     def status(self, kind: str, name: str) -> Object:
         """An object's status, with the types of its conditions."""
@@ -124,12 +172,13 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_what_is_good_is_taken(machine: Machine) -> None:
-    for thing in (POD, JOB, DAILY, CLAIM):
+    for thing in (POD, JOB, DAILY, CLAIM, DEPLOYMENT, SERVICE, BUDGET):
         machine.store.create(thing)
 
 
 CONTAINER = "spec/containers/0"
 IN_CRON = "spec/jobTemplate/spec"
+IN_SET = "spec/template/spec/containers/0"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +227,28 @@ IN_CRON = "spec/jobTemplate/spec"
         (DAILY, f"{IN_CRON}/template/spec/containers/0/name", "Main", 422, "RFC 1123"),
         (CLAIM, "spec/accessModes", [], 422, "at least 1 access mode"),
         (CLAIM, "spec/resources/requests/storage", "0", 422, "greater than zero"),
+        (DEPLOYMENT, "spec/selector/matchLabels", {"app": "other"}, 422, "does not match template `labels`"),
+        (DEPLOYMENT, "spec/selector/matchLabels", {}, 422, "empty selector is invalid"),
+        (DEPLOYMENT, "spec/strategy/rollingUpdate/maxSurge", 0, 422, "may not be 0 when `maxSurge` is 0"),
+        (DEPLOYMENT, "spec/strategy/rollingUpdate/maxSurge", "much", 422, "or a percentage"),
+        (DEPLOYMENT, "spec/minReadySeconds", 600, 422, "must be greater than minReadySeconds"),
+        (DEPLOYMENT, "spec/strategy", {"type": "Recreate"}, 501, "spec.strategy.type Recreate"),
+        (DEPLOYMENT, "spec/paused", True, 501, "spec.paused"),
+        (DEPLOYMENT, "spec/template/spec/restartPolicy", "Never", 422, "supported values: 'Always'"),
+        (DEPLOYMENT, f"{IN_SET}/readinessProbe", {"periodSeconds": 1}, 422, "must specify a handler type"),
+        (DEPLOYMENT, f"{IN_SET}/readinessProbe", PROBE | {"periodSeconds": 0}, 422, "must be 1 or more"),
+        (DEPLOYMENT, f"{IN_SET}/livenessProbe", PROBE | {"successThreshold": 2}, 422, "must be 1"),
+        (DEPLOYMENT, f"{IN_SET}/startupProbe", {"tcpSocket": {"port": 1}}, 501, "startupProbe.tcpSocket"),
+        (DEPLOYMENT, f"{IN_SET}/lifecycle/preStop", {"sleep": {"seconds": 5}}, 501, "preStop.sleep"),
+        (DEPLOYMENT, f"{IN_SET}/ports/0/name", "HTTP", 422, "at most 15 of"),
+        (SERVICE, "spec/type", "LoadBalancer", 501, "spec.type: LoadBalancer"),
+        (SERVICE, "metadata/name", "1st", 422, "a DNS-1035 label"),
+        (SERVICE, "spec/ports", [], 422, "Required value"),
+        (SERVICE, "spec/ports", [{"port": 1}, {"port": 2}], 422, "spec.ports[1].name: Required value"),
+        (SERVICE, "spec/clusterIP", "10.96.0.1", 501, "spec.clusterIP"),
+        (BUDGET, "spec/maxUnavailable", 1, 422, "cannot be both set"),
+        (BUDGET, "spec/minAvailable", "50%", 501, "with a percentage"),
+        (BUDGET, "spec/minAvailable", -1, 422, "greater than or equal to 0"),
     ],
 )
 def test_what_kubernetes_refuses(thing: Object, path: str, value: Any, code: int, told: str, machine: Machine) -> None:
@@ -197,6 +268,7 @@ def test_what_kubernetes_refuses(thing: Object, path: str, value: Any, code: int
         (CLAIM, "spec/accessModes", ["ReadWriteMany"], "spec is immutable after creation"),
         (CLAIM, "spec/resources/requests/storage", "1Mi", "can not be less"),
         (POD, "spec/terminationGracePeriodSeconds", 5, "may not change fields"),
+        (DEPLOYMENT, "spec/selector/matchLabels", {"app": "s"}, "spec.selector: Invalid value: field is immutable"),
     ],
 )
 def test_what_may_not_change(thing: Object, path: str, value: Any, told: str, machine: Machine) -> None:
@@ -419,6 +491,136 @@ def test_what_an_owner_takes_with_it(machine: Machine) -> None:
     assert [machine.names(kind) for kind in ("Namespace", "Pod", "ServiceAccount")] == [[], [], []]
 
 
+def test_a_deployment_replaces_its_pods_one_after_the_other(machine: Machine) -> None:
+    made = machine.store.create(DEPLOYMENT)
+    machine.look()
+    old, new = "shop@sha256:1", "shop@sha256:2"
+    assert len(machine.pods(old)) == 2
+    assert machine.status("Deployment", "served")["conditions"]["Available"] == "MinimumReplicasUnavailable"
+    machine.ready()
+    assert "availableReplicas" not in machine.status("Deployment", "served")  # not ready for long enough
+    machine.look(seconds=3)
+    status = machine.status("Deployment", "served")
+    assert (status["replicas"], status["availableReplicas"], status["observedGeneration"]) == (2, 2, 1)
+    assert status["conditions"]["Progressing"] == "NewReplicaSetAvailable"
+
+    first, made = machine.pods(old), machine.store.get("Deployment", "default", "served")
+    machine.store.replace(put(made, f"{IN_SET}/image", new))
+    machine.look()
+    assert (machine.pods(old), len(machine.pods(new))) == (first, 1)
+    machine.look(seconds=60)
+    assert (machine.pods(old), len(machine.pods(new))) == (first, 1)  # which is not ready
+    machine.ready(*machine.pods(new))
+    assert (machine.pods(old), len(machine.pods(new))) == (first, 1)
+    machine.look(seconds=3)
+    assert (len(machine.pods(old)), len(machine.pods(new))) == (1, 2)
+    assert machine.status("Deployment", "served")["updatedReplicas"] == 2
+    machine.ready(*machine.pods(new))
+    machine.look(seconds=3)
+    assert (machine.pods(old), len(machine.pods(new))) == ([], 2)
+    assert len(machine.names("ReplicaSet")) == 2
+
+    made = machine.store.get("Deployment", "default", "served")
+    machine.store.replace(put(made, f"{IN_SET}/image", old))  # rolled back, to a ReplicaSet that is there
+    machine.look(seconds=599)
+    assert machine.status("Deployment", "served")["conditions"]["Progressing"] == "ReplicaSetUpdated"
+    machine.look(seconds=601)
+    status = machine.status("Deployment", "served")
+    assert (len(machine.pods(old)), len(machine.pods(new)), len(machine.names("ReplicaSet"))) == (1, 2, 2)
+    assert (status["conditions"]["Progressing"], status["readyReplicas"]) == ("ProgressDeadlineExceeded", 2)
+    made = machine.store.get("Deployment", "default", "served")
+    machine.store.replace(put(made, f"{IN_SET}/image", new))
+    machine.look()
+    assert (machine.pods(old), len(machine.pods(new))) == ([], 2)
+    assert machine.status("Deployment", "served")["conditions"]["Progressing"] == "NewReplicaSetAvailable"
+
+
+def test_a_pod_of_a_deployment_that_is_gone_is_replaced(machine: Machine) -> None:
+    machine.store.create(DEPLOYMENT)
+    machine.look()
+    machine.ready()
+    gone, stays = machine.store.all("Pod")
+    machine.store.delete(gone)
+    machine.look()
+    names = machine.names("Pod")
+    assert (stays["metadata"]["name"] in names, gone["metadata"]["name"] in names, len(names)) == (True, False, 2)
+    made = machine.store.get("Deployment", "default", "served")
+    machine.store.replace(put(made, "spec/replicas", 1))
+    machine.look()
+    assert machine.names("Pod") == [stays["metadata"]["name"]]  # the other is not ready
+    machine.store.delete(machine.store.get("Deployment", "default", "served"))
+    machine.look()
+    assert machine.names("Pod") == machine.names("ReplicaSet") == []
+
+
+def test_a_budget_keeps_pods_from_being_evicted(machine: Machine) -> None:
+    machine.store.create(DEPLOYMENT)
+    machine.store.create(BUDGET)
+    machine.look()
+    machine.ready()
+    assert machine.status("PodDisruptionBudget", "served")["disruptionsAllowed"] == 1
+    first, second = machine.store.all("Pod")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": first["metadata"]["name"]}}
+    evict(machine.store, first, eviction)
+    machine.look()
+    status = machine.status("PodDisruptionBudget", "served")
+    assert (status["currentHealthy"], status["expectedPods"], status["disruptionsAllowed"]) == (1, 2, 0)
+    assert status["conditions"] == {"DisruptionAllowed": "InsufficientPods"}
+    eviction["metadata"] = {"name": second["metadata"]["name"]}
+    with pytest.raises(Refused, match="would violate the pod's disruption budget") as refused:
+        evict(machine.store, second, eviction)
+    assert refused.value.code == 429
+    machine.ready()
+    evict(machine.store, second, eviction)
+
+
+def test_a_service_leads_to_pods_that_are_ready(machine: Machine) -> None:
+    machine.store.has_node = True  # pods take their time to end
+    machine.store.create(DEPLOYMENT)
+    service = machine.store.create(SERVICE)
+    machine.look()
+
+    def found() -> list[tuple[str, int]]:
+        return addresses(machine.store, service, service["spec"]["ports"][0])
+
+    assert found() == []
+    first, second = machine.store.all("Pod")
+    machine.ready(second["metadata"]["name"])
+    assert found() == [("10.0.0.1", 8000)]
+    machine.ready()
+    assert found() == [("10.0.0.0", 8000), ("10.0.0.1", 8000)]
+    machine.store.delete(first)
+    assert found() == [("10.0.0.1", 8000)]
+    machine.store.delete(second)
+    assert found() == [("10.0.0.0", 8000), ("10.0.0.1", 8000)]  # all that there is, until a new one is ready
+    machine.look()
+    machine.ready(*(each["metadata"]["name"] for each in machine.store.all("Pod")[2:]))
+    assert found() == [("10.0.0.2", 8000), ("10.0.0.3", 8000)]
+
+
+def test_a_pod_is_told_of_services_that_were_there_before(machine: Machine) -> None:
+    pod = put(POD, "spec/containers/0/env", [])
+    assert container.environment(machine.store, pod, pod["spec"]["containers"][0]) == {}
+    address = machine.store.create(put(SERVICE, "metadata/name", "a-shop"))["spec"]["clusterIP"]
+    told = container.environment(machine.store, pod, pod["spec"]["containers"][0])
+    assert told["A_SHOP_SERVICE_HOST"] == told["A_SHOP_PORT_80_TCP_ADDR"] == address
+    assert told["A_SHOP_PORT"] == told["A_SHOP_PORT_80_TCP"] == f"tcp://{address}:80"
+    assert told["A_SHOP_SERVICE_PORT"] == told["A_SHOP_SERVICE_PORT_HTTP"] == told["A_SHOP_PORT_80_TCP_PORT"] == "80"
+    quiet = put(pod, "spec/enableServiceLinks", False)
+    assert container.environment(machine.store, quiet, pod["spec"]["containers"][0]) == {}
+
+
+def test_what_is_ready_is_known_a_moment_later() -> None:
+    proxy = Proxy()
+    proxy.look([("10.0.0.1", 8000)])
+    assert proxy.known() == []
+    proxy.seen[0] = (proxy.seen[0][0] - LAG, proxy.seen[0][1])
+    proxy.look([])
+    assert proxy.known() == [("10.0.0.1", 8000)]
+    proxy.shutdown()
+    proxy.server_close()
+
+
 @pytest.mark.parametrize(
     ("selector", "means"),
     [("", True), ("a=b", True), ("a==b,c!=d", True), ("a in (b, x),c", False), ("a notin (b)", False), ("!c", True)],
@@ -499,7 +701,26 @@ def test_kubectl_starts_a_job_and_waits(kube: Cluster) -> None:
     assert "does not have a host assigned" in kube.run("logs", "job/now").stderr
     kube.kubectl("delete", "cronjob/daily", "--cascade=foreground")
     assert kube.kubectl("get", "cronjobs,jobs,pods", "-o", "name") == ""
-    assert "doesn't have a resource type" in kube.run("get", "deployments").stderr
+    assert "doesn't have a resource type" in kube.run("get", "statefulsets").stderr
+
+
+def test_kubectl_waits_for_a_rollout(kube: Cluster) -> None:
+    apply = ["apply", "--server-side", "-f", "-"]
+    kube.kubectl(*apply, given=yaml.safe_dump_all([put(DEPLOYMENT, "spec/minReadySeconds", 0), SERVICE, BUDGET]))
+    rollout = ["rollout", "status", "deployment/served"]
+    assert "timed out waiting for the condition" in kube.run(*rollout, "--timeout=300ms").stderr
+    held = [{"type": "Ready", "status": "True", "lastTransitionTime": stamp(kube.clock.now())}]
+    for pod in kube.store.all("Pod"):
+        kube.store.set_status(pod, phase="Running", conditions=held)
+    assert "successfully rolled out" in kube.kubectl(*rollout, "--timeout=5s")
+    kube.kubectl("wait", "--for=jsonpath={.status.disruptionsAllowed}=1", "pdb/served", "--timeout=5s")
+    first, second = (pod["metadata"]["name"] for pod in kube.store.all("Pod"))
+    for pod, done in ((first, ""), (second, "TooManyRequests")):
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        path = f"/api/v1/namespaces/default/pods/{pod}/eviction"
+        assert done in kube.run("create", "--raw", path, "-f", "-", given=json.dumps(eviction)).stderr
+    kube.kubectl("delete", "deployment/served", "service/served", "pdb/served")
+    assert kube.kubectl("get", "deployments,replicasets,services,pdb,pods", "-o", "name") == ""
 
 
 @pytest.mark.parametrize(
@@ -509,11 +730,13 @@ def test_kubectl_starts_a_job_and_waits(kube: Cluster) -> None:
         (["get", "--raw", "/api/v1/pods?labelSelector=a%20b"], "unable to parse requirement"),
         (["get", "--raw", "/api/v1/pods?continue=x"], "the option continue of GET pods"),
         (["exec", "one", "--", "true"], "does not know"),
+        (["scale", "deployment/served", "--replicas=3"], "of deployments/scale"),
         (["apply", "-f", "-"], "strategic merge patches of lists"),
     ],
 )
 def test_what_the_stand_in_does_not_know(arguments: list[str], told: str, kube: Cluster) -> None:
     kube.store.create(POD)
+    kube.store.create(DEPLOYMENT)
     done = kube.run(*arguments, given=yaml.safe_dump(put(POD, f"{CONTAINER}/image", "other")))
     assert (done.returncode, told in done.stderr) == (1, True), done.stderr
 
