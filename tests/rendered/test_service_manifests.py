@@ -87,3 +87,5 @@ def test_a_service_of_the_stage_reads_what_its_runs_write(project: Project) -> N
     secret, volume, _ = spec["volumes"]
     assert secret["secret"]["secretName"] == volume["persistentVolumeClaim"]["claimName"] == name
     assert spec["serviceAccountName"] == name
+    # BURGER_COMBOS_PRODUCTION_MAIN_PORT=tcp://… of the Service itself has the prefix of the settings.
+    assert spec["enableServiceLinks"] is run["enableServiceLinks"] is False
