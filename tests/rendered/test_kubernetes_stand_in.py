@@ -504,12 +504,18 @@ def test_a_deployment_replaces_its_pods_one_after_the_other(machine: Machine) ->
     assert (status["replicas"], status["availableReplicas"], status["observedGeneration"]) == (2, 2, 1)
     assert status["conditions"]["Progressing"] == "NewReplicaSetAvailable"
 
-    first, made = machine.pods(old), machine.store.get("Deployment", "default", "served")
+    first = machine.pods(old)
+    machine.ready(first[0], word="False")  # which is no matter of progress
+    machine.look(seconds=601)
+    assert machine.status("Deployment", "served")["conditions"]["Progressing"] == "NewReplicaSetAvailable"
+    made = machine.store.get("Deployment", "default", "served")
     machine.store.replace(put(made, f"{IN_SET}/image", new))
     machine.look()
     assert (machine.pods(old), len(machine.pods(new))) == (first, 1)
     machine.look(seconds=60)
-    assert (machine.pods(old), len(machine.pods(new))) == (first, 1)  # which is not ready
+    assert (machine.pods(old), len(machine.pods(new))) == (first, 1)  # neither is ready
+    machine.ready(*first)
+    machine.look(seconds=3)
     machine.ready(*machine.pods(new))
     assert (machine.pods(old), len(machine.pods(new))) == (first, 1)
     machine.look(seconds=3)
@@ -554,6 +560,7 @@ def test_a_pod_of_a_deployment_that_is_gone_is_replaced(machine: Machine) -> Non
 
 
 def test_a_budget_keeps_pods_from_being_evicted(machine: Machine) -> None:
+    machine.store.has_node = True  # pods take their time to end
     machine.store.create(DEPLOYMENT)
     machine.store.create(BUDGET)
     machine.look()
@@ -564,7 +571,7 @@ def test_a_budget_keeps_pods_from_being_evicted(machine: Machine) -> None:
     evict(machine.store, first, eviction)
     machine.look()
     status = machine.status("PodDisruptionBudget", "served")
-    assert (status["currentHealthy"], status["expectedPods"], status["disruptionsAllowed"]) == (1, 2, 0)
+    assert (status["currentHealthy"], status["expectedPods"], status["disruptionsAllowed"]) == (1, 3, 0)
     assert status["conditions"] == {"DisruptionAllowed": "InsufficientPods"}
     eviction["metadata"] = {"name": second["metadata"]["name"]}
     with pytest.raises(Refused, match="would violate the pod's disruption budget") as refused:
