@@ -108,6 +108,7 @@ class Load:
     paths: list[str]
     token: str = ""
     clients: int = 8
+    pause: float = 0  # seconds between two requests of a client
     statuses: Counter[int] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     bodies: dict[str, set[bytes]] = field(default_factory=dict)
@@ -152,6 +153,7 @@ class Load:
             if not goes_on:
                 streams[1].close()
                 streams = None
+            await asyncio.sleep(self.pause)
 
     async def _exchange(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str

@@ -83,7 +83,7 @@ def test_no_request_is_lost_when_a_version_is_deployed_or_rolled_back(served: Se
     assert logs.count("] serving ") == 2
 
     paths = [f"/results/{row['customer']}" for row in client.rows(limit=50)[:40]]
-    with Load(client.port, paths, TOKEN, clients=3) as load:
+    with Load(client.port, paths, TOKEN, pause=0.05) as load:
         load.done(100)
         second = served.commit()
         assert f"service {served.name}" in served.deploy()
@@ -94,7 +94,7 @@ def test_no_request_is_lost_when_a_version_is_deployed_or_rolled_back(served: Se
 
     budget = served.get(f"pdb/{served.name}")["status"]
     assert (budget["currentHealthy"], budget["disruptionsAllowed"]) == (2, 1)
-    with Load(client.port, paths, TOKEN, clients=3) as load:
+    with Load(client.port, paths, TOKEN, pause=0.05) as load:
         load.done(100)
         killed = served.pods()[0]
         docker("kill", killed["status"]["containerStatuses"][0]["containerID"].removeprefix("docker://"))
@@ -107,7 +107,7 @@ def test_no_request_is_lost_when_a_version_is_deployed_or_rolled_back(served: Se
     rig.change(ops / "serve/command.py", {"server.serve(settings, host": "raise SystemExit(9)  # ("})
     rig.change(ops / "deploy/service.py", {'PATIENCE = "300s"': 'PATIENCE = "5s"'})
     third = served.commit_all()
-    with Load(client.port, paths, TOKEN, clients=3) as load:
+    with Load(client.port, paths, TOKEN, pause=0.05) as load:
         refused = served.refused()
         assert "the new version's pods do not become ready: the old ones go on" in refused
         assert sorted(served.commits()) == sorted([second, second, third])
