@@ -1,6 +1,7 @@
 """Generated projects and the databases that they write to."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,9 @@ import rig
 from answers import VALUES
 from containers import engine, images
 from containers.docker import belongings
+from copier import _main as copier_main
 from copier._main import Worker
+from forked import Forked
 from jinja2.sandbox import SandboxedEnvironment
 from rig import Project
 
@@ -36,6 +39,12 @@ def quick_copies() -> Iterator[None]:
         patch.setattr(SandboxedEnvironment, "compile", compile_once)
         patch.setattr(Worker, "_sync_git_index_executable_bit", lambda *_: None)
         yield
+
+
+@pytest.fixture
+def quick_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of a migration's time: its Python begins with what this one has read and compiled already."""
+    monkeypatch.setattr(copier_main, "subprocess", Forked(subprocess.run))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from rig import Project, commit
 
+pytestmark = pytest.mark.usefixtures("quick_migrations")
+
 RELEASES = [release for release in rig.earlier_releases() if Version(release) < Version("0.11.0")]
 MACHINERY = {"database", "runs", "schedule", "alert", "deploy", "monitoring", "tracking"}
 OWN_SECTION = '''class Prices(Section):

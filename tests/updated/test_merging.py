@@ -16,6 +16,8 @@ from lived_in import change, live_in
 from packaging.version import Version
 from rig import ROOT, VERSION, Project, commit, sh
 
+pytestmark = pytest.mark.usefixtures("quick_migrations")
+
 RELEASES = list(rig.earlier_releases())
 # Written once.
 ONCE = ["src/*/*.py", "tests/*", "explore/*.py", "explore/*.ipynb", "explore/README.md", "*/settings.toml", "README.md"]
