@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 import rig
 from answers import VALUES
@@ -48,9 +49,16 @@ def quick_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The work tree as a repository of its own, tagged with its version."""
-    return rig.snapshot(tmp_path_factory.mktemp("template"))
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work tree as a repository of its own, tagged with its version, made once; tests only read it."""
+    top = tmp_path_factory.getbasetemp()
+    folder = (top.parent if hasattr(request.config, "workerinput") else top) / "template"
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            begun = folder.with_name("template.new")
+            begun.mkdir()
+            rig.snapshot(begun).rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -191,6 +191,8 @@ def snapshot(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     commit(folder, VERSION)
+    done = sh("git", "repack", "-a", "-d", "-q", cwd=folder)  # one file of all, where each clone has thousands to link
+    assert done.returncode == 0, done.stderr
     return folder
 
 
