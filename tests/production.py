@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from containers.docker import docker
-from rig import Project
+from rig import Project, configure
 
 
 class Production:
@@ -74,3 +74,21 @@ class Production:
 
     def inside(self, command: str) -> str:
         return docker("exec", self.name, "sh", "-c", command)
+
+
+FACTORS = "factors = [0.25, 0.5, 1, 2]"
+
+
+def leave_out_what_takes_long(project: Project, stage: str = "production") -> None:
+    """Let a deployment judge a candidate in seconds: without growing sizes, and without the tests that run a pipeline.
+
+    The first deployments of test_deploy.py, one for each database, judge it by all.
+    """
+    configure(project, stage, {FACTORS: "factors = []"})
+    (project.folder / "tests/test_pipeline.py").unlink()
+
+
+def grow_once(project: Project) -> None:
+    """Let both stages look at two sizes, where it is the way of a deployment that is tested."""
+    for stage in ("develop", "production"):
+        configure(project, stage, {FACTORS: "factors = [1, 2]"})

@@ -19,7 +19,7 @@ import rig
 from containers import registry
 from containers.docker import docker, image_names, inspected
 from listener import until
-from production import Production
+from production import Production, leave_out_what_takes_long
 from rig import Project, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
@@ -49,8 +49,8 @@ def production(
     """A project with a small sample, committed and not yet deployed; nothing of it is left behind."""
     project = replace(generate(tmp_path / "shop", database=getattr(request, "param", "sqlite")), containers=True)
     rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
-    if not hasattr(request, "param"):  # growing sizes are looked at once for each database
-        rig.configure(project, "production", {"factors = [0.25, 0.5, 1, 2]": "factors = []"})
+    if not hasattr(request, "param"):  # what takes long of a candidate is looked at once for each database
+        leave_out_what_takes_long(project)
     project.make("setup")
     project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
     made = Production(project)
@@ -245,7 +245,6 @@ def test_what_the_gates_refuse_changes_nothing(production: Production) -> None:
     test.unlink()
     production.commit(POOR)
     (production.project.folder / "tests/test_model.py").unlink()
-    (production.project.folder / "tests/test_pipeline.py").unlink()
     third = production.commit_all()
     refused = production.project.run("make", "deploy")
     assert "✗ better than a baseline" in refused.stdout
@@ -449,7 +448,6 @@ def test_an_engine_killed_in_the_middle_of_a_run_and_of_a_deployment_loses_nothi
     publish = '    """Put the day\'s rows in place, all at once."""\n'
     assert publish in pipeline.read_text()
     pipeline.write_text(pipeline.read_text().replace(publish, publish + '    __import__("time").sleep(20)\n'))
-    (production.project.folder / "tests/test_pipeline.py").unlink()  # which is not to wait for that
     second = production.commit_all()
     production.deploy()
     until(lambda: "recommend" in production.seen()["record"].get("steps", {}))

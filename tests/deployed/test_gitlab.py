@@ -13,7 +13,7 @@ import rig
 import yaml
 from containers.docker import docker, image_names, keep_no_layers
 from gitlab import ORIGIN, Pipelines, idle, running
-from production import Production
+from production import Production, grow_once
 from rig import ROOT, Project, sh
 
 NAME = "gitlab_shop"  # always the same, as what every job's engine begins with is made for it
@@ -31,6 +31,7 @@ def started(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathF
     """A project that is on GitLab, set up; tests take copies."""
     made = generate(tmp_path_factory.mktemp("gitlab") / "shop", package=NAME, ci="gitlab", database="postgresql")
     rig.configure(made, "production", {"customers = 20_000": "customers = 500"})
+    grow_once(made)
     made.make("setup")
     return replace(made, containers=True)
 

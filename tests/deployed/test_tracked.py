@@ -21,7 +21,7 @@ from containers import images
 from containers.docker import belongings, docker, image_names, inspected
 from listener import until
 from mlflow_server import known
-from production import Production
+from production import Production, leave_out_what_takes_long
 from rig import Project
 
 pytestmark = pytest.mark.docker
@@ -43,6 +43,7 @@ def tracked(
     made = replace(generate(folder, tracking="mlflow", features="feast"), containers=True)
     shutil.rmtree(folder / "explore")
     images.provide(made.folder)
+    leave_out_what_takes_long(made, "develop")
     made.make("setup")
     yield made
     made.make("clean", "YES=1")
