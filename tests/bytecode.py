@@ -1,0 +1,46 @@
+"""Compile what uv has unpacked of a project's libraries: `python3 tests/bytecode.py FOLDER`.
+
+uv makes each environment of links to its cache, and Python compiles each library anew there at its first import, which
+takes some seconds of each test of an environment. What lies compiled in the cache is linked too. It names the hash of
+its source, and so is taken for no other source. Only .ci/run calls this: the cache is uv's.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+LEFT_OUT = r"/(tests?|testing|_vendor)/|\.data/"  # what nobody imports, and what uv does not copy as it is
+
+
+def unpacked(project: Path, cache: Path) -> list[Path]:
+    """Where the cache has what is in the project's environment.
+
+    Raises:
+        SystemExit: nothing of it is there.
+    """
+    wanted = {each.name for each in project.glob(".venv/lib/python*/site-packages/*.dist-info")}
+    found = sorted({each.parent for each in cache.glob("archive-v*/*/*.dist-info") if each.name in wanted})
+    if not found:
+        sys.exit(f"bytecode: nothing of the environment of {project} is in {cache}: make setup there first")
+    return found
+
+
+def main() -> None:
+    """Compile it by the Python of the project's environment."""
+    project = Path(sys.argv[1])
+    told = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout
+    found = unpacked(project, Path(told.strip()))
+    command: list[str | Path] = [
+        project / ".venv/bin/python",
+        "-m",
+        "compileall",
+        "-qq",
+        "-j0",
+        "--invalidation-mode=checked-hash",
+    ]
+    subprocess.run([*command, "-x", LEFT_OUT, *found], check=False)  # some libraries have files that are no Python
+    print(f"bytecode: of {len(found)} libraries")
+
+
+if __name__ == "__main__":
+    main()
