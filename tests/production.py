@@ -92,3 +92,8 @@ def grow_once(project: Project) -> None:
     """Let both stages look at two sizes, where it is the way of a deployment that is tested."""
     for stage in ("develop", "production"):
         configure(project, stage, {FACTORS: "factors = [1, 2]"})
+
+
+def distinguish(project: Project) -> None:
+    """Give it a first commit of its own: two that are alike and of one second are one, and so are their images."""
+    (project.folder / "whose.txt").write_text(f"{secrets.token_hex(8)}\n")

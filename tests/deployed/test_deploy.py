@@ -19,7 +19,7 @@ import rig
 from containers import registry
 from containers.docker import docker, image_names, inspected
 from listener import until
-from production import Production, leave_out_what_takes_long
+from production import Production, distinguish, leave_out_what_takes_long
 from rig import Project, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
@@ -51,6 +51,7 @@ def production(
     rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
     if not hasattr(request, "param"):  # what takes long of a candidate is looked at once for each database
         leave_out_what_takes_long(project)
+    distinguish(project)
     project.make("setup")
     project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
     made = Production(project)

@@ -17,7 +17,7 @@ from actions.stand_ins import cache, upload_artifact
 from containers import host as ssh
 from containers import registry
 from containers.docker import build, docker, image_names, inspected, keep_no_layers
-from production import Production, grow_once
+from production import Production, distinguish, grow_once
 from rig import Project, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
@@ -91,6 +91,7 @@ def repository(
     project = replace(generate(tmp_path / "shop", reviewers="@ada @shop/ml"), containers=True)
     rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
     grow_once(project)
+    distinguish(project)
     if not hasattr(request, "param"):
         keep_no_layers(project)
     project.make("setup")
