@@ -24,7 +24,7 @@ from ports import free_port
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-UNNAMED = {"0.13.0": "baa1eac8e7842f29553a32105f5e4d6ffa7385e2"}
+UNNAMED = {"Remove the history of the backtest once a model is judged": "0.13.0"}  # by what its last commit says
 
 GIT_IDENTITY = {
     "GIT_CONFIG_COUNT": "2",
@@ -168,13 +168,12 @@ def hide(folder: Path) -> None:
 
 
 def earlier_releases() -> dict[str, str]:
-    """The commit of each release before the present one, oldest first: `Release 0.1.0` is what such a commit says.
-
-    That of 0.13.0 says something else.
-    """
-    log = sh("git", "log", "--reverse", "--format=%H %s", "--grep=^Release [0-9.]*$", cwd=ROOT).stdout.splitlines()
-    releases = UNNAMED | {line.split()[2]: line.split()[0] for line in log}
-    return {version: releases[version] for version in sorted(releases, key=Version) if version != VERSION}
+    """The commit of each release before the present one, oldest first: `Release 0.1.0` is what such a commit says."""
+    said = ["--grep=^Release [0-9.]*$", *(f"--grep=^{subject}$" for subject in UNNAMED)]
+    log = sh("git", "log", "--reverse", "--format=%H %s", *said, cwd=ROOT).stdout.splitlines()
+    found = (line.split(" ", 1) for line in log)
+    releases = {UNNAMED.get(subject, subject.split()[1]): revision for revision, subject in found}
+    return {version: revision for version, revision in releases.items() if version != VERSION}
 
 
 def snapshot(folder: Path) -> Path:
