@@ -25,6 +25,7 @@ ELSEWHERE = {
         "tests/updated/test_merging.py",
         '"kubernetes": "production/kubernetes/base/pipeline.yaml"',
     ),
+    "make answer serving=http": ("tests/updated/test_working.py", '(RELEASES[-1], {"serving": "http", '),
     "make engines": (".ci/run", "engine.py make engines"),
     "python3 tests/containers/engine.py make engines": (".ci/run", "python3 tests/containers/engine.py make engines"),
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
