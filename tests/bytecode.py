@@ -13,16 +13,9 @@ LEFT_OUT = r"/(tests?|testing|_vendor)/|\.data/"  # what nobody imports, and wha
 
 
 def unpacked(project: Path, cache: Path) -> list[Path]:
-    """Where the cache has what is in the project's environment.
-
-    Raises:
-        SystemExit: nothing of it is there.
-    """
-    wanted = {each.name for each in project.glob(".venv/lib/python*/site-packages/*.dist-info")}
-    found = sorted({each.parent for each in cache.glob("archive-v*/*/*.dist-info") if each.name in wanted})
-    if not found:
-        sys.exit(f"bytecode: nothing of the environment of {project} is in {cache}: make setup there first")
-    return found
+    """Where the cache has the very files that are in the project's environment; nowhere where uv copies them."""
+    linked = {each.stat().st_ino for each in project.glob(".venv/lib/python*/site-packages/*.dist-info/METADATA")}
+    return [each.parents[1] for each in cache.glob("archive-v*/*/*.dist-info/METADATA") if each.stat().st_ino in linked]
 
 
 def main() -> None:
@@ -38,7 +31,8 @@ def main() -> None:
         "-j0",
         "--invalidation-mode=checked-hash",
     ]
-    subprocess.run([*command, "-x", LEFT_OUT, *found], check=False)  # some libraries have files that are no Python
+    if found:
+        subprocess.run([*command, "-x", LEFT_OUT, *found], check=False)  # some libraries have files that are no Python
     print(f"bytecode: of {len(found)} libraries")
 
 
