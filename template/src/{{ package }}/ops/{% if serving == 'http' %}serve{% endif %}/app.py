@@ -24,8 +24,8 @@ from ..settings import StageSettings
 from . import paging, prediction, schemas
 from .answers import ProblemDetails, Refusal, described, refusal
 from .current import Current, unusable
-from .gate import Gate
 from .metrics import Metrics
+from .middleware import Middleware
 from .reading import Busy, Day, NoKey, Reader
 
 THREADS = 8  # that read, each on a connection of its own
@@ -62,7 +62,7 @@ class Application:
         self.metrics = Metrics(self.current)
         self._api = self._made()
         routes = {route.endpoint: route.path for route in self._api.routes if isinstance(route, Route)}
-        self.gate = Gate(self._api, settings.serving.token, self.metrics, routes)
+        self.middleware = Middleware(self._api, settings.serving.token, self.metrics, routes)
 
     def base(self, table: str) -> str:
         """The path of a table's rows: where there are several, each under its name."""
@@ -108,7 +108,7 @@ class Application:
         return State(status="alive")
 
     async def _ready(self) -> State:
-        if self.gate.draining:
+        if self.middleware.draining:
             raise Refusal(503, "the service is being ended")
         if self.current.day is None:
             raise Refusal(503, "no results yet")
@@ -288,5 +288,5 @@ async def _refused_as_invalid(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    """A bug, of which the client is told nothing more; the gate logs it."""
+    """A bug, of which the client is told nothing more; the middleware logs it."""
     return refusal(500, "the service has failed; its log says how")

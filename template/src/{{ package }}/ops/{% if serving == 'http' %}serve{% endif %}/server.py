@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
         """Take no new connection, wait for the others, then end."""
-        self._application.gate.draining = True
+        self._application.middleware.draining = True
         for server in self.servers:
             server.close()
         until = time.monotonic() + DRAIN * self._patient
@@ -102,7 +102,7 @@ def _application(settings: StageSettings) -> Application:
 
 def _run(application: Application, listener: socket.socket, mark: Path | None = None) -> None:
     config = uvicorn.Config(
-        application.gate,
+        application.middleware,
         log_config=None,
         access_log=False,
         server_header=False,

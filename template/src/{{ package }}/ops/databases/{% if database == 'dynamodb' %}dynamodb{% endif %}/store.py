@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ... import catalogue, trials
-from ...catalogue import ADDED, Found
+from ...catalogue import ADDED, TYPES, Found
 from ...problems import Problem
 from ...settings import Stage
-from .. import Written, fitting
+from .. import Written, schema_check
 from . import items, parts, pointers
 from .client import EXPIRES, Item, Unmet
 from .pointers import Version
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 _LEFT = timedelta(days=2)  # rows that were begun longer ago, and are not in place, are nobody's
 _TRIES = 20  # to be the one that changes a table
 _GRACE = timedelta(hours=1)  # for readers that have seen a pointer, and have not read the rows yet
-_TYPES: dict[str, pl.DataType] = {
-    "whole numbers": pl.Int64(),
-    "numbers": pl.Float64(),
-    "text": pl.String(),
-    "times": pl.Datetime("us"),
-    "true or false": pl.Boolean(),
-    "dates": pl.Date(),
-}
 
 
 class DynamoStore(Records):
@@ -263,10 +255,10 @@ class _Writing:
         if first:
             self._first = kinds
             advice = "give it another name in TABLES"
-            fitting.refuse_unlike_there(self._found, self.table, kinds, self._store.name, advice)
+            schema_check.refuse_unlike_there(self._found, self.table, kinds, self._store.name, advice)
         catalogue.refuse_unlike(kinds, self._first, where)
         there = kinds | (self._found.columns if self._found else {})
-        fitted = [fitting.fitted(self._store.name, self.table, columns[name], there[name]) for name in self._first]
+        fitted = [schema_check.fitted(self._store.name, self.table, columns[name], there[name]) for name in self._first]
         rows = pl.DataFrame(fitted)
         if rows.is_empty():
             return
@@ -357,4 +349,4 @@ class _Writing:
 
 def _schema(table: Found, columns: Collection[str]) -> pl.Schema:
     """The types of columns."""
-    return pl.Schema({name: _TYPES[table.columns[name]] for name in columns})
+    return pl.Schema({name: TYPES[table.columns[name]] for name in columns})

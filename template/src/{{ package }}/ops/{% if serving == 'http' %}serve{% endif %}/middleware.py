@@ -21,7 +21,7 @@ Send = Callable[[Any], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class Gate:
+class Middleware:
     """ASGI around the application."""
 
     def __init__(
