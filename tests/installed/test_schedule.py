@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from listener import Listener, listening, until
@@ -210,6 +211,11 @@ def promote(place: Project, action: str = "deploy") -> None:
     assert done.returncode == 0, done.stderr
 
 
+def noon() -> str:
+    """The zone in which it is between 12 and 13 o'clock, and the same day as in UTC."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"  # whose signs are the other way round
+
+
 def children(process: "subprocess.Popen[str]") -> list[int]:
     found = subprocess.run(["pgrep", "--parent", str(process.pid)], capture_output=True, text=True)
     return [int(pid) for pid in found.stdout.split()]
@@ -273,8 +279,9 @@ def test_the_active_version_does_the_day_once(place: Project) -> None:
 
 
 def test_a_missed_day_is_caught_up_and_told(place: Project, told: Listener) -> None:
-    due = datetime.now(UTC) - timedelta(hours=2)  # within an hour it would not be late
-    mine = heard(place, told).with_env(SCHEDULE__CRON=f"{due:%M %H} * * *")
+    zone = noon()
+    due = datetime.now(ZoneInfo(zone)) - timedelta(hours=2)  # within an hour it would not be late
+    mine = heard(place, told).with_env(SCHEDULE__CRON=f"{due:%M %H} * * *", SCHEDULE__TIMEZONE=zone)
     past, missed = (str(due.date() - timedelta(days=days)) for days in (2, 1))
 
     def beats() -> int:
