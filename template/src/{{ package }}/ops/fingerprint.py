@@ -30,7 +30,8 @@ Words = NDArray[np.uint64]
 def fingerprint(*files: Path) -> dict[str, Any]:
     """The rows, columns and hash of a table: of a Parquet file, or of several that are its parts.
 
-    Parts have the number of each row besides, in a column of its own that does not count.
+    Parts have the number of each row besides, in a column of its own that does not count. One processor is left to the
+    work that goes on meanwhile.
 
     Returns:
         `rows`, their number; `columns`, the type of each by its name; `hash`, 16 hexadecimal digits.
@@ -41,7 +42,7 @@ def fingerprint(*files: Path) -> dict[str, Any]:
         query = pl.scan_parquet(file, glob=False)
         for frame in of_parquet(query.drop(ROW) if len(files) > 1 else query):
             columns = {name: str(dtype) for name, dtype in frame.schema.items()}
-            rows, sums = rows + len(frame), sums + _sums(frame)
+            rows, sums = rows + len(frame), sums + _sums(frame, spare=1)
     return {"rows": rows, "columns": columns, "hash": _hash(rows, sorted(columns), sums)}
 
 
@@ -80,10 +81,10 @@ def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
-def _sums(frame: pl.DataFrame) -> Words:
-    """What the hashes of the rows add up to."""
+def _sums(frame: pl.DataFrame, spare: int = 0) -> Words:
+    """What the hashes of the rows add up to; some processors may be left to other work."""
     chunks = (frame[start : start + CHUNK] for start in range(0, len(frame), CHUNK))
-    return sum(in_threads(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
+    return sum(in_threads(_sums_of_chunk, chunks, spare), np.zeros(2, np.uint64))
 
 
 def _sums_of_chunk(chunk: pl.DataFrame) -> Words:
