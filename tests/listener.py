@@ -5,6 +5,7 @@ Under some paths it answers as chat services do, and takes only what they take.
 
 import json
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,3 +153,9 @@ def until(condition: Callable[[], object], seconds: float = 180) -> None:
     while not condition():
         assert time.monotonic() < end, f"not so after {seconds} s"
         time.sleep(0.2)
+
+
+def children(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes that a process has begun and that have not ended."""
+    found = subprocess.run(["pgrep", "--parent", str(process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]

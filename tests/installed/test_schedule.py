@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from listener import Listener, listening, until
+from listener import Listener, children, listening, until
 from rig import Project, environment
 
 TWO = "sha256:" + "2" * 64
@@ -214,11 +214,6 @@ def promote(place: Project, action: str = "deploy") -> None:
 def noon() -> str:
     """The zone in which it is between 12 and 13 o'clock, and the same day as in UTC."""
     return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"  # whose signs are the other way round
-
-
-def children(process: "subprocess.Popen[str]") -> list[int]:
-    found = subprocess.run(["pgrep", "--parent", str(process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in found.stdout.split()]
 
 
 def test_what_is_due(place: Project) -> None:
