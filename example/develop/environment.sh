@@ -73,6 +73,8 @@ fi
 if grep -q "^feast = \[" pyproject.toml; then # apart: other libraries import pandas where it is
     # shellcheck disable=SC2086
     UV_PROJECT_ENVIRONMENT=$venv-feast sh develop/uv.sh sync --quiet ${locked:+--locked} --only-group feast
+elif [ -d .venv-feast ]; then
+    rm -r .venv-feast # the answer was taken back
 fi
 if [ "$what" = runtime ] && [ ! -e "$venv/ready" ]; then
     # Python compiles a library at its first import, longer than the first run takes: another core begins with the last.

@@ -97,9 +97,18 @@ settle_day() {
     grep -q '^<<<<<<< ' pyproject.toml || git reset --quiet -- pyproject.toml
 }
 
-# What another database asks for in settings.toml, which is the owner's and stays as it is.
+# What an answer has been so far.
+former() {
+    git show "HEAD:./$answers" | sed -n "s/^$1: //p"
+}
+
+# What another answer asks for in settings.toml and in tests, which are the owner's and stay as they are.
 advise() {
-    was=$(git show "HEAD:./$answers" | sed -n 's/^database: //p') now=$(answer database)
+    if [ "$(answer features)" = feast ] && [ "$(former features)" != feast ] && ! grep -qrE 'Database\(|FEAST_URL' tests; then
+        echo "$verb: tests that run the pipeline would write to develop's feature store: give them Database(url=...) alone" \
+            "(docs/feast.md)"
+    fi
+    was=$(former database) now=$(answer database)
     if [ "$was" = "$now" ]; then
         return
     elif [ "$now" = postgresql ]; then

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 ADDED = ("stage", "date", "run_id", "git_commit")  # the columns that publishing adds to those of the project
 MODEL = "model_run"  # the one that it adds besides where runs may take a model: which run has trained it
+TYPES: dict[str, pl.DataType] = {  # what a column that is published holds, and as what polars reads it
+    "whole numbers": pl.Int64(),
+    "numbers": pl.Float64(),
+    "text": pl.String(),
+    "times": pl.Datetime("us"),
+    "true or false": pl.Boolean(),
+    "dates": pl.Date(),
+}
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,11 @@ def run(
 ) -> None:
     """Run all steps, from the data to the day's rows in the database."""
     enter_project(stage)
-    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time
+    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time, and again at the end
     from ..pipeline import Settings
     from . import execute, show
 
+    gc.freeze()
     gc.enable()
     settings = load(Settings, stage)
     if kind == "daily" and day and day.date() < _today(settings):
@@ -253,6 +254,7 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     deployments.promote(stage, by, action, schedule)
     if action == "rollback":
         logs.start()
+        deployments.put_rows_back(settings)
         tracking.rolled_back(settings)
 
 

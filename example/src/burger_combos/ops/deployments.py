@@ -9,12 +9,17 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 
+import structlog
+
 from . import PREFIX, deployment_history, records
 from .cron import Cron
+from .databases import NotThere, open_store
 from .due import ONGOING, newest
 from .problems import Problem
 from .settings import Stage, StageSettings
 from .version import commit, short, template
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,24 @@ def promote(stage: Stage, by: str, action: str, schedule: str) -> None:
         Problem: the history cannot be written.
     """
     deployment_history.add(stage, json.dumps(asdict(Deployment(by, action, schedule=schedule)), ensure_ascii=False))
+
+
+def put_rows_back(settings: StageSettings) -> None:
+    """Put this version's rows back in place where the database has them still; where that cannot be, its next run does.
+
+    Args:
+        settings: those of the stage that was rolled back to this version.
+    """
+    try:
+        with open_store(settings.database.url) as store:
+            days = store.put_back(settings.stage, commit())
+    except NotThere:
+        return
+    except Problem as problem:
+        log.warning("rows", lost=f"{problem}; the next run writes them")
+        return
+    if days:
+        log.info("rows", back=len(days), of=", ".join(map(str, days)))
 
 
 def is_active(stage: Stage) -> bool:

@@ -27,10 +27,14 @@ FEW = 1_000  # different texts: to hash each of them once is faster
 Words = NDArray[np.uint64]
 
 
-def fingerprint(*files: Path) -> dict[str, Any]:
+def fingerprint(*files: Path, spare: int = 0) -> dict[str, Any]:
     """The rows, columns and hash of a table: of a Parquet file, or of several that are its parts.
 
     Parts have the number of each row besides, in a column of its own that does not count.
+
+    Args:
+        files: the table.
+        spare: how many processors are left to other work.
 
     Returns:
         `rows`, their number; `columns`, the type of each by its name; `hash`, 16 hexadecimal digits.
@@ -41,7 +45,7 @@ def fingerprint(*files: Path) -> dict[str, Any]:
         query = pl.scan_parquet(file, glob=False)
         for frame in of_parquet(query.drop(ROW) if len(files) > 1 else query):
             columns = {name: str(dtype) for name, dtype in frame.schema.items()}
-            rows, sums = rows + len(frame), sums + _sums(frame)
+            rows, sums = rows + len(frame), sums + _sums(frame, spare)
     return {"rows": rows, "columns": columns, "hash": _hash(rows, sorted(columns), sums)}
 
 
@@ -52,17 +56,21 @@ class Fingerprint:
         self._files = files
         self._found: Future[dict[str, Any]] | None = None
 
-    def begin(self) -> Future[dict[str, Any]]:
-        """Let the thread begin, if it has not; where the process ends before, it ends, too."""
+    def begin(self, spare: int = 1) -> Future[dict[str, Any]]:
+        """Let the thread begin, if it has not; where the process ends before, it ends, too.
+
+        Args:
+            spare: how many processors are left to the work that goes on meanwhile.
+        """
         if self._found is None:
             executor = ThreadPoolExecutor(1)
-            self._found = executor.submit(fingerprint, *self._files)
+            self._found = executor.submit(fingerprint, *self._files, spare=spare)
             executor.shutdown(wait=False)
         return self._found
 
     def result(self) -> dict[str, Any]:
-        """Wait for it."""
-        return self.begin().result()
+        """Wait for it, with all processors at work where it has not begun."""
+        return self.begin(spare=0).result()
 
 
 def hash_of(frame: pl.DataFrame) -> str:
@@ -80,10 +88,10 @@ def _hash(rows: int, names: Sequence[str], sums: Words) -> str:
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
-def _sums(frame: pl.DataFrame) -> Words:
-    """What the hashes of the rows add up to."""
+def _sums(frame: pl.DataFrame, spare: int = 0) -> Words:
+    """What the hashes of the rows add up to; some processors may be left to other work."""
     chunks = (frame[start : start + CHUNK] for start in range(0, len(frame), CHUNK))
-    return sum(in_threads(_sums_of_chunk, chunks), np.zeros(2, np.uint64))
+    return sum(in_threads(_sums_of_chunk, chunks, spare), np.zeros(2, np.uint64))
 
 
 def _sums_of_chunk(chunk: pl.DataFrame) -> Words:

@@ -13,12 +13,17 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def in_threads(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], spare: int = 0) -> Iterator[Result]:
     """What the work gives for each part, in their order; few results wait to be taken, so that memory is bounded.
 
     There are as many threads as polars has, which keeps to the limit of a container.
+
+    Args:
+        work: what to do with each part.
+        parts: what there is to do.
+        spare: how many processors are left to other work, as long as there is one for this.
     """
-    threads = pl.thread_pool_size()
+    threads = max(1, pl.thread_pool_size() - spare)
     with ThreadPoolExecutor(threads) as executor:
         waiting: deque[Future[Result]] = deque()
         for part in parts:

@@ -232,6 +232,16 @@ class AnyStore(ABC):
         """Put rows in place of the stage's of that day in the first of TABLES, as code of earlier releases does."""
         self.replace(stage, day, [(self._first_table(rows), rows)])
 
+    def put_back(self, stage: Stage, git_commit: str) -> list[date]:
+        """Put the rows of a commit back in place where those of another have replaced them.
+
+        A database that keeps no rows which were replaced puts none back.
+
+        Returns:
+            The days whose rows are in place again, of all tables.
+        """
+        return []
+
     @abstractmethod
     def remove_rows(self, stage: Stage, before: date, tables: Sequence[str]) -> dict[str, int]:
         """Remove a stage's rows of days before one, of all tables or of none; how many of each that had such."""
@@ -270,6 +280,8 @@ def open_store(url: SecretStr, *, create: bool = False, keep_days: int = 0) -> A
         return Store(url, create=create)
     if not kind.isidentifier() or find_spec(f".{kind}", __package__) is None:
         name = without_password(url.get_secret_value())
+        if kind == "dynamodb":
+            raise Problem(f"database.url: {name}: DynamoDB is not chosen here: make answer database=dynamodb")
         raise Problem(f"database.url: {name}: neither sqlite:///FILE nor postgresql://USER@HOST/NAME")
     module = import_module(f".{kind}", __package__)
     return cast("AnyStore", module.open_store(url, create=create, keep_days=keep_days))

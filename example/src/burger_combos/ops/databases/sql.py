@@ -22,7 +22,7 @@ from ..catalogue import ADDED, Found
 from ..problems import Problem, one_line
 from ..runs import Record
 from ..settings import Stage
-from . import DEPLOYMENTS, TRIALS, AnyStore, NotThere, Wanted, Written, fitting, sql_runs, sql_tables
+from . import DEPLOYMENTS, TRIALS, AnyStore, NotThere, Wanted, Written, schema_check, sql_runs, sql_tables
 from .sql_tables import quoted
 from .urls import sqlite_file, without_password
 
@@ -372,21 +372,7 @@ class Store(AnyStore):
     def replace(
         self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame | Iterable[pl.DataFrame]]]"
     ) -> list[int]:
-        """Put rows in place of the stage's of that day, in all tables or in none; other writers wait.
-
-        Args:
-            stage: the stage that the rows are of.
-            day: the day that the rows are for.
-            tables: each table with its rows, of all its columns: stage, date, key, others, run_id and git_commit; in
-                one frame, or in parts, which are taken and written one after the other.
-
-        Returns:
-            For each table the number of its rows.
-
-        Raises:
-            Problem: a table is there with another key, or a column with other values; two rows have one key; a part
-                has other columns than the first, or there is not one part.
-        """
+        """Put rows in place of the stage's of that day, in all tables or none; other writers wait; see `AnyStore`."""
         with self._transaction():
             return [
                 self._written(stage, day, table, [rows] if isinstance(rows, pl.DataFrame) else rows)
@@ -407,7 +393,7 @@ class Store(AnyStore):
                 first, there = kinds, self._make_room(table, kinds)
                 self._execute(f"DELETE FROM \"{table.name}\" WHERE stage = '{stage}' AND date = '{day}'")
             catalogue.refuse_unlike(kinds, first, where)
-            fitted = pl.DataFrame([fitting.fitted(self.name, table, columns[name], there[name]) for name in first])
+            fitted = pl.DataFrame([schema_check.fitted(self.name, table, columns[name], there[name]) for name in first])
             self._append_keyed(table, fitted, where)
             count += len(part)
             del part, columns, fitted
@@ -450,7 +436,7 @@ class Store(AnyStore):
             "give it another name in TABLES, or the old one in the database, as "
             f'ALTER TABLE "{table.name}" RENAME TO "{table.name}_before"'
         )
-        fitting.refuse_unlike_there(found, table, kinds, self.name, advice)
+        schema_check.refuse_unlike_there(found, table, kinds, self.name, advice)
         for name, kind in kinds.items():
             if name not in found.columns:
                 self._execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {sql_tables.KINDS[kind]}')

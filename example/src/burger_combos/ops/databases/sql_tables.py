@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ..catalogue import Found, value_of
+from ..catalogue import TYPES, Found, value_of
 
 COLUMNS = {
     "sqlite": """
@@ -36,14 +36,6 @@ KINDS = {
     "times": "TIMESTAMP",
     "true or false": "BOOLEAN",
     "dates": "DATE",
-}
-_TYPES = {
-    "whole numbers": pl.Int64(),
-    "numbers": pl.Float64(),
-    "text": pl.String(),
-    "times": pl.Datetime("us"),
-    "true or false": pl.Boolean(),
-    "dates": pl.Date(),
 }
 
 
@@ -127,7 +119,7 @@ def _kind(declared: str) -> str:
 
 
 def _typed(column: pl.Series, kind: str) -> pl.Series:
-    wanted = _TYPES.get(kind, column.dtype)
+    wanted = TYPES.get(kind, column.dtype)
     if column.dtype == pl.String and isinstance(wanted, pl.Date):
         return column.str.to_date()
     if column.dtype == pl.String and isinstance(wanted, pl.Datetime):

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
+from ..problems import Problem
 from . import images
-from .checkout import Checkout
+from .checkout import PACKAGE, Checkout
 from .engine import Engine
 from .programs import Ended, become
 
@@ -33,8 +34,10 @@ class Run(NamedTuple):
     options: list[str]
 
 
-class Service(Protocol):
+class AnyService(ABC):
     """What answers by HTTP where a stage is deployed."""
+
+    _target: "Target"
 
     def check(self, version: Version) -> None:
         """Refuse a version that could not serve the stage, before it is activated.
@@ -42,6 +45,14 @@ class Service(Protocol):
         Raises:
             Problem: it could not; the version's own words are on standard error.
         """
+        asked = ("serve", "--check", "--host", "0.0.0.0", "--stage", self._target.here.stage)
+        if self._serves(version) and not self._target.on_candidate(version, *asked):
+            raise Problem(f"{version.commit} cannot serve the results: the old version stays active")
+
+    def _serves(self, version: Version) -> bool:
+        """Whether a version's image has a service at all; one of before the answer has not."""
+        module = f"import {PACKAGE}.ops.serve.command"
+        return not self._target.engine.python(version.image, "-c", module, errors=False).returncode
 
     def move(self, version: Version) -> None:
         """Let the active version answer, in place of the one that does; no request is lost.
@@ -49,10 +60,21 @@ class Service(Protocol):
         Raises:
             Problem: it does not begin to; then the old one goes on.
         """
+        if self._serves(version):
+            self.start(version)
+        else:
+            self._target.remove_service()
+            self._target.here.say(f"{version.commit} is of before the service: nothing answers by HTTP")
 
+    @abstractmethod
+    def start(self, version: Version) -> None:
+        """Let a version that has a service answer; see `move`."""
+
+    @abstractmethod
     def logs(self, *, follow: bool) -> Ended:
         """Show what it prints."""
 
+    @abstractmethod
     def state(self) -> str:
         """Where it answers, and of which commit it is."""
 
@@ -178,10 +200,10 @@ class Target(ABC):
         return None
 
     @cached_property
-    def service(self) -> "Service | None":
+    def service(self) -> AnyService | None:
         """What answers by HTTP; None where the project has no service."""
         is_there = Path(__file__).with_name("service.py").exists()
-        found: Service | None = import_module(".service", __package__).Service(self) if is_there else None
+        found: AnyService | None = import_module(".service", __package__).Service(self) if is_there else None
         return found
 
     def remove_service(self) -> bool:

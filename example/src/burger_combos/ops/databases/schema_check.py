@@ -4,13 +4,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ..catalogue import Found
+from ..catalogue import TYPES, Found
 from ..problems import Problem
 
 if TYPE_CHECKING:
     from ..published import Table
-
-KINDS = ("whole numbers", "numbers", "text", "times", "true or false", "dates")  # what a column that is published holds
 
 
 def refuse_unlike_there(found: Found | None, table: "Table", kinds: dict[str, str], database: str, advice: str) -> None:
@@ -35,7 +33,7 @@ def refuse_unlike_there(found: Found | None, table: "Table", kinds: dict[str, st
         )
     for name, kind in kinds.items():
         there = found.columns.get(name, kind)
-        if there != kind and there in KINDS and (there, kind) != ("numbers", "whole numbers"):
+        if there != kind and there in TYPES and (there, kind) != ("numbers", "whole numbers"):
             raise Problem(
                 f"{database}: table {table.name}: column {name} holds {there} there, and would get {kind}: cast it, or "
                 "give it another name"
