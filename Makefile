@@ -13,6 +13,9 @@ export PYTHONUTF8 := 1
 # Thousands of small files are made and removed in memory in half the time, where there is room.
 IN_MEMORY := $(shell df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4e6 { print "TMPDIR=/dev/shm" }')
 KEEP_FAILED := -o tmp_path_retention_policy=failed
+# How often a test that fails is run again, as one may for want of time beside others; those are listed with what they said.
+RERUNS ?= 0
+PYTEST := pytest --reruns $(RERUNS) --rerun-show-tracebacks
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,27 +34,27 @@ demo: $(READY) ## generate a project with the defaults and run it
 	    "    make             all the verbs"
 
 quick: $(READY) ## the tests of what is written, in a minute
-	$(IN_MEMORY) pytest -n 2 $(KEEP_FAILED) tests/rendered
+	$(IN_MEMORY) $(PYTEST) -n 2 $(KEEP_FAILED) tests/rendered
 
 test: quick ## all tests; generated projects are really installed, updated, run and deployed
 	@$(MAKE) --no-print-directory --jobs 2 updated alone
 	@$(MAKE) --no-print-directory installed deployed
 
 updated: $(READY)
-	$(IN_MEMORY) pytest -n 2 --dist worksteal $(KEEP_FAILED) tests/updated
+	$(IN_MEMORY) $(PYTEST) -n 2 --dist worksteal $(KEEP_FAILED) tests/updated
 
 alone: $(READY) # beside which nothing may use the engine, and no browser run, as it notices what networks come and go
-	pytest -m alone tests/deployed
+	$(PYTEST) -m alone tests/deployed
 
 installed: $(READY) # what needs no container engine
-	pytest -n 2 --dist worksteal tests/installed
+	$(PYTEST) -n 2 --dist worksteal tests/installed
 
 deployed: $(READY)
-	pytest -n 4 --dist worksteal -m "not alone" tests/deployed
+	$(PYTEST) -n 4 --dist worksteal -m "not alone" tests/deployed
 
 engines: $(READY) ## the tests of what runs beyond one machine; some of them take minutes
-	pytest -n 2 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
-	pytest tests/engines/test_kubeflow.py # whose runner lists all images, which fails where one is being removed
+	$(PYTEST) -n 2 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
+	$(PYTEST) tests/engines/test_kubeflow.py # whose runner lists all images, which fails where one is being removed
 
 check: $(READY) ## format, lint, types and the template's own rules
 	ruff format --check
