@@ -39,6 +39,7 @@ from . import PREFIX as PREFIX
 from . import settings_files
 from .complaints import all_variables, complaint
 from .problems import Problem, meant, told_in_one_line
+from .resources import Resources
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -141,7 +142,7 @@ class Scale(Section):
     min_quality: NonNegativeFloat = 0.95  # the share of today's quality that is enough at the largest size
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
     max_seconds: PositiveFloat = 3600  # at the largest
-    max_memory_mb: PositiveFloat = 8000
+    max_memory_mb: PositiveFloat = 8000  # where [resources] says nothing of memory; it came to be before that
 
 
 class Deploy(Section):
@@ -200,6 +201,7 @@ class StageSettings(BaseSettings):
     stage: Stage
     database: Database = Database()
     runs: Runs = Runs()
+    resources: Resources = Resources()
     schedule: Schedule = Schedule()
     alert: Alert = Alert()
     deploy: Deploy = Deploy()
@@ -326,7 +328,12 @@ def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], err
 
 def _refuse_own_sections(kind: type[StageSettings]) -> None:
     """A section of the project's own that is called as one of the machinery came to be."""
-    for name, (section, since) in {"monitoring": (Monitoring, "0.13.0"), "serving": (Serving, "0.14.0")}.items():
+    machinerys: dict[str, tuple[type[BaseModel], str]] = {
+        "monitoring": (Monitoring, "0.13.0"),
+        "serving": (Serving, "0.14.0"),
+        "resources": (Resources, "0.15.0"),
+    }
+    for name, (section, since) in machinerys.items():
         found = kind.model_fields[name].annotation
         if not (isinstance(found, type) and issubclass(found, section)):
             raise Problem(
