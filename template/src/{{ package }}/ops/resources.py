@@ -1,9 +1,13 @@
 """What a step may use: the section `[resources]` of a stage's settings, and `[resources.NAME]` of one step."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticKnownError
+
+WORD = "[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+LABEL = re.compile(f"([a-z0-9.-]+/)?{WORD}=({WORD})?")  # as Kubernetes takes it
 
 
 class Amounts(BaseModel):
@@ -16,6 +20,13 @@ class Amounts(BaseModel):
     gpu: int = Field(default=0, ge=0)  # NVIDIA's
     shm_mb: int = Field(default=0, ge=0)  # of /dev/shm, by which processes share tensors; it counts as memory, too
     node: str = ""  # on which machines: their labels as pool=gpu,zone=a, or the name of a queue
+
+    @property
+    def labels(self) -> dict[str, str] | None:
+        """The labels that `node` tells; None where it tells something else."""
+        pairs = [each.strip() for each in self.node.split(",")] if self.node else []
+        found = dict(each.split("=") for each in pairs if LABEL.fullmatch(each))
+        return found if len(found) == len(pairs) else None
 
 
 def _refuse_value(value: Any) -> Any:
