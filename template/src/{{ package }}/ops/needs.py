@@ -8,7 +8,7 @@ from typing import Any
 
 from .problems import Problem, meant, told_in_one_line
 from .resources import Amounts, Resources
-from .settings import Stage, StageSettings, load, settings_file
+from .settings import Stage, StageSettings, load, origin
 
 
 def of_steps(settings: StageSettings, steps: Sequence[str]) -> dict[str, Amounts]:
@@ -24,17 +24,16 @@ def of_steps(settings: StageSettings, steps: Sequence[str]) -> dict[str, Amounts
     resources, scale = settings.resources, settings.deploy.scale
     for name in resources.named:
         if name not in steps:
-            file = settings_file(settings.stage, "resources", name)
             known = f"the steps of pipeline.py are {', '.join(steps)}{meant(name, steps)}"
-            raise Problem(f"{file}: resources.{name}: no such step: {known}")
+            raise Problem(f"{origin(settings.stage, 'resources', name)}: resources.{name}: no such step: {known}")
     needs = {step: resources.of(step) for step in steps}
     for step, amounts in needs.items():
         if 0 < amounts.memory_mb < amounts.shm_mb:
             where = place(settings, step, "shm_mb")
             raise Problem(f"{where}: {amounts.shm_mb} is part of memory_mb, which is {amounts.memory_mb}")
     if "max_memory_mb" in scale.model_fields_set and largest_memory(needs.values()):
-        file = settings_file(settings.stage, "deploy", "scale", "max_memory_mb")
-        raise Problem(f"{file}: deploy.scale.max_memory_mb: resources.memory_mb says it: leave this key out")
+        where = origin(settings.stage, "deploy", "scale", "max_memory_mb")
+        raise Problem(f"{where}: deploy.scale.max_memory_mb: resources.memory_mb says it: leave this key out")
     return needs
 
 
@@ -44,10 +43,10 @@ def largest_memory(needs: Iterable[Amounts]) -> int:
 
 
 def place(settings: StageSettings, step: str, key: str) -> str:
-    """File and key that say something of a step: those of the step itself, or else of all."""
+    """The file, or the variable, and the key that say something of a step: those of the step itself, or else of all."""
     own = settings.resources.named.get(step)
     keys = ("resources", step, key) if own and key in own.model_fields_set else ("resources", key)
-    return f"{settings_file(settings.stage, *keys)}: {'.'.join(keys)}"
+    return f"{origin(settings.stage, *keys)}: {'.'.join(keys)}"
 
 
 def told(settings: StageSettings) -> dict[str, dict[str, Any]]:

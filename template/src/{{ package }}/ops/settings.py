@@ -243,6 +243,19 @@ def settings_file(stage: Stage, *keys: str) -> Path:
     return settings_files.holder(stage, keys, platform=bool(keys) and keys[0] in StageSettings.model_fields)
 
 
+def origin(stage: Stage, *keys: str) -> str:
+    """Where a value is set, or belongs: a variable of the environment, or a file of the stage.
+
+    Args:
+        stage: whose settings.
+        keys: those that lead to the value.
+    """
+    here = variables()
+    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+    variable = next((here[name] for name in names if name in here), None)
+    return f"environment variable {variable}" if variable else str(settings_file(stage, *keys))
+
+
 def enter_project(stage: Stage) -> None:
     """Make the project's folder the working directory: the one that holds this one, or else this package's code.
 
@@ -312,17 +325,13 @@ def _adopt_secrets() -> None:
 
 def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], error: ValidationError) -> str:
     """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
-    here = variables()
     told: dict[tuple[int | str, ...], str] = {}
     for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
         place = detail["loc"]
         if any(other[: len(place)] == place for other in told):
             continue  # a list is not too short for having a wrong value
         keys = [str(key) for key in (*above, *place)]
-        names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-        variable = next((here[name] for name in names if name in here), None)
-        where = f"environment variable {variable}" if variable else settings_file(stage, *keys)
-        told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
+        told[place] = f"{origin(stage, *keys)}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
     return "; ".join(told.values())
 
 

@@ -25,7 +25,7 @@ class Needs:
         shm_mb: of /dev/shm.
         node: on which machines, as it is written.
         labels: what `node` tells as labels; None where it tells something else.
-        where: file and key of each of these.
+        where: the file, or the variable, and the key of each of these.
     """
 
     cpu: float = 0
@@ -42,7 +42,8 @@ class Needs:
         Raises:
             Problem: always.
         """
-        raise Problem(f"{self.where[key]}: {getattr(self, key)}: {why}")
+        value = getattr(self, key)
+        raise Problem(f"{self.where[key]}: {f'{value:g}' if isinstance(value, float) else value}: {why}")
 
 
 def of_steps(engine: Engine, image: str) -> dict[str, Needs]:
