@@ -47,7 +47,7 @@ BEYOND = {
     "RESOURCES__GPU=1": "resources.gpu: 1: the container engine gives none: .+",
     "RESOURCES__CPU=4096": r"resources.cpu: 4096: the container engine's machine has \d+",
     "RESOURCES__NODE=gpu": "resources.node: gpu: a Docker host is one machine, .+",
-    "RESOURCES__TRIAN__GPU=1": "resources.trian: no such step: the steps of pipeline.py are load, .+; train is meant\\?",
+    "RESOURCES__TRIAN__GPU=1": "resources.trian: no such step: the steps of pipeline.py are .+; train is meant\\?",
 }
 
 
