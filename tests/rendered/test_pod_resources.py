@@ -38,7 +38,7 @@ def job(project: Project, said: str) -> dict[str, Any]:
     script = OVERLAY.format(package=project.package, said=said, commit="c" * 40, digest="1" * 64)
     done = sh("python3", "-c", script, cwd=project.folder, env=rig.environment() | {"BURGER_COMBOS_BRANCH": "main"})
     assert done.returncode == 0, done.stderr
-    command = [kubectl, "kustomize", done.stdout.strip()]
+    command = [str(kubectl), "kustomize", done.stdout.strip()]
     made = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True)
     (cronjob,) = (each for each in yaml.safe_load_all(made.stdout) if each["kind"] == "CronJob")
     found: dict[str, Any] = cronjob["spec"]["jobTemplate"]["spec"]
