@@ -119,7 +119,9 @@ def judge(
         verdicts.append(better_than_baselines(metrics["accuracy"], settings.min_lift))
         if worst:
             label, recall = worst
-            told = f"{recall:.1%} of the images of {label!r} get that label; gate.min_recall is {settings.min_recall:.1%}"
+            told = (
+                f"{recall:.1%} of the images of {label!r} get that label; gate.min_recall is {settings.min_recall:.1%}"
+            )
             margin = recall / settings.min_recall if settings.min_recall else None
             verdicts.append(Verdict("no label is lost", recall >= settings.min_recall, told, margin))
     return verdicts

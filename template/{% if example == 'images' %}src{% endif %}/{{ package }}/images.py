@@ -91,7 +91,9 @@ class Reader:
         slices = (new[start : start + AT_ONCE] for start in range(0, len(new), AT_ONCE))
         for found in in_threads(self._read, slices):
             self._pixels |= found
-        return pl.Series([value is None or value in self._pixels or self._lost(value) for value in held], dtype=pl.Boolean)
+        return pl.Series(
+            [value is None or value in self._pixels or self._lost(value) for value in held], dtype=pl.Boolean
+        )
 
     def pixels(self, held: pl.Series) -> Pixels:
         """The pixels of images that were read before, shape (images, channels, size, size)."""

@@ -95,7 +95,7 @@ def train(run: Run, settings: Settings) -> None:
     if len(labels) < 2:
         told = f"all are {labels[0]!r}" if labels else "there are none"
         raise Problem(
-            f"{settings.images.source}: {len(known):,} labelled images to learn from, and {told}: a model needs two labels"
+            f"{settings.images.source}: {len(known):,} labelled images to learn from, and {told}: two labels are needed"
         )
     mine = pixels[(~held_out).to_numpy()]
     codes = _codes(known["label"], labels)
@@ -175,7 +175,9 @@ def label(run: Run, settings: Settings, shard: Shard) -> None:
     predicted = model.predict(pixels[mine], settings.model.threads)
     chosen = [model.spec.labels[code] for code in predicted.argmax(1)]
     rows = images[mine].select(
-        "image", pl.Series("label", chosen, pl.String), pl.Series("probability", predicted.max(1, initial=0), pl.Float64)
+        "image",
+        pl.Series("label", chosen, pl.String),
+        pl.Series("probability", predicted.max(1, initial=0), pl.Float64),
     )
     rows.write_parquet(run.path("labels.parquet", shard))
 
@@ -186,7 +188,9 @@ def publish(run: Run, settings: Settings) -> None:
     rows = labels.select("image", pl.int_range(1, pl.len() + 1).alias("rank"), "label", "probability")
     published.publish(run, settings, {"image_labels": rows})
     counts, edges = np.histogram(rows["probability"], bins=20, range=(0, 1))
-    run.bars("Images, by how sure their label is", {f"{edge:.2f}": int(n) for edge, n in zip(edges, counts, strict=False)})
+    run.bars(
+        "Images, by how sure their label is", {f"{edge:.2f}": int(n) for edge, n in zip(edges, counts, strict=False)}
+    )
 
 
 def _labelled(run: Run) -> tuple[pl.DataFrame, imaging.Pixels]:

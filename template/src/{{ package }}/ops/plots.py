@@ -108,8 +108,8 @@ def matrix(rows: dict[str, list[float]], columns: list[str]) -> str:
             cells += f'<td style="{cell}; {shade}{bold}">{shown}</td>'
         lines.append(f'<tr><th scope="row" style="{cell}">{html.escape(name)}</th>{cells}</tr>')
     style = "border-collapse: collapse; width: auto; font-size: .85em"
-    made = f'<table class="matrix" style="{style}"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
-    return f'<div style="overflow-x: auto">{made}</div>'
+    made = f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div style="overflow-x: auto"><table class="matrix" style="{style}">{made}</table></div>'
 
 
 def curve(points: list[Point], what: str, title: str) -> str:
