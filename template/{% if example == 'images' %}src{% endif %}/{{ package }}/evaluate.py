@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from .images import Pixels
 from .model import Codes, Probabilities
@@ -41,7 +42,7 @@ class GateSettings(Section):
     unjudged: Literal["pass", "refuse"] = "refuse"  # what to do then
 
 
-def baselines(pixels: Pixels, codes: Codes, judged: Pixels, labels: int) -> dict[str, Probabilities]:
+def baselines(pixels: Pixels, codes: Codes, judged: Pixels, labels: int, threads: int = 1) -> dict[str, Probabilities]:
     """What simple methods say of images, having learnt from others.
 
     Args:
@@ -49,6 +50,7 @@ def baselines(pixels: Pixels, codes: Codes, judged: Pixels, labels: int) -> dict
         codes: their labels', shape (images,).
         judged: shape (other images, channels, size, size).
         labels: how many there are.
+        threads: of the processor.
 
     Returns:
         The probabilities of shape (other images, labels): by the share of each label, the same for all images; and by a
@@ -59,10 +61,11 @@ def baselines(pixels: Pixels, codes: Codes, judged: Pixels, labels: int) -> dict
     known = np.unique(codes)
     if len(known) > 1:
         some = np.random.default_rng(1).permutation(len(codes))[:MOST_IMAGES]
-        regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        regression.fit(_features(pixels[some]), codes[some])
+        regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
         found[LOGISTIC] = np.zeros((len(judged), labels))
-        found[LOGISTIC][:, regression.classes_] = regression.predict_proba(_features(judged))
+        with threadpool_limits(threads):
+            regression.fit(_features(pixels[some]), codes[some])
+            found[LOGISTIC][:, regression.classes_] = regression.predict_proba(_features(judged))
     return found
 
 

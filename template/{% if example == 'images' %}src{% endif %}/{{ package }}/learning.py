@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .images import Pixels
-from .model import AT_ONCE, Codes, Model, ModelSettings, Spec, inputs, network
+from .model import AT_ONCE, Codes, Model, ModelSettings, Spec, in_threads, inputs, network
 from .ops.progress import track
 
 STATE, KEY = "state.pt", "key.txt"
@@ -221,20 +221,18 @@ class _Training:
 @contextmanager
 def _reproducible(settings: ModelSettings, device: torch.device) -> Iterator[None]:
     """The same numbers each time: seeded, in so many threads, and on a GPU by methods that do not depend on chance."""
-    threads, chosen = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    torch.set_num_threads(settings.threads)
+    chosen = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with in_threads(settings.threads), torch.random.fork_rng(["cuda"] if device.type == "cuda" else []):
             torch.manual_seed(settings.seed)
             yield
     finally:
-        torch.set_num_threads(threads)
         torch.backends.cudnn.deterministic = chosen
 
 
 def split(hashes: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
-    """Which images tell when to stop, by a hash of each: about that share, one at least and not all; shape (images,)."""
+    """Which images tell when to stop, by a hash of each: about that share, and at least one; shape (images,)."""
     chosen = hashes.astype(np.float64) < share * 2.0**64
     if len(hashes) > 1 and (chosen.all() or not chosen.any()):
         chosen[:] = False

@@ -5,7 +5,8 @@ Two convolutions see strokes and corners wherever they are, a linear layer tells
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,11 +35,11 @@ class ModelSettings(Section):
 
     width: PositiveInt = 16  # channels of the first layer; the second has twice as many
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    epochs: PositiveInt = 40  # at most
-    patience: PositiveInt = 6  # epochs without a better validation loss, after which training stops
+    epochs: PositiveInt = 30  # at most
+    patience: PositiveInt = 5  # epochs without a better validation loss, after which training stops
     validation_share: float = Field(default=0.15, gt=0, lt=1)  # of the images to learn from, to see when to stop
     batch: PositiveInt = 64  # images of a step of the optimiser
-    learning_rate: PositiveFloat = 0.002
+    learning_rate: PositiveFloat = 0.004
     weight_decay: float = Field(default=0.01, ge=0)
     seed: NonNegativeInt = 1
     checkpoint_batches: PositiveInt = 100  # after so many, and after each epoch, training can be taken up again
@@ -170,7 +171,7 @@ class Model:
         made.load_state_dict(self.weights)
         made.eval()
         found = np.empty((len(pixels), len(self.spec.labels)))
-        with _threads(threads), torch.inference_mode():
+        with in_threads(threads), torch.inference_mode():
             for start in range(0, len(pixels), AT_ONCE):
                 some = pixels[start : start + AT_ONCE]
                 full = np.concatenate([some, np.zeros((AT_ONCE - len(some), *some.shape[1:]), np.uint8)])
@@ -179,7 +180,7 @@ class Model:
         return found
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint, and beside it the same weights in a format that runs no code and every framework reads."""
+        """Write a checkpoint, and beside it the same weights for other frameworks, in a format that runs no code."""
         folder.mkdir(parents=True, exist_ok=True)
         about = asdict(self.spec)
         torch.save({"spec": about, "weights": self.weights}, folder / CHECKPOINT)
@@ -199,14 +200,12 @@ class Model:
         return cls(Spec.from_dict(about), load_file(folder / EXPORTED))
 
 
-class _threads:
+@contextmanager
+def in_threads(threads: int) -> Iterator[None]:
     """So many threads of the processor within, as many as before after it."""
-
-    def __init__(self, threads: int) -> None:
-        self._wanted, self._before = threads, torch.get_num_threads()
-
-    def __enter__(self) -> None:
-        torch.set_num_threads(self._wanted)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self._before)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -34,6 +34,7 @@ from .sample import make_up
 # What is published, a row for each image without a label: which it gets, how sure that is, and its rank, 1 being the
 # least sure, which a person should look at first.
 TABLES = (Table("image_labels", key=("image",), order_by=("rank",)),)
+
 CHECKPOINT = "training"  # the folder from which training goes on after a kill
 TAKEN_UP = 5  # of the last runs: whose checkpoints are looked for
 log = structlog.get_logger()
@@ -126,7 +127,7 @@ def evaluate(run: Run, settings: Settings) -> None:
     known, judged = images.filter(~held_out), images.filter(held_out)
     codes, asked = _codes(known["label"], labels), _codes(judged["label"], labels)
     mine, theirs = pixels[(~held_out).to_numpy()], pixels[held_out.to_numpy()]
-    predicted = evaluation.baselines(mine, codes, theirs, len(labels))
+    predicted = evaluation.baselines(mine, codes, theirs, len(labels), settings.model.threads)
     predicted[evaluation.MODEL] = model.predict(theirs, settings.model.threads)
     scores = {name: evaluation.score(asked, each) for name, each in predicted.items()}
     for metric, better in evaluation.METRICS.items():
@@ -152,8 +153,11 @@ def review(run: Run, settings: Settings) -> None:
         if both.is_empty():
             continue  # nothing can be measured
         before = labelled.filter(pl.col("labelled_at").dt.date() < day.date)["label"].mode().sort()
-        values = {evaluation.MAJORITY: (both["truth"] == before[0]).mean()} if len(before) else {}
-        accuracy = (both["truth"] == both["label"]).mean()
+        right = {evaluation.MODEL: (both["truth"] == both["label"]).sum()}
+        if len(before):
+            right[evaluation.MAJORITY] = (both["truth"] == before[0]).sum()
+        values = {name: count / len(both) for name, count in right.items()}
+        accuracy = values.pop(evaluation.MODEL)
         day.turned_out("accuracy", accuracy, better="higher", baselines=values, weight=len(both))
     reviewing.judge(run, settings)
 

@@ -56,7 +56,8 @@ def _of(settings: SampleSettings, came: date, day: date) -> pl.DataFrame:
     start = datetime.combine(came, time())
     rows = []
     for place, number in enumerate(chosen):
-        image = np.roll(digits[number], tuple(moved[place]), (0, 1)) + noise[place]
+        down, across = moved[place]
+        image = np.pad(digits[number], 1)[1 - down :, 1 - across :][:SIDE, :SIDE] + noise[place]
         content = png((image * 255 / BRIGHTEST).clip(0, 255).astype(np.uint8))
         labelled = start + timedelta(days=int(waited[place]), hours=12)
         known = labelled < datetime.combine(day, time())
