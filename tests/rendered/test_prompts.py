@@ -159,6 +159,7 @@ def test_enter_at_every_question_takes_the_defaults(
         ("recommend", "burger_combos", "today's recommendations"),
         ("classify", "customer_churn", "today's probabilities"),
         ("forecast", "demand_forecast", "the forecasts of the next 14 days"),
+        ("images", "digit_reader", "today's labels"),
         ("blank", "my_model", "today's rows"),
     ],
 )

@@ -212,7 +212,7 @@ class _Training:
         self._loss += loss.item() * len(codes)
 
     def _loss_of(self, pixels: Pixels, codes: Codes, reduction: str = "mean") -> Tensor:
-        wanted = torch.from_numpy(codes).to(self._device)
+        wanted = torch.tensor(codes, device=self._device)
         with torch.autocast(self._device.type, dtype=self._half, enabled=self._mixed):
             logits = self._net(inputs(pixels, self._spec, self._device))
             return nn.functional.cross_entropy(logits, wanted, reduction=reduction)

@@ -153,11 +153,9 @@ def review(run: Run, settings: Settings) -> None:
         if both.is_empty():
             continue  # nothing can be measured
         before = labelled.filter(pl.col("labelled_at").dt.date() < day.date)["label"].mode().sort()
-        right = {evaluation.MODEL: (both["truth"] == both["label"]).sum()}
-        if len(before):
-            right[evaluation.MAJORITY] = (both["truth"] == before[0]).sum()
-        values = {name: count / len(both) for name, count in right.items()}
-        accuracy = values.pop(evaluation.MODEL)
+        truth = both["truth"].to_numpy()
+        values = {evaluation.MAJORITY: float(np.mean(truth == before[0]))} if len(before) else {}
+        accuracy = float(np.mean(truth == both["label"].to_numpy()))
         day.turned_out("accuracy", accuracy, better="higher", baselines=values, weight=len(both))
     reviewing.judge(run, settings)
 
