@@ -220,7 +220,7 @@ def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tm
         ("package", "Burger", "lower-case"),
         ("description", "a\nb", "without control characters"),
         ("author", "a\u2028b", "without control characters"),
-        ("example", "cluster", "'cluster' is not in"),
+        ("example", "x", "'x' is not in"),
         ("license", "GPL", "'GPL' is not in"),
         ("reviewers", "ada", "with a blank between"),
         ("repository", "shop", "As https://github.com/shop/combos"),

@@ -160,7 +160,8 @@ class _Training:
         self._net.train()
         left = batches[self.batch :]
         for chosen in track(left, said, total=sum(map(len, left))):
-            self._step(examples.pixels[chosen], examples.codes[chosen])
+            random = np.random.default_rng((self._settings.seed, number, self.batch))
+            self._step(shifted(examples.pixels[chosen], self._settings.shift, random), examples.codes[chosen])
             self.batch += 1
             yield
         self.history.training.append(self._loss / len(order))
@@ -229,6 +230,18 @@ def _reproducible(settings: ModelSettings, device: torch.device) -> Iterator[Non
             yield
     finally:
         torch.backends.cudnn.deterministic = chosen
+
+
+def shifted(pixels: Pixels, most: int, random: np.random.Generator) -> Pixels:
+    """Each image moved by up to so many pixels, down and across, its edge repeated; shapes as they were."""
+    size = pixels.shape[2]
+    wide = np.pad(pixels, ((0, 0), (0, 0), (most, most), (most, most)), mode="edge")
+    moves = random.integers(0, 2 * most + 1, (len(pixels), 2))
+    found = np.empty_like(pixels)
+    for down, across in np.unique(moves, axis=0):
+        mine = (moves == (down, across)).all(1)
+        found[mine] = wide[mine, :, down : down + size, across : across + size]
+    return found
 
 
 def split(hashes: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:

@@ -33,8 +33,11 @@ DIGITS = 6  # of a probability
 class ModelSettings(Section):
     """The section `[model]` of a stage's settings."""
 
-    width: PositiveInt = 16  # channels of the first layer; the second has twice as many
+    width: PositiveInt = 32  # channels of the first layer; the second has twice as many
     dropout: float = Field(default=0.3, ge=0, lt=1)
+    shift: int = Field(
+        default=1, ge=0, le=64
+    )  # pixels by which training moves images, as where something is says nothing
     epochs: PositiveInt = 30  # at most
     patience: PositiveInt = 5  # epochs without a better validation loss, after which training stops
     validation_share: float = Field(default=0.15, gt=0, lt=1)  # of the images to learn from, to see when to stop
