@@ -14,7 +14,6 @@ import rig
 from listener import until
 from rig import Project, change, sh
 
-MADE_UP = [str(digit) for digit in range(10)]
 # The images of scikit-learn's digits as its documentation's "Recognizing hand-written digits" parts them, whose support
 # vector machine has an accuracy of 0.97.
 REAL = """
@@ -119,7 +118,7 @@ def test_on_real_data_the_model_is_better_than_what_the_documentation_shows(read
 def test_training_that_was_killed_in_an_epoch_goes_on_to_the_same_result(
     again: str, mine: Project, tmp_path: Path
 ) -> None:
-    mine = mine.with_env(MODEL__CHECKPOINT_BATCHES="3", MODEL__EPOCHS="12", COMMIT="1" * 40)
+    mine = mine.with_env(MODEL__CHECKPOINT_BATCHES="3", MODEL__BATCH="32", MODEL__EPOCHS="20", COMMIT="1" * 40)
     day = ("--date", "2026-05-01")
     done = mine.call("run", *day, "--run-id", "straight")
     assert done.returncode == 0, done.stderr
@@ -137,7 +136,7 @@ def test_training_that_was_killed_in_an_epoch_goes_on_to_the_same_result(
         name = "next"
     assert done.returncode == 0, done.stderr
     assert f"goes_on='from the checkpoint of {'this run' if name == 'killed' else 'run killed'}'" in done.stderr
-    assert epochs < 12
+    assert epochs < 20
     assert weights(mine, tmp_path / "runs" / name) == weights(mine, tmp_path / "runs/straight")
     assert not (tmp_path / "runs" / name / "training").exists()
     told = [json.loads((tmp_path / f"runs/{each}/run.json").read_text()) for each in (name, "straight")]
