@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 import zipfile
 from io import BytesIO
@@ -36,14 +35,20 @@ def environment() -> dict[str, str]:
     """What has uv find PyTorch: nothing more where its indexes are reached, else the stand-in, which is then there."""
     if _is_reached():
         return {}
-    files = _files()
-    if files is None:
+    if _files() is None:
         reason = "PyTorch's package index is out of reach, and pip knows no build for processors here"
         (pytest.fail if os.environ.get("REQUIRE_PYTORCH") == "1" else pytest.skip)(reason)
-    threading.Thread(target=_serve, args=(files,), daemon=True).start()
-    while not _answers():
-        time.sleep(0.05)
+    serve_at("127.0.0.1")
     return {"UV_INDEX": " ".join(f"{name}=http://127.0.0.1:{PORT}/{build}" for name, build in BUILDS.items())}
+
+
+def serve_at(address: str) -> None:
+    """Have the stand-in answer at an address of this machine, for as long as this process is there."""
+    files = _files()
+    assert files
+    threading.Thread(target=_serve, args=(address, files), daemon=True).start()
+    while not _answers(address):
+        time.sleep(0.05)
 
 
 def _is_reached() -> bool:
@@ -55,14 +60,15 @@ def _is_reached() -> bool:
         return False
 
 
-def _answers() -> bool:
+def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/cpu/torch/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:{PORT}/cpu/torch/", timeout=5) as answer:
             return b"torch-" in answer.read()
     except OSError:
         return False
 
 
+@functools.cache
 def _files() -> dict[str, Path | bytes] | None:
     """By their paths at the address, the wheels; None where there is none for processors."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
@@ -89,11 +95,11 @@ def _wheel() -> bytes:
     return made.getvalue()
 
 
-def _serve(files: dict[str, Path | bytes]) -> None:
+def _serve(address: str, files: dict[str, Path | bytes]) -> None:
     """Serve for as long as this process is there; where another one does, once that has ended."""
     while True:
         try:
-            with http.server.ThreadingHTTPServer(("127.0.0.1", PORT), functools.partial(_Index, files)) as server:
+            with http.server.ThreadingHTTPServer((address, PORT), functools.partial(_Index, files)) as server:
                 server.serve_forever()
         except OSError:
             time.sleep(0.1)
