@@ -1,4 +1,4 @@
-"""Yours: how the network learns; a loop, which can be stopped anywhere and taken up again to the same result.
+"""Yours: how the network learns; a loop, which can be stopped anywhere and is then taken up again.
 
 A plain loop, as it is all that is needed: what a framework would add to PyTorch are seven more packages, and worker
 processes that want shared memory.
@@ -87,10 +87,12 @@ class Checkpoint:
         return found
 
 
-def key_of(examples: Examples, validation: Examples, spec: Spec, settings: ModelSettings, *others: str) -> str:
-    """What tells one training from another: a hash of all that its result depends on."""
-    told = json.dumps([asdict(spec), settings.model_dump(mode="json"), torch.__version__, *others])
+def key_of(examples: Examples, validation: Examples, spec: Spec, settings: ModelSettings, device: torch.device) -> str:
+    """What tells one training from another: a hash of all that its result depends on, this package's code included."""
+    told = json.dumps([asdict(spec), settings.model_dump(mode="json"), torch.__version__, device.type])
     found = hashlib.sha256(told.encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(file.read_bytes())
     for array in (examples.pixels, examples.codes, validation.pixels, validation.codes):
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
@@ -221,7 +223,7 @@ class _Training:
 
 @contextmanager
 def _reproducible(settings: ModelSettings, device: torch.device) -> Iterator[None]:
-    """The same numbers each time: seeded, in so many threads, and on a GPU by methods that do not depend on chance."""
+    """The same numbers each time: seeded, in so many threads; on a GPU but for the order in which some methods add."""
     chosen = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:

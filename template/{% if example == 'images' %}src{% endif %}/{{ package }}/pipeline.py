@@ -5,6 +5,7 @@ or on a machine, of its own. One that also takes a shard does its work in `runs.
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import date
 
@@ -36,6 +37,7 @@ from .sample import make_up
 TABLES = (Table("image_labels", key=("image",), order_by=("rank",)),)
 
 CHECKPOINT = "training"  # the folder from which training goes on after a kill
+SHARED = 60  # seconds after which a checkpoint goes to where machines share what runs leave
 TAKEN_UP = 5  # of the last runs: whose checkpoints are looked for
 log = structlog.get_logger()
 
@@ -104,8 +106,8 @@ def train(run: Run, settings: Settings) -> None:
     examples = learning.Examples(mine[~stops], codes[~stops])
     validation = learning.Examples(mine[stops], codes[stops])
     spec = modelling.Spec.of(labels, examples.pixels, settings.model)
-    key = learning.key_of(examples, validation, spec, settings.model, str(device), run.record.git_commit)
-    checkpoint = learning.Checkpoint(run.path(CHECKPOINT), key, run.share)
+    key = learning.key_of(examples, validation, spec, settings.model, device)
+    checkpoint = learning.Checkpoint(run.path(CHECKPOINT), key, _seldom(run.share))
     _take_up(run, settings, checkpoint)
     model, history = learning.learn(examples, validation, spec, settings.model, device, checkpoint)
     model.save(run.path("model"))
@@ -211,6 +213,19 @@ def _codes(labels: pl.Series, known: list[str] | tuple[str, ...]) -> NDArray[np.
     """The place of each label among the known ones, or -1."""
     codes = labels.replace_strict(list(known), range(len(known)), default=-1, return_dtype=pl.Int64)
     return codes.to_numpy()
+
+
+def _seldom(share: Callable[[], None]) -> Callable[[], None]:
+    """The same, once in SHARED seconds: what is trained in less is begun anew where machines share what runs leave."""
+    last = time.monotonic()
+
+    def do() -> None:
+        nonlocal last
+        if time.monotonic() - last > SHARED:
+            share()
+            last = time.monotonic()
+
+    return do
 
 
 def _take_up(run: Run, settings: Settings, checkpoint: learning.Checkpoint) -> None:
