@@ -24,7 +24,13 @@ SETTINGS = {
     "customers = 20_000": "customers = 500",
     "[0.25, 0.5, 1, 2]": "[0.5, 1]",
     "shards = 1": f"shards = {SHARDS}",
+    "cpu = 0 #": "cpu = 2 #",
+    "memory_mb = 0": "memory_mb = 3000",
+    "shm_mb = 0 #": "shm_mb = 96 #",
+    'node = ""': 'node = "kubernetes.io/os=linux"',
+    "[schedule]": "[resources.train]\nmemory_mb = 3500\n\n[schedule]",
 }
+AMOUNTS = {"cpu": "2", "memory": "3500Mi"}  # those of the step that may use most, as a pod does all of them
 
 # A shard that is killed the first time, but only in its own pod: neither in a test nor on trial.
 LOST = """    import os
@@ -144,6 +150,17 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed, tmp_path: Path) 
     (run,) = deployed.jobs()
     succeeded = [(str(shard), "Succeeded") for shard in range(SHARDS)]
     until(lambda: sorted(deployed.pods(run["metadata"]["name"])) == succeeded)  # a moment after the run's record
+    for each in (job["jobTemplate"], run):
+        pod = each["spec"]["template"]["spec"]
+        assert pod["containers"][0]["resources"] == {"requests": AMOUNTS, "limits": AMOUNTS}
+        assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "96Mi"}} in pod["volumes"]
+        assert {"name": "shm", "mountPath": "/dev/shm"} in pod["containers"][0]["volumeMounts"]
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    badly = deployed.project.with_env(RESOURCES__NODE="gpu").run("make", "deploy")
+    assert badly.stderr.splitlines()[-2] == (
+        "production: environment variable BURGER_COMBOS_RESOURCES__NODE: resources.node: gpu: the labels of nodes are "
+        "expected, as pool=gpu or pool=gpu,zone=a"
+    )
 
     status = deployed.project.status()["production"]
     assert status["commit"] == f"{first[:11]} (HEAD)"
