@@ -255,9 +255,16 @@ def test_one_lock_has_the_build_for_processors_and_the_one_for_gpus(reader: Proj
     listed = reader.run(".venv/bin/python", "-c", "import torch; print(torch.__version__)")
     assert listed.stdout.strip().endswith("+cpu")
     assert not list(reader.folder.glob(".venv/lib/*/site-packages/nvidia*"))
-    refused = mine.with_env(MODEL__DEVICE="cuda").call("run")
-    assert refused.returncode == 1
-    assert 'model.device is "cuda", and PyTorch' in refused.stderr and "ARG TORCH=cuda in Dockerfile" in refused.stderr
+    for setting, why in (
+        ({"MODEL__DEVICE": "cuda"}, 'model.device is "cuda"'),
+        ({"RESOURCES__TRAIN": '{"gpu": 1}'}, "[resources] gives training 1 GPU"),
+    ):
+        refused = mine.with_env(**setting).call("run")
+        assert refused.returncode == 1
+        assert (
+            f"error: {why}, and PyTorch 2.13.0+cpu is the build for processors: write ARG TORCH=cuda in Dockerfile"
+            in (refused.stderr)
+        )
     other = replace(reader, env=reader.env | {"TORCH": "gpu"}).run("sh", "develop/environment.sh", "runtime")
     assert other.returncode == 1
     assert other.stderr == "setup: TORCH is gpu: cpu or cuda is expected, here or by ARG TORCH in Dockerfile\n"

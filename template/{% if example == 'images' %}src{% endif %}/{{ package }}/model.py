@@ -115,18 +115,19 @@ def inputs(pixels: Pixels, spec: Spec, device: torch.device) -> Tensor:
     return (values.float() - spec.mean) / spec.deviation
 
 
-def device_of(wanted: str) -> torch.device:
+def device_of(wanted: str, gpus: int = 0) -> torch.device:
     """Where to compute.
 
     Args:
         wanted: `model.device` of the settings.
+        gpus: how many GPUs the settings give to the step.
 
     Raises:
-        Problem: a GPU is wanted, and PyTorch has none.
+        Problem: a GPU is wanted, or given, and PyTorch has none.
     """
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if wanted == "cpu" or (wanted == "auto" and not gpus and not torch.cuda.is_available()):
         return torch.device("cpu")
-    refuse_without_gpu(f'model.device is "{wanted}"')
+    refuse_without_gpu('model.device is "cuda"' if wanted == "cuda" else f"[resources] gives training {gpus} GPU")
     return torch.device("cuda")
 
 

@@ -91,7 +91,7 @@ def prepare(run: Run, settings: Settings) -> None:
 def train(run: Run, settings: Settings) -> None:
     """Train the network on the labelled images that are not held out; after a kill, from where it was."""
     images, pixels = _labelled(run)
-    device = modelling.device_of(settings.model.device)
+    device = modelling.device_of(settings.model.device, settings.resources.of(train.__name__).gpu)
     held_out = _held_out(run, settings, images)
     known = images.filter(~held_out)
     labels = known["label"].unique().sort().to_list()
