@@ -16,6 +16,7 @@ from . import (
     late,
     logs,
     metrics,
+    needs,
     provenance,
     publishers,
     records,
@@ -193,7 +194,8 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
     if kind not in KINDS:
         raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
     retention.refuse_day(day, settings)
-    tracking.of(settings)  # and so find out whether all of that is right
+    needs.of_steps(settings, NAMES)  # and so find out whether all of that is right, ...
+    tracking.of(settings)  # ... and of this
     publishers.prepare(settings)
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)

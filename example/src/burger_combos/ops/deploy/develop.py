@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..problems import Problem
+from . import needs
 from .checkout import IN_DEVCONTAINER, PREFIX, VENV, Checkout, setting, variables
 from .chosen import Chosen
 from .engine import CONFINED, Engine, open_to_all
@@ -64,6 +65,10 @@ class Develop:
                 images.write(f"{image}\n")
         Path("var").mkdir(exist_ok=True)
         options = [*CONFINED, *self._mount("var"), *_variables(BRANCH=here.branch, IMAGE=image)]
+        if needs.said_here(here):
+            asked = needs.of_container(self.engine, image)
+            needs.refuse_more(self.engine, image, asked)
+            options += needs.options_of(asked)
         if Path("data").is_dir():
             options += self._mount("data", ",readonly")
         options += [word for variable in variables() for word in ("--env", variable)]

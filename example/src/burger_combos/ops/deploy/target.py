@@ -113,6 +113,14 @@ class Target(ABC):
         return now is not None and (now.reference, now.commit) == (version.reference, version.commit)
 
     @abstractmethod
+    def check_resources(self, version: Version) -> None:
+        """Refuse a version whose `[resources]` ask for what the target cannot give.
+
+        Raises:
+            Problem: they do; the message names file and key.
+        """
+
+    @abstractmethod
     def prepare(self, version: Version, secrets: Mapping[str, bytes]) -> None:
         """Make ready what the stage stands on, as a database beside it."""
 
