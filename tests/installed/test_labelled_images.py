@@ -257,7 +257,7 @@ def test_one_lock_has_the_build_for_processors_and_the_one_for_gpus(reader: Proj
     assert not list(reader.folder.glob(".venv/lib/*/site-packages/nvidia*"))
     for setting, why in (
         ({"MODEL__DEVICE": "cuda"}, 'model.device is "cuda"'),
-        ({"RESOURCES__TRAIN": '{"gpu": 1}'}, "[resources] gives training 1 GPU"),
+        ({"RESOURCES__GPU": "1"}, "[resources] gives training 1 GPU"),
     ):
         refused = mine.with_env(**setting).call("run")
         assert refused.returncode == 1
