@@ -36,6 +36,7 @@ OF_ANSWER = {
     ("example", "recommend"): [r"[Rr]ecommendation(?!s\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
     ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", r"\borders\b", "[Cc]alibration"],
     ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
+    ("example", "images"): ["TORCH", r"pytorch-(?:cpu|cuda)", "image_labels", "safetensors"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "dynamodb"): [r"dynamodb[:./_]", r"sqlite:///var/.*results\.db"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
