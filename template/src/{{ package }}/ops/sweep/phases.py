@@ -1,0 +1,148 @@
+"""The phases of a sweep, on this machine one after the other; an engine calls each of them by itself."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import filelock
+
+from .. import logs, tracking
+from ..problems import Problem
+from ..runs import Run, sweeps
+from ..settings import StageSettings, settings_file
+from . import checks, show
+from .comparison import compare
+from .plan import Plan, compared, done, keep, make, prune
+from .pool import Pool, width
+from .search import combinations
+from .trial import memory
+
+
+def sweep(settings: StageSettings) -> None:
+    """Do all trials of a sweep on this machine, and show which settings are the best.
+
+    Raises:
+        Problem: what is to be tried is wrong, another sweep is at work here, or the settings of now measure nothing.
+    """
+    with _alone(settings):
+        plan = begin(settings)
+        todo = remaining(settings, plan)
+        first = done(plan, settings.runs, 0)
+        fits = width(settings, len(plan.trials) - 1, memory(first) if first else 0)
+        if todo:
+            each = f"{fits.threads} thread{'s' * (fits.threads != 1)} each"
+            print(f"{fits.trials} at once, {each}{', ' * bool(fits.why)}{fits.why}", flush=True)
+        begun, ended = time.monotonic(), 0
+
+        def tell(index: int, run: Run) -> None:
+            nonlocal ended
+            ended += 1
+            left = (time.monotonic() - begun) / ended * (len(todo) - ended)
+            print(show.line(plan, run, index) + (f", about {left:.0f} s left" if ended < len(todo) else ""), flush=True)
+            _track(settings, run)
+
+        try:
+            Pool(settings, plan).each(todo, fits, tell)
+        except (KeyboardInterrupt, SystemExit):
+            print(f"sweep {plan.sweep_id}: stopped after {ended} of {len(todo)} trials; the same command goes on")
+            raise
+        end(settings, plan)
+
+
+def begin(settings: StageSettings) -> Plan:
+    """Check what is to be tried, plan the trials, and do the first of them, under the settings of now.
+
+    Args:
+        settings: those of the stage, with the project's own sections.
+
+    Returns:
+        The plan, with the metric that is compared; that of a sweep which was stopped, where this is the same one.
+
+    Raises:
+        Problem: what is to be tried is wrong, or the settings of now measure nothing.
+    """
+    logs.start()
+    tracking.of(settings)
+    trials = combinations(settings.sweep, str(settings_file(settings.stage, "sweep")))
+    checks.refuse(settings, trials)
+    plan = make(settings, checks.now(settings), trials)
+    if len(plan.trials) == 1:
+        raise Problem(f"{settings_file(settings.stage, 'sweep')}: [sweep.settings] tries the settings of now, and nothing else")
+    prune(settings.runs, plan.sweep_id)
+    keep(plan, settings.runs)
+    todo = remaining(settings, plan)
+    known = len(plan.trials) - 1 - len(todo)
+    goes_on = f"; goes on: {known} of them done already" if known or done(plan, settings.runs, 0) else ""
+    print(f"sweep {plan.sweep_id}: {len(plan.trials) - 1} trials beside the settings of now{goes_on}", flush=True)
+    first = done(plan, settings.runs, 0)
+    if first is None:
+        Pool(settings, plan).each([0], width(settings, len(plan.trials) - 1), lambda _, run: _tell_first(plan, run))
+        first = done(plan, settings.runs, 0)
+    if first is None or first.record.status != "ok":
+        _refuse(settings, plan, first)
+    elif not plan.metric:
+        plan.metric = settings.sweep.metric or settings.deploy.metric or next(iter(first.record.metrics))
+        keep(plan, settings.runs)
+        _track(settings, first)
+    return plan
+
+
+def remaining(settings: StageSettings, plan: Plan) -> list[int]:
+    """The numbers of the trials that are not done, but for the first."""
+    return [index for index in range(1, len(plan.trials)) if done(plan, settings.runs, index) is None]
+
+
+def end(settings: StageSettings, plan: Plan) -> None:
+    """Compare the trials, show them and the best one's settings.
+
+    Raises:
+        Problem: some are not done, or none can be compared.
+    """
+    if first := done(plan, settings.runs, 0):
+        _track(settings, first)  # and the others that are not kept yet
+    if missing := remaining(settings, plan):
+        raise Problem(f"sweep {plan.sweep_id}: {len(missing)} trials are not done; the same command goes on with them")
+    plan.ended = True
+    keep(plan, settings.runs)
+    print()
+    show.report(plan, compare(plan, settings.runs))
+
+
+def _tell_first(plan: Plan, run: Run) -> None:
+    print(show.line(plan, run, 0), flush=True)
+
+
+def _track(settings: StageSettings, run: Run) -> None:
+    """Have a trial kept by those whom the settings name, and before it those that could not be."""
+    tracking.ended(run, settings.model_copy(update={"runs": sweeps(settings.runs)}))
+
+
+def _refuse(settings: StageSettings, plan: Plan, first: Run | None) -> None:
+    """Say why there is nothing to compare with; the next sweep begins anew."""
+    plan.ended = True
+    keep(plan, settings.runs)
+    where, wanted = str(settings_file(settings.stage, "sweep")), settings.sweep.metric
+    if first and wanted and first.record.metrics and compared(plan, first) is None:
+        checks.refuse_unmeasured(wanted, list(first.record.metrics), where)
+    told = f"{first.record.status}: {first.record.problem}" if first else "did not end"
+    raise Problem(
+        f"the settings of now, with which all others are compared: {told}; make logs STAGE={settings.stage} "
+        f"RUN={plan.run_id(0)} tells more"
+    )
+
+
+@contextmanager
+def _alone(settings: StageSettings) -> Iterator[None]:
+    file = sweeps(settings.runs).folder / "lock"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(file)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise Problem(f"another sweep of {settings.stage} is at work here: wait for its end") from None
+    except OSError as error:
+        raise Problem(f"{file}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
