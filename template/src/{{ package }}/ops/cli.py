@@ -106,7 +106,8 @@ def sweep(
     settings = load(Settings, stage)
     with stoppable():
         if trial >= 0:
-            from .sweep import checks, plan, trial as trials
+            from .sweep import checks, plan
+            from .sweep import trial as trials
 
             if tied:
                 trials.end_with_parent()

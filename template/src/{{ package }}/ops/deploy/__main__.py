@@ -63,7 +63,7 @@ def main(verb: str, *arguments: str) -> None:
     try:
         if stage not in STAGES:
             raise Problem(f"STAGE={stage}: what is deployed are develop and production")
-        known = here | verbs(stage, arguments)
+        known = verbs(stage, arguments) | here
         if verb not in known:
             raise Problem(f"no verb {verb}: there are {', '.join(sorted(known))}")
         with at_the_end, stoppable():

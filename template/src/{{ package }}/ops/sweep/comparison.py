@@ -6,7 +6,8 @@ from typing import Any
 
 from ..metrics import Metric, words
 from ..plots import distinct_digits
-from ..runs import Run, Runs, sweeps
+from ..runs import Run, sweeps
+from ..settings import Runs
 from .plan import Plan, compared
 
 CLOSE = 1e-9  # by which share values may differ that are taken for the same, ...
@@ -102,7 +103,8 @@ def _other_data(one: Outcome, now: Outcome) -> str:
     mine, theirs = (each.data.get("hash", "") for each in (one, now))
     if mine == theirs:
         return ""
-    return f"not compared: it has read other data, hash {mine or 'unknown'}; the settings of now read {theirs or 'unknown'}"
+    known = [each or "unknown" for each in (mine, theirs)]
+    return f"not compared: it has read other data, hash {known[0]}; with the settings of now it was {known[1]}"
 
 
 def _other_question(one: Metric, now: Metric) -> str:
@@ -113,8 +115,8 @@ def _other_question(one: Metric, now: Metric) -> str:
         if not _same(value, now.baselines[name], ALIKE):
             mine, theirs = distinct_digits([value, now.baselines[name]])
             return (
-                f"not compared: baseline {words(name)} is {mine} there and {theirs} under the settings of now, so what "
-                "is measured is something else: a setting of the hold-out or of the question is no setting of the model"
+                f"not compared: baseline {words(name)} is {mine}, and {theirs} with the settings of now: what is measured "
+                "is another thing, as with another hold-out; leave out the setting that changes it"
             )
     return ""
 

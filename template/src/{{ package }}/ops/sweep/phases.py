@@ -76,14 +76,18 @@ def begin(settings: StageSettings) -> Plan:
     print(f"sweep {plan.sweep_id}: {len(plan.trials) - 1} trials beside the settings of now{goes_on}", flush=True)
     first = done(plan, settings.runs, 0)
     if first is None:
-        Pool(settings, plan).each([0], width(settings, len(plan.trials) - 1), lambda _, run: _tell_first(plan, run))
+
+        def tell(index: int, run: Run) -> None:
+            print(show.line(plan, run, index), flush=True)
+            _track(settings, run)
+
+        Pool(settings, plan).each([0], width(settings, len(plan.trials) - 1), tell)
         first = done(plan, settings.runs, 0)
     if first is None or first.record.status != "ok":
         _refuse(settings, plan, first)
     elif not plan.metric:
-        plan.metric = settings.sweep.metric or settings.deploy.metric or next(iter(first.record.metrics))
+        plan.metric = next(iter(first.record.metrics))
         keep(plan, settings.runs)
-        _track(settings, first)
     return plan
 
 
@@ -108,10 +112,6 @@ def end(settings: StageSettings, plan: Plan) -> None:
     show.report(plan, compare(plan, settings.runs))
 
 
-def _tell_first(plan: Plan, run: Run) -> None:
-    print(show.line(plan, run, 0), flush=True)
-
-
 def _track(settings: StageSettings, run: Run) -> None:
     """Have a trial kept by those whom the settings name, and before it those that could not be."""
     tracking.ended(run, settings.model_copy(update={"runs": sweeps(settings.runs)}))
@@ -124,11 +124,8 @@ def _refuse(settings: StageSettings, plan: Plan, first: Run | None) -> None:
     where, wanted = str(settings_file(settings.stage, "sweep")), settings.sweep.metric
     if first and wanted and first.record.metrics and compared(plan, first) is None:
         checks.refuse_unmeasured(wanted, list(first.record.metrics), where)
-    told = f"{first.record.status}: {first.record.problem}" if first else "did not end"
-    raise Problem(
-        f"the settings of now, with which all others are compared: {told}; make logs STAGE={settings.stage} "
-        f"RUN={plan.run_id(0)} tells more"
-    )
+    told = f"{first.record.status}: {first.record.problem}" if first else "the trial did not end"
+    raise Problem(f"nothing to compare with, as the settings of now {told}; make logs RUN={plan.run_id(0)} tells more")
 
 
 @contextmanager

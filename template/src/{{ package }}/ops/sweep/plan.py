@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from ..metrics import Metric, measured
 from ..problems import Problem
-from ..runs import PREFIX, Run, Runs, kept, new_id, store_of, sweeps
-from ..settings import StageSettings
+from ..runs import Run, Runs, kept, new_id, store_of, sweeps
+from ..settings import PREFIX, StageSettings
 from ..version import commit
 from .search import Combination
 
@@ -36,7 +36,7 @@ class Plan:
     settings: dict[str, Any]  # those of now that make a result, by full name
     sweep: dict[str, Any]  # the section `[sweep]`
     trials: list[Combination]
-    metric: str = ""  # the one that is compared, once trial 0 has measured it
+    metric: str = ""  # the one that is compared; empty until trial 0 has measured it, where the settings name none
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     ended: bool = False
 
@@ -71,7 +71,8 @@ def make(settings: StageSettings, now: dict[str, Any], trials: Sequence[Combinat
     image = os.environ.get(PREFIX + "IMAGE", "")
     changing = [each for each in trials if any(now.get(name) != value for name, value in each.items())]
     sweep = settings.sweep.model_dump(mode="json", exclude={"parallel"})
-    new = Plan(new_id(), str(settings.stage), today, commit(), image, _code(), now, sweep, [{}, *changing])
+    metric = settings.sweep.metric or settings.deploy.metric
+    new = Plan(new_id(), str(settings.stage), today, commit(), image, _code(), now, sweep, [{}, *changing], metric)
     wanted = json.loads(new.to_json())
     for known in reversed(names(settings.runs)):
         plan = read(settings.runs, known)

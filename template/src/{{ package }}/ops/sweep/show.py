@@ -8,12 +8,12 @@ from rich.table import Table
 from .. import settings_files
 from ..plots import distinct_digits
 from ..problems import Problem
-from ..runs import Run, Runs, sweeps
-from ..settings import StageSettings
+from ..runs import Run, sweeps
+from ..settings import Runs, Stage, StageSettings
 from ..show import print_json, print_table
 from . import toml_edit
 from .comparison import Comparison, Outcome, compare, metric_of, value_of
-from .plan import Plan, as_text, read
+from .plan import Plan, as_text, compared, done, read
 
 
 def sweep(settings: StageSettings, sweep_id: str, *, as_json: bool = False) -> None:
@@ -28,8 +28,9 @@ def sweep(settings: StageSettings, sweep_id: str, *, as_json: bool = False) -> N
         Problem: there is no such sweep, or it has compared nothing yet.
     """
     plan = read(settings.runs, sweep_id)
-    if not plan.metric:
-        raise Problem(f"sweep {plan.sweep_id} has compared nothing: its first trial has not measured a metric")
+    first = done(plan, settings.runs, 0)
+    if first is None or compared(plan, first) is None:
+        raise Problem(f"sweep {plan.sweep_id} has compared nothing: the settings of now have not measured its metric")
     found = compare(plan, settings.runs)
     if as_json:
         print_json(_as_json(plan, found))
@@ -48,8 +49,9 @@ def report(plan: Plan, found: Comparison) -> None:
     )
     if data := found.now.data.get("hash"):
         print(f"data     {found.now.data['rows']:,} rows, hash {data}")
-    for each in found.left_out:
-        print(f"trial {each.index:<3}{each.problem} (make logs STAGE={plan.stage} RUN={each.run_id})")
+    for problem, which in _by_problem(found.left_out).items():
+        numbers = ", ".join(str(each.index) for each in which)
+        print(f"trial{'s' * (len(which) > 1)} {numbers}: {problem}; make logs {_of(plan.stage)}RUN={which[0].run_id}")
     print()
     _conclude(plan, found)
 
@@ -121,7 +123,7 @@ def _conclude(plan: Plan, found: Comparison) -> None:
         print("It is no better than the best baseline.")
     print(
         f"The best of {len(found.ranked)} on the same held-out rows is partly luck: expect less of it on new data.\n"
-        f"To take its settings: make results STAGE={plan.stage} SWEEP={plan.sweep_id} | git apply\n"
+        f"To take its settings: make results {_of(plan.stage)}SWEEP={plan.sweep_id} | git apply\n"
     )
     _diff(plan, _changes(plan, chosen))
 
@@ -172,6 +174,19 @@ def _as_json(plan: Plan, found: Comparison) -> dict[str, Any]:
             for each in [*found.ranked, *found.left_out]
         ],
     }
+
+
+def _by_problem(left_out: list[Outcome]) -> dict[str, list[Outcome]]:
+    """The trials that are not compared, by the reason."""
+    found: dict[str, list[Outcome]] = {}
+    for each in left_out:
+        found.setdefault(each.problem, []).append(each)
+    return found
+
+
+def _of(stage: str) -> str:
+    """What a verb is told of the stage."""
+    return f"STAGE={stage} " * (stage != Stage.develop)
 
 
 def _counted(trials: int) -> str:

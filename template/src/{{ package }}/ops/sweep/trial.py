@@ -18,7 +18,7 @@ from ..metrics import measured
 from ..problems import Problem
 from ..raw import raw_files
 from ..runs import TRIAL, Run, sweeps
-from ..settings import StageSettings
+from ..settings import Stage, StageSettings
 from ..version import commit
 from .plan import Plan
 
@@ -65,7 +65,8 @@ def do(settings: StageSettings, plan: Plan, index: int) -> None:
 def _steps(run: Run, settings: StageSettings, plan: Plan) -> None:
     """The steps until the metric is measured."""
     record = run.record
-    whole = f"the whole traceback: make logs STAGE={record.stage} RUN={record.run_id}"
+    of = f"STAGE={record.stage} " * (record.stage is not Stage.develop)
+    whole = f"the whole traceback: make logs {of}RUN={record.run_id}"
     for step in pipeline.STEPS:
         goes_on = _step(step, run, settings, whole)
         if step is pipeline.STEPS[0]:
