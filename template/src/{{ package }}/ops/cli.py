@@ -112,6 +112,8 @@ def sweep(
             if tied:
                 trials.end_with_parent()
             planned = plan.read(settings.runs, of)
+            if plan.done(planned, settings.runs, trial):
+                return
             with checks.under(planned.trials[trial]):
                 trials.do(load(Settings, stage), planned, trial)
             return
@@ -119,9 +121,12 @@ def sweep(
 
         if begin:
             made = phases.begin(settings)
-            print(json.dumps({"sweep": made.sweep_id, "trials": len(made.trials) - 1}))
+            parallel = settings.sweep.parallel
+            print(json.dumps({"sweep": made.sweep_id, "trials": len(made.trials) - 1, "parallel": parallel}))
         elif end:
-            phases.end(settings, plan.read(settings.runs, of))
+            planned = plan.read(settings.runs, of)
+            phases.give_up(settings, planned)
+            phases.end(settings, planned)
         else:
             phases.sweep(settings)
 

@@ -115,8 +115,8 @@ def _other_question(one: Metric, now: Metric) -> str:
         if not _same(value, now.baselines[name], ALIKE):
             mine, theirs = distinct_digits([value, now.baselines[name]])
             return (
-                f"not compared: baseline {words(name)} is {mine}, and {theirs} with the settings of now: what is measured "
-                "is another thing, as with another hold-out; leave out the setting that changes it"
+                f"not compared: baseline {words(name)} is {mine}, and {theirs} with the settings of now: what is "
+                "measured is another thing, as with another hold-out; leave out the setting that changes it"
             )
     return ""
 

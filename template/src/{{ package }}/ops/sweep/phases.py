@@ -67,7 +67,8 @@ def begin(settings: StageSettings) -> Plan:
     checks.refuse(settings, trials)
     plan = make(settings, checks.now(settings), trials)
     if len(plan.trials) == 1:
-        raise Problem(f"{settings_file(settings.stage, 'sweep')}: [sweep.settings] tries the settings of now, and nothing else")
+        where = settings_file(settings.stage, "sweep")
+        raise Problem(f"{where}: [sweep.settings] tries the settings of now, and nothing else")
     prune(settings.runs, plan.sweep_id)
     keep(plan, settings.runs)
     todo = remaining(settings, plan)
@@ -96,14 +97,25 @@ def remaining(settings: StageSettings, plan: Plan) -> list[int]:
     return [index for index in range(1, len(plan.trials)) if done(plan, settings.runs, index) is None]
 
 
+def give_up(settings: StageSettings, plan: Plan) -> None:
+    """Note that trials have failed which no process does any more, and which could not tell their end themselves."""
+    place = sweeps(settings.runs)
+    for index in remaining(settings, plan):
+        run_id = plan.run_id(index)
+        begun = Run.exists(place, run_id)
+        run = Run.open(place, run_id) if begun else Run.create(place, settings.stage, plan.date, run_id)
+        run.record.status = "failed"
+        run.record.problem = "it was killed; was memory short?" if begun else "it could not begin"
+        run.save()
+
+
 def end(settings: StageSettings, plan: Plan) -> None:
     """Compare the trials, show them and the best one's settings.
 
     Raises:
         Problem: some are not done, or none can be compared.
     """
-    if first := done(plan, settings.runs, 0):
-        _track(settings, first)  # and the others that are not kept yet
+    tracking.catch_up(_beside(settings))
     if missing := remaining(settings, plan):
         raise Problem(f"sweep {plan.sweep_id}: {len(missing)} trials are not done; the same command goes on with them")
     plan.ended = True
@@ -113,8 +125,13 @@ def end(settings: StageSettings, plan: Plan) -> None:
 
 
 def _track(settings: StageSettings, run: Run) -> None:
-    """Have a trial kept by those whom the settings name, and before it those that could not be."""
-    tracking.ended(run, settings.model_copy(update={"runs": sweeps(settings.runs)}))
+    """Have a trial kept by those whom the settings name."""
+    tracking.ended(run, _beside(settings))
+
+
+def _beside(settings: StageSettings) -> StageSettings:
+    """The settings with the place of the trials for that of the runs."""
+    return settings.model_copy(update={"runs": sweeps(settings.runs)})
 
 
 def _refuse(settings: StageSettings, plan: Plan, first: Run | None) -> None:

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from ..metrics import Metric, measured
 from ..problems import Problem
-from ..runs import Run, Runs, kept, new_id, store_of, sweeps
-from ..settings import PREFIX, StageSettings
+from ..runs import Run, kept, new_id, store_of, sweeps
+from ..settings import PREFIX, Runs, StageSettings
 from ..version import commit
 from .search import Combination
 
@@ -70,8 +70,8 @@ def make(settings: StageSettings, now: dict[str, Any], trials: Sequence[Combinat
     today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     image = os.environ.get(PREFIX + "IMAGE", "")
     changing = [each for each in trials if any(now.get(name) != value for name, value in each.items())]
-    sweep = settings.sweep.model_dump(mode="json", exclude={"parallel"})
     metric = settings.sweep.metric or settings.deploy.metric
+    sweep = settings.sweep.model_dump(mode="json", exclude={"parallel"}) | {"metric": metric}
     new = Plan(new_id(), str(settings.stage), today, commit(), image, _code(), now, sweep, [{}, *changing], metric)
     wanted = json.loads(new.to_json())
     for known in reversed(names(settings.runs)):

@@ -22,6 +22,8 @@ POLL = 0.1  # seconds between two looks at the processes
 SPARED = 0.1  # of the memory that is free stays free
 THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 CGROUP = Path("/sys/fs/cgroup")
+# Of a container, as the second version and the first have them: its limit, and what it uses of that.
+LIMITS = {"memory.max": "memory.current", "memory/memory.limit_in_bytes": "memory/memory.usage_in_bytes"}
 MEMINFO = Path("/proc/meminfo")
 
 
@@ -66,7 +68,7 @@ def free_mb() -> float:
         found += [int(each) / 1024 for each in re.findall(r"MemAvailable:\s+(\d+) kB", text)]
     elif {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():  # of all, half may be free
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**21)
-    for most, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for most, used in LIMITS.items():
         if (CGROUP / most).exists():
             limit = (CGROUP / most).read_text(encoding="utf-8").strip()
             if limit.isdecimal():

@@ -117,7 +117,9 @@ def _list(name: str, value: Any, where: str) -> list[Any]:
 def _range(name: str, value: dict[str, Any], where: str) -> Range:
     told = f'{where}: sweep.settings: "{name}"'
     if value.keys() - {*ENDS, "log"} or not value.keys() >= {*ENDS}:
-        raise Problem(f"{told}: a range has min, max and, if it is wanted, log = true; not {', '.join(value) or 'nothing'}")
+        raise Problem(
+            f"{told}: a range has min, max and, if it is wanted, log = true; not {', '.join(value) or 'nothing'}"
+        )
     least, most, log = value["min"], value["max"], value.get("log", False)
     for end in (least, most):
         if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end):
@@ -133,7 +135,9 @@ def _range(name: str, value: dict[str, Any], where: str) -> Range:
 
 def _grid(sweep: Sweep, found: dict[str, Choices], size: float, where: str) -> list[Combination]:
     if ranges := [name for name, each in found.items() if isinstance(each, Range)]:
-        raise Problem(f'{where}: sweep.settings: "{ranges[0]}" is a range: a grid takes lists; search = "random" does not')
+        raise Problem(
+            f'{where}: sweep.settings: "{ranges[0]}" is a range: a grid takes lists; search = "random" does not'
+        )
     if sweep.trials > size:
         raise Problem(f"{where}: sweep.trials is {sweep.trials}, and the grid has {size:g} combinations only")
     if sweep.trials and sweep.trials < size:

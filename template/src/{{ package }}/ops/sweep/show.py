@@ -191,5 +191,3 @@ def _of(stage: str) -> str:
 
 def _counted(trials: int) -> str:
     return f"{trials} trial{'s' * (trials != 1)}"
-
-

@@ -22,7 +22,7 @@ from ..settings import Stage, StageSettings
 from ..version import commit
 from .plan import Plan
 
-LEFT = ("run.json", "log.jsonl")  # by a trial that has ended, and its locks
+LEFT = ("run.json", "log.jsonl")  # by a trial that has ended, and its lock
 FACT = "sweep"  # what of a record tells the sweep, the trial, what it sets, and the memory that it took
 log = structlog.get_logger()
 
@@ -36,7 +36,8 @@ def do(settings: StageSettings, plan: Plan, index: int) -> None:
         index: the trial's number.
 
     Raises:
-        Problem: this is another version than the plan's, the trial is at work elsewhere, or a step cannot do its work.
+        Problem: this is another version than the plan's, or the trial is at work elsewhere. What goes wrong in a step
+            is told, and stands in the record: the sweep goes on.
     """
     if plan.git_commit != commit():
         raise Problem(f"sweep {plan.sweep_id} began at commit {plan.git_commit}, this is {commit()}: begin another one")
@@ -56,6 +57,8 @@ def do(settings: StageSettings, plan: Plan, index: int) -> None:
             with judged(run):
                 _steps(run, settings, plan)
             record.status = "ok"
+        except Exception:
+            print(f"error: {record.problem}", file=sys.stderr)
         finally:
             record.facts[FACT]["memory_mb"] = round(peak())
             _tidy(run)
@@ -119,5 +122,3 @@ def end_with_parent() -> None:
 def memory(run: Run) -> int:
     """The most memory that a trial has had, in MB; 0 where that is not known."""
     return int(run.record.facts.get(FACT, {}).get("memory_mb", 0))
-
-
