@@ -105,28 +105,19 @@ def sweep(
 
     settings = load(Settings, stage)
     with stoppable():
+        from .sweep import phases
+        from .sweep.trial import end_with_parent
+
+        if tied:
+            end_with_parent()
         if trial >= 0:
-            from .sweep import checks, plan
-            from .sweep import trial as trials
-
-            if tied:
-                trials.end_with_parent()
-            planned = plan.read(settings.runs, of)
-            if plan.done(planned, settings.runs, trial):
-                return
-            with checks.under(planned.trials[trial]):
-                trials.do(load(Settings, stage), planned, trial)
-            return
-        from .sweep import phases, plan
-
-        if begin:
-            made = phases.begin(settings)
+            phases.trial(settings, of, trial)
+        elif begin:
+            plan = phases.begin(settings)
             parallel = settings.sweep.parallel
-            print(json.dumps({"sweep": made.sweep_id, "trials": len(made.trials) - 1, "parallel": parallel}))
+            print(json.dumps({"sweep": plan.sweep_id, "trials": len(plan.trials) - 1, "parallel": parallel}))
         elif end:
-            planned = plan.read(settings.runs, of)
-            phases.give_up(settings, planned)
-            phases.end(settings, planned)
+            phases.close(settings, of)
         else:
             phases.sweep(settings)
 

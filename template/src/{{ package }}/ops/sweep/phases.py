@@ -9,13 +9,13 @@ import filelock
 from .. import logs, tracking
 from ..problems import Problem
 from ..runs import Run, sweeps
-from ..settings import StageSettings, settings_file
+from ..settings import StageSettings, load, settings_file
 from . import checks, show
+from . import trial as trials
 from .comparison import compare
-from .plan import Plan, compared, done, keep, make, prune
+from .plan import Plan, compared, done, keep, make, prune, read
 from .pool import Pool, width
 from .search import combinations
-from .trial import memory
 
 
 def sweep(settings: StageSettings) -> None:
@@ -28,7 +28,7 @@ def sweep(settings: StageSettings) -> None:
         plan = begin(settings)
         todo = remaining(settings, plan)
         first = done(plan, settings.runs, 0)
-        fits = width(settings, len(plan.trials) - 1, memory(first) if first else 0)
+        fits = width(settings, len(plan.trials) - 1, trials.memory(first) if first else 0)
         if todo:
             each = f"{fits.threads} thread{'s' * (fits.threads != 1)} each"
             print(f"{fits.trials} at once, {each}{', ' * bool(fits.why)}{fits.why}", flush=True)
@@ -46,7 +46,7 @@ def sweep(settings: StageSettings) -> None:
         except (KeyboardInterrupt, SystemExit):
             print(f"sweep {plan.sweep_id}: stopped after {ended} of {len(todo)} trials; the same command goes on")
             raise
-        end(settings, plan)
+        _end(settings, plan)
 
 
 def begin(settings: StageSettings) -> Plan:
@@ -63,9 +63,9 @@ def begin(settings: StageSettings) -> Plan:
     """
     logs.start()
     tracking.of(settings)
-    trials = combinations(settings.sweep, str(settings_file(settings.stage, "sweep")))
-    checks.refuse(settings, trials)
-    plan = make(settings, checks.now(settings), trials)
+    tried = combinations(settings.sweep, str(settings_file(settings.stage, "sweep")))
+    checks.refuse(settings, tried)
+    plan = make(settings, checks.now(settings), tried)
     if len(plan.trials) == 1:
         where = settings_file(settings.stage, "sweep")
         raise Problem(f"{where}: [sweep.settings] tries the settings of now, and nothing else")
@@ -97,9 +97,27 @@ def remaining(settings: StageSettings, plan: Plan) -> list[int]:
     return [index for index in range(1, len(plan.trials)) if done(plan, settings.runs, index) is None]
 
 
-def give_up(settings: StageSettings, plan: Plan) -> None:
-    """Note that trials have failed which no process does any more, and which could not tell their end themselves."""
-    place = sweeps(settings.runs)
+def trial(settings: StageSettings, sweep_id: str, index: int) -> None:
+    """Do a trial here, in this process, unless it is done already.
+
+    Args:
+        settings: those of the stage.
+        sweep_id: of which sweep.
+        index: the trial's number.
+
+    Raises:
+        Problem: there is no such sweep, or the trial cannot begin. What goes wrong in a step is in its record.
+    """
+    plan = read(settings.runs, sweep_id)
+    if done(plan, settings.runs, index) is None:
+        with checks.under(plan.trials[index]):
+            trials.do(load(type(settings), settings.stage), plan, index)
+
+
+def close(settings: StageSettings, sweep_id: str) -> None:
+    """End a sweep whose trials no process does any more: those that could not tell their end themselves have failed."""
+    plan, place = read(settings.runs, sweep_id), sweeps(settings.runs)
+    logs.start()
     for index in remaining(settings, plan):
         run_id = plan.run_id(index)
         begun = Run.exists(place, run_id)
@@ -107,17 +125,12 @@ def give_up(settings: StageSettings, plan: Plan) -> None:
         run.record.status = "failed"
         run.record.problem = "it was killed; was memory short?" if begun else "it could not begin"
         run.save()
+    _end(settings, plan)
 
 
-def end(settings: StageSettings, plan: Plan) -> None:
-    """Compare the trials, show them and the best one's settings.
-
-    Raises:
-        Problem: some are not done, or none can be compared.
-    """
+def _end(settings: StageSettings, plan: Plan) -> None:
+    """Show what came of a sweep all of whose trials are done."""
     tracking.catch_up(_beside(settings))
-    if missing := remaining(settings, plan):
-        raise Problem(f"sweep {plan.sweep_id}: {len(missing)} trials are not done; the same command goes on with them")
     plan.ended = True
     keep(plan, settings.runs)
     print()
