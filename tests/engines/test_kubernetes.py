@@ -244,7 +244,7 @@ def test_a_trial_that_is_lost_is_told_and_the_others_are_compared(deployed: Depl
     deployed.commit()
     deployed.make("deploy", "WAIT=15")
     said = deployed.make("sweep", "STAGE=production")
-    assert re.search("trial 2: it was killed; was memory short?; make logs STAGE=production RUN=", said)
+    assert "\ntrial 2: it was killed; was memory short?; make logs STAGE=production RUN=" in said
     found = json.loads(deployed.make("results", "STAGE=production", "SWEEP=last", "JSON=1"))
     assert {each["trial"] for each in found["trials"] if each["problem"]} == {2}
     pipeline.write_text(good)

@@ -104,7 +104,8 @@ def _flat(settings: Mapping[str, Any], *above: str) -> dict[str, Any]:
 def _list(name: str, value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise Problem(
-            f'{where}: sweep.settings: "{name}" is {value!r}: a list of values, or {{ min = 1, max = 9 }}, is expected'
+            f'{where}: sweep.settings: "{name}" is {value!r}: '
+            "a list of values, or a range as { min = 1, max = 9 }, is expected"
         )
     if not value:
         raise Problem(f'{where}: sweep.settings: "{name}" is an empty list: nothing could be tried')
