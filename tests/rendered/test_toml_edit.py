@@ -1,6 +1,5 @@
 """The editor that makes a sweep's diff: one value changes, every other sign stays, and git takes what it prints."""
 
-import importlib.util
 import sys
 import tomllib
 from pathlib import Path
@@ -36,13 +35,9 @@ min_lift = 1.0"""
 
 @pytest.fixture(scope="module")
 def editor() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "toml_edit", ROOT / "template/src/{{ package }}/ops/sweep/toml_edit.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["toml_edit"] = module  # where dataclasses look
-    spec.loader.exec_module(module)
+    file = ROOT / "template/src/{{ package }}/ops/sweep/toml_edit.py"
+    module = sys.modules["toml_edit"] = ModuleType("toml_edit")  # where dataclasses look
+    exec(compile(file.read_text(encoding="utf-8"), file, "exec"), module.__dict__)
     return module
 
 

@@ -22,7 +22,8 @@ from ..settings import Stage, StageSettings
 from ..version import commit
 from .plan import Plan
 
-LEFT = ("run.json", "log.jsonl")  # by a trial that has ended, and its lock
+LOCK = "lock"
+LEFT = ("run.json", "log.jsonl", LOCK)  # by a trial that has ended
 FACT = "sweep"  # what of a record tells the sweep, the trial, what it sets, and the memory that it took
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ def do(settings: StageSettings, plan: Plan, index: int) -> None:
     provenance.note(record, settings)
     record.facts[FACT] = {"id": plan.sweep_id, "trial": index, "settings": plan.trials[index]}
     with run.alone():
-        run.remove("log.jsonl")  # of an attempt that was stopped
+        _tidy(run, LOCK)  # what an attempt has left that was stopped
         run.save()
         logs.start(run.path("log.jsonl"))
         structlog.contextvars.bind_contextvars(run_id=record.run_id)
@@ -61,7 +62,7 @@ def do(settings: StageSettings, plan: Plan, index: int) -> None:
             print(f"error: {record.problem}", file=sys.stderr)
         finally:
             record.facts[FACT]["memory_mb"] = round(peak())
-            _tidy(run)
+            _tidy(run, *LEFT)
             run.save()
 
 
@@ -104,9 +105,9 @@ def _note_data(run: Run) -> None:
         run.record.data |= Fingerprint(files).result()
 
 
-def _tidy(run: Run) -> None:
-    """Remove what the steps have left: tables and models, of which each trial would keep its own."""
-    run.remove(*(name for name in run.found("*") if name not in LEFT and not name.endswith("lock")))
+def _tidy(run: Run, *left: str) -> None:
+    """Remove what the steps have left, but for some: tables and models, of which each trial would keep its own."""
+    run.remove(*(name for name in run.found("*") if name not in left))
 
 
 def end_with_parent() -> None:
