@@ -116,11 +116,15 @@ class DockerHost(Target):
         Raises:
             Problem: there is such a container.
         """
-        name, image = f"{self.name}-backfill", self.engine.container(self.name, "{{.Config.Image}}")
-        if self.engine.container(name):
-            raise Problem(f"a backfill is at work in container {name}: wait for its end, or docker stop {name}")
-        told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
-        return self.confined("run", *told, image, *command)
+        return self._beside("backfill", command)
+
+    def sweep(self, *command: str) -> Ended:
+        """Call it in a container of its own, which does all trials, as `backfill` does.
+
+        Raises:
+            Problem: there is such a container.
+        """
+        return self._beside("sweep", command)
 
     def activate(self, version: Version, by: str, action: str) -> None:
         """Start the version beside the old one, and let it take over.
@@ -197,7 +201,7 @@ class DockerHost(Target):
 
     def uninstall(self) -> None:
         """Remove containers, volumes and network."""
-        self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill")
+        self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill", f"{self.name}-sweep")
         if Path(FILES[1]).exists():
             self.engine.compose(self.name, FILES, "down", "--volumes")
         for volume in ("var", "secrets"):
@@ -215,6 +219,14 @@ class DockerHost(Target):
         branch = ("--env", f"{PREFIX}BRANCH={self.here.branch}")
         options = ("--init", *CONFINED, "--network", network, *mounts, *branch)
         return self.engine.do(verb, *options, *arguments, out=out, errors=errors)
+
+    def _beside(self, what: str, command: tuple[str, ...]) -> Ended:
+        """Call the command line in a container beside the stage's, of the same image."""
+        name, image = f"{self.name}-{what}", self.engine.container(self.name, "{{.Config.Image}}")
+        if self.engine.container(name):
+            raise Problem(f"a {what} is at work in container {name}: wait for its end, or docker stop {name}")
+        told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
+        return self.confined("run", *told, image, *command)
 
     def _finish_activation(self) -> None:
         """End what an earlier deployment, or this one, has begun: the active container gets the stage's name."""
