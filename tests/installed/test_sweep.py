@@ -251,7 +251,7 @@ def test_a_tie_is_told_and_what_changes_nothing_is_no_diff(here: Project) -> Non
     with_sweep(here, {"model.anybody": ["a", "b"]})
     done = here.call("sweep")
     assert done.returncode == 0, done.stderr
-    assert "All 3 have the same hit rate: these settings make no difference to it." in done.stdout
+    assert "All 3 have the same hit rate: it does not depend on these settings." in done.stdout
     assert "@@" not in done.stdout and " best" not in done.stdout
 
 
