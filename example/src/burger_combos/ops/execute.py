@@ -332,7 +332,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         if overridden := provenance.overridden(record):
             log.info("settings", **overridden)
         try:
-            with _judged(run):
+            with judged(run):
                 yield
                 _note_data(run)
             if all(name in record.steps for name in NAMES):
@@ -395,7 +395,7 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
         logs.start(run.path(f"log-{step}-{shard}.jsonl"))
         structlog.contextvars.bind_contextvars(run_id=run.record.run_id)
         try:
-            with _judged(run):
+            with judged(run):
                 yield
         except BaseException:
             before = records.of(settings, run.record.run_id)
@@ -409,7 +409,7 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
 
 
 @contextmanager
-def _judged(run: Run) -> Iterator[None]:
+def judged(run: Run) -> Iterator[None]:
     """What an exception makes of the run: refused, stopped or failed, and why."""
     record = run.record
     try:

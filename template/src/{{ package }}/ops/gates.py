@@ -267,9 +267,9 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         record, others = run.record, list(pipeline.STEPS[1:])
         prepared = json.loads(run.path(PREPARED).read_text(encoding="utf-8"))
         goes_on = bool(prepared.pop("goes_on"))
-        before, start = _peak(), datetime.now().timestamp()
+        before, start = peak(), datetime.now().timestamp()
         while others and goes_on:
-            goes_on = _tried(others.pop(0), run, settings)
+            goes_on = tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
         counted = measured(record.metrics, settings.deploy.metric)
         result = Trial(
@@ -281,7 +281,7 @@ def trial(stage: Stage, day: date, factor: float) -> None:
             holdout=measured_on(run, counted.name if counted else ""),
             own_resize=hasattr(pipeline, "resize"),
             seconds=seconds,
-            memory_mb=max(0.0, _peak() - before),
+            memory_mb=max(0.0, peak() - before),
             libraries_mb=before,
             not_tried=[step.__name__ for step in others],
         )
@@ -302,7 +302,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     training.marked_steps(settings, pipeline.STEPS)
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
-    goes_on = _tried(first, run, settings)
+    goes_on = tried(first, run, settings)
     with faults.named("resize"):
         size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
     if size:
@@ -319,7 +319,7 @@ def _trials(settings: StageSettings) -> Runs:
     return Runs(folder=trials_folder(settings.runs), shards=settings.runs.shards)
 
 
-def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
+def tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
     """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
     try:
         with no_writing(), faults.named(step.__name__):
@@ -336,7 +336,7 @@ def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool
     return True
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory that this process has had so far, in MB."""
     if STATUS.exists():  # Linux, where what `getrusage` tells begins with the memory of who started the process
         return int(re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[0]) / 1024

@@ -186,6 +186,17 @@ class Serving(Section):
     token: SecretStr = SecretStr("")  # which each request has to bring; without one only this machine is served
 
 
+class Sweep(Section):
+    """Settings to try, each combination in a trial that publishes nothing; the module `sweep` has the rest."""
+
+    search: Literal["grid", "random"] = "grid"  # each combination; or so many of them, by chance
+    trials: NonNegativeInt = 0  # of a random search; a grid has as many as it has
+    seed: NonNegativeInt = 1  # of a random search
+    parallel: NonNegativeInt = 0  # trials at once; 0: as many as processors and memory allow
+    metric: str = ""  # which is compared; empty: the one that counts
+    settings: dict[str, Any] = {}  # what to try of each setting: a list or, by chance, a range
+
+
 class Monitoring(Section):
     """What is watched from day to day."""
 
@@ -207,6 +218,7 @@ class StageSettings(BaseSettings):
     deploy: Deploy = Deploy()
     monitoring: Monitoring = Monitoring()
     serving: Serving = Serving()
+    sweep: Sweep = Sweep()
     tracking: dict[str, dict[str, Any]] = {}  # who else keeps what is known of the runs: a module of `ops` each
 
     @classmethod
@@ -240,7 +252,8 @@ def settings_file(stage: Stage, *keys: str) -> Path:
         keys: those that lead to a value or a section, as `"database", "url"`: it is the file in which they stand, or
             else belong. Without any it is the file that each stage has to have.
     """
-    return settings_files.holder(stage, keys, platform=bool(keys) and keys[0] in StageSettings.model_fields)
+    platform = bool(keys) and keys[0] in StageSettings.model_fields and keys[0] != "sweep"  # which is the project's own
+    return settings_files.holder(stage, keys, platform=platform)
 
 
 def origin(stage: Stage, *keys: str) -> str:
@@ -337,12 +350,13 @@ def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], err
 
 def _refuse_own_sections(kind: type[StageSettings]) -> None:
     """A section of the project's own that is called as one of the machinery came to be."""
-    machinerys: dict[str, tuple[type[BaseModel], str]] = {
+    ours: dict[str, tuple[type[BaseModel], str]] = {
         "monitoring": (Monitoring, "0.13.0"),
         "serving": (Serving, "0.14.0"),
         "resources": (Resources, "0.15.0"),
+        "sweep": (Sweep, "0.15.0"),
     }
-    for name, (section, since) in machinerys.items():
+    for name, (section, since) in ours.items():
         found = kind.model_fields[name].annotation
         if not (isinstance(found, type) and issubclass(found, section)):
             raise Problem(

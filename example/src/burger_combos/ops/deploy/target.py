@@ -159,6 +159,14 @@ class Target(ABC):
         """
         return self.on_stage(*command)
 
+    def sweep(self, *command: str) -> Ended:
+        """Call the command line to try settings where the stage runs; its output is shown.
+
+        Raises:
+            Problem: the target has no machines for that, or a sweep is at work there.
+        """
+        raise Problem("this target does no sweeps where it is deployed: make sweep, without STAGE, does them here")
+
     @abstractmethod
     def activate(self, version: Version, by: str, action: str) -> None:
         """Make a version the active one, note it in the deployment history, and run it once.
