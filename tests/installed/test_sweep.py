@@ -268,7 +268,9 @@ def test_a_metric_that_is_not_measured_is_told_by_the_first_trial(here: Project)
     assert len(trials(here)) == 1
 
 
-@pytest.mark.parametrize(("example", "better"), [("recommend", max), ("classify", max), ("forecast", min)])
+@pytest.mark.parametrize(
+    ("example", "better"), [("recommend", max), ("classify", max), ("forecast", min), ("images", max)]
+)
 def test_each_example_brings_a_sweep_that_works(
     example: str, better: Callable[[Any], float], generate: Callable[..., Project], tmp_path: Path
 ) -> None:
