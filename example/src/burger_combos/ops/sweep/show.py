@@ -108,7 +108,7 @@ def _conclude(plan: Plan, found: Comparison) -> None:
     if len(found.ranked) == 1:
         raise Problem(f"no trial can be compared with the settings of now; the first: {found.left_out[0].problem}")
     if found.alike:
-        print(f"All {len(found.ranked)} have the same {metric.label}: these settings make no difference to it.")
+        print(f"All {len(found.ranked)} have the same {metric.label}: it does not depend on these settings.")
         return
     if best[0].index == 0:
         tied = f", as {_counted(len(best) - 1)} that {'ties' if len(best) == 2 else 'tie'} with them" * (len(best) > 1)
