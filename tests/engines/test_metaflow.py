@@ -28,7 +28,10 @@ def flow(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
     change(pipeline, {steps.CHOOSES: FAILING})
     steps.rework(pipeline)
     made.make("setup")
-    return made.with_env(ORDERS__SAMPLE__CUSTOMERS="301", RUNS__SHARDS="3")
+    # Nodes and a GPU are what a cluster has; here, all tasks are on this machine.
+    return made.with_env(
+        ORDERS__SAMPLE__CUSTOMERS="301", RUNS__SHARDS="3", RESOURCES__NODE="pool=gpu", RESOURCES__GPU="1"
+    )
 
 
 def test_a_failed_run_publishes_nothing_and_goes_on_from_where_it_failed(flow: Project) -> None:
