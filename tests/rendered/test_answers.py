@@ -155,5 +155,7 @@ def test_every_stage_has_the_same_settings(database: str, write: Write) -> None:
     for name in ("settings", "platform"):
         assert keys("explore", name) == keys("develop", name) == keys("production", name)
     both = {name: keys("develop", name).keys() for name in ("settings", "platform")}
-    assert both["platform"] == {"database", "runs", "schedule", "alert", "deploy", "monitoring"}
+    assert both["platform"] == {
+        *("database", "runs", "resources", "schedule", "alert", "deploy", "monitoring"),
+    }
     assert not both["platform"] & both["settings"]

@@ -75,6 +75,7 @@ case "$*" in
 *"container inspect "*-backfill) cat at-work 2>/dev/null || exit 1 ;;
 *"container inspect --format "*-main-database-1) exit 1 ;;
 *"container inspect --format "*) echo sha256:1 ;;
+run*.ops.needs*) echo '{}' ;;
 run*) printf '%s\\n' "$@" >called; echo done by it ;;
 esac
 """
