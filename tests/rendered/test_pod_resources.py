@@ -41,6 +41,7 @@ def job(project: Project, said: str) -> dict[str, Any]:
     command = [str(kubectl), "kustomize", done.stdout.strip()]
     made = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True)
     (cronjob,) = (each for each in yaml.safe_load_all(made.stdout) if each["kind"] == "CronJob")
+    assert cronjob["metadata"]["name"] == "burger-combos-production-main"
     found: dict[str, Any] = cronjob["spec"]["jobTemplate"]["spec"]
     return found
 
