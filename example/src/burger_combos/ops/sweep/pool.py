@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import polars as pl
 
@@ -48,13 +48,12 @@ def width(settings: StageSettings, trials: int, needed_mb: float = 0) -> Width:
     """
     processors, wanted = pl.thread_pool_size(), settings.sweep.parallel
     allowed, why = wanted or processors, ""
-    resources: Any = getattr(settings, "resources", None)
-    amounts = [resources, *resources.named.values()] if resources else []
+    amounts = [settings.resources, *settings.resources.named.values()]
     if any(each.gpu for each in amounts) and not wanted:
         allowed, why = 1, "as trials would share the GPU; sweep.parallel says otherwise"
     together = max(1, min(allowed, trials))
     threads = max(1, processors // together)
-    needed_mb = max(needed_mb, *(each.memory_mb for each in amounts), 0)
+    needed_mb = max(needed_mb, *(each.memory_mb for each in amounts))
     free = free_mb() * (1 - SPARED)
     if needed_mb and free and (fitting := max(1, int(free // needed_mb))) < together:
         together, why = fitting, f"as one takes {needed_mb:,.0f} MB, and {free:,.0f} MB are free"
