@@ -167,7 +167,8 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed, tmp_path: Path) 
         pod = each["spec"]["template"]["spec"]
         assert pod["containers"][0]["resources"] == {"requests": AMOUNTS, "limits": AMOUNTS}
         assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "96Mi"}} in pod["volumes"]
-        assert {"name": "shm", "mountPath": "/dev/shm"} in pod["containers"][0]["volumeMounts"]
+        mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+        assert mounted["shm"] == "/dev/shm"
         assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
     badly = deployed.project.with_env(RESOURCES__NODE="gpu").run("make", "deploy")
     assert badly.stderr.splitlines()[-2] == (
