@@ -99,7 +99,8 @@ class Project:
     def environment(self) -> dict[str, str]:
         """That in which its commands run; where its lock names PyTorch, uv finds that."""
         found = environment(containers=self.containers)
-        if 'name = "pytorch-cpu"' in (self.folder / "pyproject.toml").read_text(encoding="utf-8"):
+        file = self.folder / "pyproject.toml"
+        if file.exists() and 'name = "pytorch-cpu"' in file.read_text(encoding="utf-8"):
             found |= pytorch.environment()
         return found | self.env
 
