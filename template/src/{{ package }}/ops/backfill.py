@@ -78,8 +78,8 @@ def backfill(
         try:
             _do(settings, span, todo, ended, start)
         except (KeyboardInterrupt, SystemExit):
-            last = todo[len(ended) : len(ended) + 1]  # whose run may have ended as it was told to stop
-            count = len(ended) + sum(_is_done(_runs(settings, day), span, settings) for day in last)
+            going_on = todo[len(ended) : len(ended) + 1]  # whose run may have ended as it was told to stop
+            count = len(ended) + sum(_is_done(_runs(settings, day), span, settings) for day in going_on)
             print(f"backfill {span}: stopped after {count} of {_days(len(todo))}; the same command goes on")
             raise
     _judge(settings, span, ended)

@@ -41,10 +41,10 @@ def call(
 @contextmanager
 def _cancelled_by_signals(connection: dbapi.Connection) -> Iterator[None]:
     """An exception of a handler would come anywhere, also where the thread would go on working unnoticed."""
-    came: list[int] = []
+    came: list[signal.Signals] = []
 
     def cancel(number: int, _: object) -> None:
-        came.append(number)
+        came.append(signal.Signals(number))
         with suppress(Error):
             connection.adbc_cancel()
 
