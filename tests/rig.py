@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import copier
 import pytest
+import pytorch
 from packaging.version import Version
 from ports import free_port
 
@@ -95,9 +96,17 @@ class Project:
         """The project's command line, relative to its folder."""
         return f".venv/bin/{self.package.replace('_', '-')}"
 
+    def environment(self) -> dict[str, str]:
+        """That in which its commands run; where its lock names PyTorch, uv finds that."""
+        found = environment(containers=self.containers)
+        file = self.folder / "pyproject.toml"
+        if file.exists() and 'name = "pytorch-cpu"' in file.read_text(encoding="utf-8"):
+            found |= pytorch.environment()
+        return found | self.env
+
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Any command in the project's folder."""
-        return sh(*command, cwd=self.folder, env=environment(containers=self.containers) | self.env)
+        return sh(*command, cwd=self.folder, env=self.environment())
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The project's own command line."""
@@ -131,7 +140,7 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The project's own command line in the background, its output kept."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        env = environment(containers=self.containers) | self.env
+        env = self.environment()
         return subprocess.Popen([self.command, *arguments], cwd=self.folder, env=env, text=True, **pipes)
 
     def written(self, stage: str = "develop") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

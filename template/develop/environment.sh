@@ -11,6 +11,19 @@ cd "$(dirname "$0")/.."
 venv=${UV_PROJECT_ENVIRONMENT:-.venv}
 what=${1:-all}
 ready=$venv/ready-$what
+# Of a library with a build for processors and one for GPUs there are two groups, of which the image names one.
+build=
+if grep -q '^cuda = \[' pyproject.toml; then
+    build=${TORCH:-$(sed -n 's/^ARG TORCH=//p' Dockerfile 2>/dev/null || true)}
+    case ${build:=cpu} in
+    cpu | cuda) ;;
+    *)
+        echo "setup: TORCH is $build: cpu or cuda is expected, here or by ARG TORCH in Dockerfile" >&2
+        exit 1
+        ;;
+    esac
+fi
+[ -z "$build" ] || [ "$build" = "$(cat "$venv/build" 2>/dev/null)" ] || rm -f "$ready"
 if [ "$what" != all ] && [ -e "$ready" ] && [ -z "$(find pyproject.toml uv.lock develop/environment.sh -newer "$ready" 2>&1)" ]; then
     exit 0 # make setup has installed it meanwhile
 fi
@@ -49,6 +62,8 @@ for group in $there $more; do
     [ "$group" != all ] || groups=${groups#--no-default-groups }
     [ "$group" = feast ] || ! grep -q "^$group = \[" pyproject.toml || groups="$groups --group $group"
 done
+[ "$build" != cpu ] || groups="$groups --no-group cuda --group cpu"
+[ "$build" != cuda ] || groups="$groups --no-group cpu --group cuda"
 
 if [ "$what" = upgrade ]; then
     today=$(date -u +%Y-%m-%dT00:00:00Z)
@@ -84,6 +99,7 @@ fi
 for group in $more; do
     : >"$venv/ready-$group"
 done
+[ -z "$build" ] || echo "$build" >"$venv/build"
 for ready in "$venv"/ready*; do
     [ ! -e "$ready" ] || touch "$ready"
 done

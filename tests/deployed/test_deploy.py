@@ -28,6 +28,28 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 KILL = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -qa bin/python $p/cmdline || kill -9 ${p#/proc/}; done"
 SECRET = "hunter2-for-production-only"
 
+RESOURCES = {
+    "cpu = 0 #": "cpu = 1.5 #",
+    "memory_mb = 0": "memory_mb = 3000",
+    "shm_mb = 0 #": "shm_mb = 96 #",
+    "[schedule]": "[resources.train]\nmemory_mb = 3500\n\n[schedule]",
+}
+# A container says how much memory its processes can share.
+SHARED = """
+import os
+import sys
+
+shared = os.statvfs("/dev/shm")
+print(f"shared: {shared.f_frsize * shared.f_blocks >> 20} MB", file=sys.stderr)
+"""
+# What this engine's machine has not, and how that is refused.
+BEYOND = {
+    "RESOURCES__GPU=1": "resources.gpu: 1: the container engine gives none: .+",
+    "RESOURCES__CPU=4096": r"resources.cpu: 4096: the container engine's machine has \d+",
+    "RESOURCES__NODE=gpu": "resources.node: gpu: a Docker host is one machine, .+",
+    "RESOURCES__TRIAN__GPU=1": "resources.trian: no such step: the steps of pipeline.py are .+; train is meant\\?",
+}
+
 
 # A model that recommends what is popular to everybody.
 POOR = """
@@ -169,7 +191,10 @@ def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production
 
 
 def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Production) -> None:
-    production.project.make("develop")
+    for stage in ("develop", "production"):
+        rig.configure(production.project, stage, RESOURCES)
+    production.commit(SHARED)
+    assert "shared: 96 MB" in production.project.run("make", "develop").stderr
     tested = (production.project.folder / f"var/develop/{production.branch}/images").read_text().strip()
     assert "the image that is here of" in production.deploy()
     assert inspected(production.name)["Image"] == tested
@@ -177,6 +202,17 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     assert f"is deployed already, as {tested}: nothing to do" in production.deploy()
     assert inspected(production.name)["Id"] == before
     assert len(production.history()) == 1
+    told = inspected(production.name)["HostConfig"]
+    assert (told["NanoCpus"], told["Memory"] >> 20, told["ShmSize"] >> 20) == (1_500_000_000, 3500, 96)
+    assert not told["DeviceRequests"]
+    for setting, why in BEYOND.items():
+        name, _, value = setting.partition("=")
+        refused = Production(production.project.with_env(**{name: value}), production.branch).refused()
+        (line,) = (line for line in refused.splitlines() if "resources." in line)
+        assert re.fullmatch(
+            f"production: (environment variable BURGER_COMBOS_{name}|production/platform.toml): {why}", line
+        )
+    assert inspected(production.name)["Id"] == before
 
     head = production.project.git("rev-parse", "HEAD")
     production.commit()

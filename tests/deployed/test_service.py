@@ -28,7 +28,9 @@ def production(generate: Callable[..., Project], tmp_path: Path) -> Iterator[tup
     project = replace(generate(tmp_path / "shop", serving="http"), containers=True)
     client = Client(free_port(), TOKEN)
     rig.configure(
-        project, "production", {"customers = 20_000": "customers = 500", "port = 8000": f"port = {client.port}"}
+        project,
+        "production",
+        {"customers = 20_000": "customers = 500", "port = 8000": f"port = {client.port}", "cpu = 0 #": "cpu = 2 #"},
     )
     leave_out_what_takes_long(project)
     project.make("setup")
@@ -57,6 +59,8 @@ def test_no_request_is_lost_when_a_version_is_deployed_or_rolled_back(production
     service, port = f"{made.name}-service", f"{made.name}-port"
     assert inspected(service)["Image"] == inspected(made.name)["Image"]
     assert not inspected(service)["HostConfig"]["PortBindings"]
+    limits = [inspected(each)["HostConfig"]["NanoCpus"] for each in (made.name, service)]
+    assert limits == [2_000_000_000, 0]  # what steps may use is none of what answers
 
     keys = [row["customer"] for row in client.rows(limit=50)[:40]]
     paths = [f"/results/{key}" for key in keys]

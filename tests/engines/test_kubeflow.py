@@ -173,6 +173,38 @@ def test_the_graph_is_the_steps_in_their_order_and_splits_what_can_be_split(burg
     assert "retryPolicy" not in task
 
 
+def test_a_task_has_what_the_settings_say_of_its_step(burger: Project) -> None:
+    """COMPILED."""
+    of_choose = {"CPU": "1.5", "MEMORY_MB": "9000", "GPU": "2", "SHM_MB": "512", "NODE": "pool=gpu"}
+    asking = burger.with_env(**{f"RESOURCES__CHOOSE__{key}": value for key, value in of_choose.items()})
+    spec, platform, _ = compiled(asking.with_env(RESOURCES__CPU="1"), shards=2)
+    executors = spec["deploymentSpec"]["executors"]
+    memory = {"resourceMemoryLimit": "9000Mi", "resourceMemoryRequest": "9000Mi"}
+    for name in ("exec-choose", "exec-choose-2"):
+        resources = executors[name]["container"]["resources"]
+        assert resources.items() >= {"resourceCpuLimit": "1.5", "resourceCpuRequest": "1.5", **memory}.items()
+        accelerator = resources["accelerator"]
+        assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "2")
+        own = platform[name]
+        assert own["nodeSelector"]["labels"] == {"pool": "gpu"}
+        assert own["tolerations"] == [
+            {"key": "nvidia.com/gpu", "operator": "Exists"},
+            {"key": "pool", "operator": "Equal", "value": "gpu"},
+        ]
+        (shared,) = own["emptyDirMounts"]
+        assert (shared["mountPath"], shared["medium"], shared["sizeLimit"]) == ("/dev/shm", "Memory", "512Mi")
+    others = executors["exec-load"]["container"]["resources"]
+    assert (others["resourceCpuLimit"], "resourceMemoryLimit" in others) == ("1", False)
+    assert not platform["exec-load"].keys() & {"nodeSelector", "tolerations", "emptyDirMounts"}
+
+    script = "import json; from production.graph import arguments; print(json.dumps(arguments()[3]))"
+    limits = ["--cpus=1.5", "--memory=9000m", "--shm-size=512m", "--gpus=2"]
+    argv = f"import sys; sys.argv = ['graph', 'a', 'b', 'c', *{limits}]; {script}"
+    local = json.loads(replace(burger, env=burger.env | {"PYTHONPATH": "."}).python(argv).stdout)
+    assert (local["nano_cpus"], local["mem_limit"], local["shm_size"]) == (1_500_000_000, "9000m", "512m")
+    assert [each["Count"] for each in local["device_requests"]] == [2]
+
+
 def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Project) -> None:
     spec, _, _ = compiled(burger, shards=2, split=True)
     tasks = spec["root"]["dag"]["tasks"]

@@ -24,7 +24,13 @@ SETTINGS = {
     "customers = 20_000": "customers = 500",
     "[0.25, 0.5, 1, 2]": "[0.5, 1]",
     "shards = 1": f"shards = {SHARDS}",
+    "cpu = 0 #": "cpu = 2 #",
+    "memory_mb = 0": "memory_mb = 3000",
+    "shm_mb = 0 #": "shm_mb = 96 #",
+    'node = ""': 'node = "kubernetes.io/os=linux"',
+    "[schedule]": "[resources.train]\nmemory_mb = 3500\n\n[schedule]",
 }
+AMOUNTS = {"cpu": "2", "memory": "3500Mi"}  # those of the step that may use most, as a pod does all of them
 
 # A shard that is killed the first time, but only in its own pod: neither in a test nor on trial.
 LOST = """    import os
@@ -34,6 +40,19 @@ LOST = """    import os
         os._exit(9)  # the first process of a container cannot kill itself
 """
 
+
+# The second trial of a sweep is killed, each time.
+LOST_TRIAL = """
+
+def lose(run: Run, settings: Settings) -> None:
+    import os
+
+    if "sweep" in run.record.facts and run.record.facts["sweep"]["trial"] == 2:
+        os._exit(9)
+
+
+STEPS = (STEPS[0], lose, *STEPS[1:])
+"""
 
 # The deployments are of some days ago, for which there are no runs.
 EARLIER = """
@@ -144,6 +163,18 @@ def test_from_a_commit_to_its_rows_and_back(deployed: Deployed, tmp_path: Path) 
     (run,) = deployed.jobs()
     succeeded = [(str(shard), "Succeeded") for shard in range(SHARDS)]
     until(lambda: sorted(deployed.pods(run["metadata"]["name"])) == succeeded)  # a moment after the run's record
+    for each in (job["jobTemplate"], run):
+        pod = each["spec"]["template"]["spec"]
+        assert pod["containers"][0]["resources"] == {"requests": AMOUNTS, "limits": AMOUNTS}
+        assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "96Mi"}} in pod["volumes"]
+        mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+        assert mounted["shm"] == "/dev/shm"
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    badly = deployed.project.with_env(RESOURCES__NODE="gpu").run("make", "deploy")
+    assert badly.stderr.splitlines()[-2] == (
+        "production: environment variable BURGER_COMBOS_RESOURCES__NODE: resources.node: gpu: the labels of nodes are "
+        "expected, as pool=gpu or pool=gpu,zone=a"
+    )
 
     status = deployed.project.status()["production"]
     assert status["commit"] == f"{first[:11]} (HEAD)"
@@ -202,6 +233,38 @@ def test_a_shard_that_is_lost_is_begun_again_alone(deployed: Deployed) -> None:
     done = [("0", "Succeeded"), ("1", "Failed"), ("1", "Succeeded"), ("2", "Succeeded")]
     until(lambda: sorted(deployed.pods(job)) == done)
     assert f"commit   {commit}\n" in deployed.make("results", "STAGE=production")
+    pipeline.write_text(good)
+    deployed.commit()
+
+
+def test_a_sweep_has_a_pod_for_each_trial(deployed: Deployed) -> None:
+    before, jobs = deployed.rows(), deployed.jobs()
+    said = deployed.make("sweep", "STAGE=production")
+    assert f"job {deployed.name}-sweep: 5 at once" in said
+    assert "5 of 5 pods have ended" in said
+    assert "4 trials beside the settings of now" in said
+    assert len(re.findall(r"(?m)^\d +\d+ +0\.\d+ +\d+\.\d", said)) == 5
+    assert " is the best: hit rate " in said or "The settings of now are the best" in said
+    assert deployed.rows() == before
+    assert [job["metadata"]["name"] for job in deployed.jobs()] == [job["metadata"]["name"] for job in jobs]
+    found = json.loads(deployed.make("results", "STAGE=production", "SWEEP=last", "JSON=1"))
+    assert sorted(each["trial"] for each in found["trials"]) == [0, 1, 2, 3, 4]
+    assert found["commit"] == deployed.kube.kubectl(
+        "get", "cronjob", deployed.name, "--output", r"jsonpath={.metadata.labels.app\.kubernetes\.io/version}"
+    )
+    assert not any(each["problem"] for each in found["trials"])
+
+
+def test_a_trial_that_is_lost_is_told_and_the_others_are_compared(deployed: Deployed) -> None:
+    pipeline = deployed.project.folder / "src/burger_combos/pipeline.py"
+    good = pipeline.read_text()
+    pipeline.write_text(good + LOST_TRIAL)
+    deployed.commit()
+    deployed.make("deploy", "WAIT=15")
+    said = deployed.make("sweep", "STAGE=production")
+    assert "\ntrial 2: it was killed; was memory short?; make logs STAGE=production RUN=" in said
+    found = json.loads(deployed.make("results", "STAGE=production", "SWEEP=last", "JSON=1"))
+    assert {each["trial"] for each in found["trials"] if each["problem"]} == {2}
     pipeline.write_text(good)
     deployed.commit()
 

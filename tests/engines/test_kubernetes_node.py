@@ -195,6 +195,22 @@ def test_a_pod_waits_for_what_it_needs(kube: Cluster) -> None:
     assert kube.kubectl("logs", "patient") == "there"
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "container"),
+    [
+        ("elsewhere", {"nodeSelector": {"pool": "gpu"}}, {}),
+        ("fast", {}, {"resources": {"limits": {"nvidia.com/gpu": 1}}}),
+    ],
+)
+def test_a_pod_waits_for_a_node_as_it_asks_for(
+    name: str, more: dict[str, object], container: dict[str, object], kube: Cluster
+) -> None:
+    kube.kubectl("create", "-f", "-", given=thing("Pod", name, pod("true", **container) | more))
+    reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
+    kube.kubectl("wait", f"--for={reason}=Unschedulable", f"pod/{name}", "--timeout=20s")
+    kube.kubectl("delete", f"pod/{name}")
+
+
 def test_an_image_that_cannot_be_had(kube: Cluster) -> None:
     kube.kubectl("create", "-f", "-", given=thing("Pod", "none", pod("true", image="127.0.0.1:9/none:1")))
     reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"

@@ -28,7 +28,10 @@ def flow(generate: Callable[..., Project], tmp_path_factory: pytest.TempPathFact
     change(pipeline, {steps.CHOOSES: FAILING})
     steps.rework(pipeline)
     made.make("setup")
-    return made.with_env(ORDERS__SAMPLE__CUSTOMERS="301", RUNS__SHARDS="3")
+    # Nodes and a GPU are what a cluster has; here, all tasks are on this machine.
+    return made.with_env(
+        ORDERS__SAMPLE__CUSTOMERS="301", RUNS__SHARDS="3", RESOURCES__NODE="pool=gpu", RESOURCES__GPU="1"
+    )
 
 
 def test_a_failed_run_publishes_nothing_and_goes_on_from_where_it_failed(flow: Project) -> None:
@@ -91,6 +94,25 @@ def test_a_flow_of_its_own_tells_of_a_missing_run(flow: Project, tmp_path: Path)
         assert done.returncode == 0, done.stdout + done.stderr
         (text,) = told.texts()
     assert f"burger-combos develop: no run for {due.date()}: make run DATE={due.date()} STAGE=develop" in text
+
+
+def test_a_sweep_is_a_flow_with_a_task_for_each_trial(flow: Project, tmp_path: Path) -> None:
+    (flow.folder / "var").mkdir(exist_ok=True)
+    (flow.folder / "var/mended").touch()
+    mine = flow.with_env(RUNS__SHARDS="1", RUNS__FOLDER=f"{tmp_path}/runs", RUNS__STORE=f"{tmp_path}/store")
+    rows, _ = mine.written()
+    env = ("METAFLOW_USER=ada", f"METAFLOW_DATASTORE_SYSROOT_LOCAL={tmp_path}")
+    for attempt in range(2):
+        done = mine.run("env", *env, ".venv/bin/python", "production/sweep_flow.py", "--no-pylint", "run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        tasks = [step for step, said in re.findall(r"/(\w+)/\d+ \(pid \d+\)\] (.*)", done.stdout) if "starting" in said]
+        assert tasks == ["start", *["trial"] * 5, "judge", "end"], attempt
+    found = json.loads(mine.call("results", "--sweep", "last", "--json").stdout)
+    assert sorted(each["trial"] for each in found["trials"]) == [0, 1, 2, 3, 4]
+    assert not any(each["problem"] for each in found["trials"])
+    assert len({each["value"] for each in found["trials"]}) > 1
+    assert len(list(tmp_path.glob("store/sweeps/*/sweep.json"))) == 2
+    assert mine.written()[0] == rows
 
 
 def test_the_first_the_last_and_neighbours_can_be_split(flow: Project) -> None:

@@ -179,6 +179,59 @@ def test_a_rollback_brings_back_the_flow_and_the_schedule_of_its_image(productio
     assert production.objects[f"cronworkflows/default/{NAME}"]["spec"]["suspend"] is False
 
 
+def test_a_steps_pod_has_what_the_settings_say_of_it(production: Argo) -> None:
+    """DEPLOYED."""
+    project = production.project
+    first, platform = project.git("rev-parse", "HEAD"), project.folder / "production/platform.toml"
+    of_train = 'cpu = 4\nmemory_mb = 9000\ngpu = 1\nshm_mb = 512\nnode = "pool=gpu,zone=a"'
+    change(
+        platform, {"memory_mb = 0": "memory_mb = 3000", "[schedule]": f"[resources.train]\n{of_train}\n\n[schedule]"}
+    )
+    project.git("commit", "--all", "--no-verify", "--message", "Resources")
+    said = production.does("target.check_resources(version); target.schedule(version)")
+    assert "refuse" not in said
+    template = production.objects[f"workflowtemplates/default/{NAME}"]
+    pods = {each["name"]: each for each in template["spec"]["templates"]}
+    resources = container(template, "train")["resources"]
+    requests = {key: resources["requests"][key] for key in ("cpu", "memory")}
+    assert (requests, resources["limits"]["nvidia.com/gpu"]) == ({"cpu": "4.0", "memory": "9000.0M"}, "1")
+    assert pods["train"]["nodeSelector"] == {"pool": "gpu", "zone": "a"}
+    assert pods["train"]["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists"},
+        {"key": "pool", "operator": "Equal", "value": "gpu"},
+        {"key": "zone", "operator": "Equal", "value": "a"},
+    ]
+    shared = {"name": "dhsm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}
+    assert shared in pods["train"]["volumes"]
+    assert {"name": "dhsm", "mountPath": "/dev/shm"} in container(template, "train")["volumeMounts"]
+    confined = {"allowPrivilegeEscalation": False, "runAsNonRoot": True}
+    assert container(template, "train")["securityContext"] == confined
+    others = container(template, "audit_it")["resources"]
+    assert (others["requests"]["cpu"], others["requests"]["memory"]) == ("2.0", "3000.0M")  # cpu is flow.py's
+    assert not pods["audit-it"].keys() & {"nodeSelector", "tolerations"}
+
+    def refused(change_of: dict[str, str], file: Path = platform) -> str:
+        before = file.read_text()
+        change(file, change_of)
+        project.git("commit", "--all", "--no-verify", "--message", "Badly")
+        calls = "target.check_resources(version); target.schedule(version)"
+        script = CALLS.format(image=production.image(), commit=project.git("rev-parse", "HEAD"), calls=calls)
+        done = project.python(script)
+        file.write_text(before)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        return done.stderr
+
+    labels = "the labels of nodes are expected, as pool=gpu or pool=gpu,zone=a"
+    told = f"production: production/platform.toml: resources.train.node: gpu: {labels}\n"
+    assert refused({"pool=gpu,zone=a": "gpu"}) == told
+    assert "production/platform.toml: resources.trian: no such step: " in refused(
+        {"resources.train]": "resources.trian]"}
+    )
+    told = "error: flow.py: RESOURCES_OF: [resources] of the settings says it, too: move it there\n"
+    assert told in refused({"] = {}": '] = {"train": {"cpu": 4}}'}, project.folder / "production/flow.py")
+    project.git("reset", "--quiet", "--hard", first)
+
+
 def test_missing_runs_are_watched_for_by_a_flow_of_its_own(production: Argo) -> None:
     """DEPLOYED."""
     project, nobody = production.project, "nobody is told of missing runs: "

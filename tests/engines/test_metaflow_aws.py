@@ -20,6 +20,14 @@ SETTINGS = {
     "shards = 1": "shards = 2",
     "customers = 20_000": "customers = 300",
     "factors = [0.25, 0.5, 1, 2]": "factors = []",
+    "[schedule]": '[resources.train]\ncpu = 1\nmemory_mb = 3072\nnode = "jobs"\n\n[schedule]',
+}
+# What the account's one job queue, of Fargate, has not.
+BEYOND = {
+    "RESOURCES__TRAIN__GPU=1": "1: job queue jobs is of Fargate, which has none: name one of EC2 in node",
+    "RESOURCES__TRAIN__SHM_MB=64": "64: job queue jobs is of Fargate, which has none: name one of EC2 in node",
+    "RESOURCES__TRAIN__NODE=fast": "fast: Batch has no such job queue",
+    "RESOURCES__TRAIN__NODE=pool=gpu": "pool=gpu: the name or the ARN of a job queue of Batch is expected",
 }
 
 # What does the second shard is killed at its first attempt, as where memory is short.
@@ -116,8 +124,29 @@ def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Pr
         "jobDefinitions"
     ]
     assert job["containerProperties"]["image"] == told["BURGER_COMBOS_IMAGE"]
+    needs = {}
+    for step in ("train", "audit_it"):
+        task = definition["States"][step]["Parameters"]
+        of = {"jobDefinitions": [task["JobDefinition"]]}
+        (made,) = aws.client(production.account, "batch").describe_job_definitions(**of)["jobDefinitions"]
+        told_of = made["containerProperties"]["resourceRequirements"]
+        needs[step] = (task["JobQueue"], {each["type"]: float(each["value"]) for each in told_of})
+    assert needs["train"] == ("jobs", {"VCPU": 1, "MEMORY": 3072})
+    assert needs["audit_it"][1] == {"VCPU": 2, "MEMORY": 8192}  # flow.py's
     (rule,) = aws.client(production.account, "events").list_rules()["Rules"]
     assert (rule["ScheduleExpression"], rule["State"]) == ("cron(0 5 * * ? *)", "ENABLED")
+
+
+def test_what_the_machines_of_a_queue_have_not_is_refused_in_one_line(production: Production) -> None:
+    _, before = production.machine()
+    for setting, why in BEYOND.items():
+        name, _, value = setting.partition("=")
+        done = production.project.with_env(**{name: value}).run("make", "deploy")
+        assert done.returncode != 0
+        key = name.lower().replace("__", ".")
+        assert f"production: environment variable BURGER_COMBOS_{name}: {key}: {why}\n" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert production.machine()[1] == before
 
 
 def test_the_schedule_is_told_as_eventbridge_has_it_or_refused(production: Production) -> None:

@@ -25,6 +25,7 @@ EXAMPLES = {
     "recommend": Shown("ORDERS", "would like", "recommendations", "2,000", "2,001"),
     "classify": Shown("SUBSCRIPTIONS", "Who is likeliest to leave next", "churn_scores", r"[\d,]{3,5}", r"[\d,]{3,5}"),
     "forecast": Shown("SALES", "what the model expects of the next", "forecasts", r"\d,\d{3}", r"\d,\d{3}"),
+    "images": Shown("IMAGES", "whose label is least sure", "image_labels", r"\d{2,3}", r"\d{2,3}"),
     "blank": Shown("DATA", "What the others hold", "predictions", "100", "100"),
 }
 

@@ -119,6 +119,7 @@ def test_a_good_version_passes_and_nothing_is_published(place: Project) -> None:
         ({"GATE__MIN_LIFT": "9"}, "better than a baseline", "min_lift is 9"),
         ({"DEPLOY__SCALE__MAX_SECONDS": "0.001"}, "scale: time", "at most 0.001"),
         ({"DEPLOY__SCALE__MAX_MEMORY_MB": "0.001"}, "scale: memory", "at most 0.001"),
+        ({"RESOURCES__TRAIN__MEMORY_MB": "60"}, "scale: memory", "of libraries at "),  # with these it is too much
         ({"DEPLOY__SCALE__BY": "nobody"}, "pipeline", "deploy.scale.by: no column 'nobody' in raw.parquet"),
     ],
 )

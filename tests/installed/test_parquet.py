@@ -490,6 +490,7 @@ ELSEWHERE = {
     "dynamodb.md": ("tests/installed/test_dynamodb.py", ["python"] * 2),
     "feast.md": ("tests/installed/test_feast.py", ["python"] * 2 + ["yaml"]),
     "serving.md": ("tests/installed/test_serving.py", ["python"] * 5),
+    "sweeps.md": ("tests/installed/test_sweep.py", ["toml", "toml", "sh"]),
 }
 VISITS = """
 for number, day in enumerate(("2026-10-31", "2026-11-01")):

@@ -232,6 +232,7 @@ run.lines("Sales", days, {{"actual": [1.5, None, 2.5, None], "forecast": [None, 
 curves = {{"model": [(0.1, 0.2), (0.5, 0.4)], "all": [(3, 1), (1, 1), (2, 1)]}}
 run.points("Calibration", curves, x="<forecast>", y="seen")
 run.bars("Few", {{"a": 1, "b": 2.5}})
+run.matrix("Confusion", {{"<a>": {{"<a>": 3, "b": 1}}, "b": {{"<a>": 0, "b": 1200}}}})
 run.lines("Nothing", days, {{"actual": [None] * 4}})
 run.save()
 many = {{f"series {{n}}": [n, n + 1] for n in range(8)}}
@@ -253,6 +254,8 @@ print(json.dumps({{
         problem(run.points, {{"model": [(1, 2, 3)]}}, x="x", y="y"),
         problem(run.points, {{"model": [(n, n) for n in range(1001)]}}, x="x", y="y"),
         problem(run.bars, {{"a": None}}),
+        problem(run.matrix, {{"a": {{"a": 1}}, "b": {{"c": 1}}}}),
+        problem(run.matrix, {{"a": {{n: n for n in range(31)}}}}),
     ],
 }}))
 """
@@ -301,6 +304,18 @@ def test_each_kind_of_chart_is_drawn(measured: dict[str, Any]) -> None:
     assert told[:2] == ["model: 0.100, 0.200", "model: 0.500, 0.400"] and len(told) == 5
     series = calibration.split('class="series serie-')
     assert [each.count('class="line reactive') for each in series[1:3]] == [1, 0]  # what goes back is no line
+    confusion = measured["drawn"]["Confusion"]
+    assert re.findall(r"<t[dh][^>]*>([^<]+)</t[dh]>", confusion) == [
+        *("&lt;a&gt;", "b"),
+        *("&lt;a&gt;", "3", "1"),
+        *("b", "0", "1,200"),
+    ]
+    assert re.findall(r" (\d+)%, transparent\)(; font-weight: bold)?", confusion) == [
+        ("60", "; font-weight: bold"),
+        ("20", ""),
+        ("0", ""),
+        ("80", "; font-weight: bold"),
+    ]
     assert measured["empty"] == ["Nothing"]
     assert len(re.findall(r"</span> series \d</span>", measured["eight"])) == 8
 
@@ -313,6 +328,9 @@ def test_a_chart_that_cannot_be_drawn_is_refused_when_it_is_made(measured: dict[
         "chart 'A': series 'model': a point is two numbers, (x, y)",
         "chart 'A': series 'model' has 1,001 values, and 1,000 can be shown: show fewer, or means",
         "chart 'A': a: None is not a finite number",
+        "chart 'A': row 'b' has other columns than the first row",
+        "chart 'A': the matrix has 1 rows of 31, and 30 of each can be shown: show the most frequent, and the others "
+        "together",
     ]
 
 

@@ -65,6 +65,34 @@ cli.main()
 """
 
 
+# A hundred times Ctrl-C at some moment of statements that follow each other, and once in the middle of a long one.
+INTERRUPTED = """
+import os, random, signal, threading, time
+from {package}.ops import store
+from {package}.ops.settings import Stage, StageSettings, load
+
+url = load(StageSettings, Stage.develop).database.url
+
+def interrupted(seconds, query="SELECT 1"):
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        with store.Store(url, create=True) as opened:
+            timer.start()
+            while timer.is_alive():
+                opened.query(query)
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+chance = random.Random(1)
+print("stopped", sum(interrupted(chance.uniform(0.001, 0.02)) for _ in range(100)))
+if "postgresql" in url.get_secret_value():  # SQLite's driver cannot
+    begun = time.monotonic()
+    print("cancelled", interrupted(0.1, "SELECT pg_sleep(600)::text"), time.monotonic() - begun < 300)
+"""
+
+
 def without_run(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "run_id"} for row in rows]
 
@@ -278,6 +306,13 @@ cli.main()
     assert rows == yesterday
     assert runs[-1]["status"] == "refused"
     assert "refused" in stored.make("status")
+
+
+def test_ctrl_c_ends_a_statement_whenever_it_comes(stored: Project) -> None:
+    done = stored.python(INTERRUPTED.format(package=stored.package))
+    assert done.returncode == 0, done.stderr
+    on_postgresql = "postgresql" in stored.env[f"{stored.package.upper()}_DATABASE__URL"]
+    assert done.stdout.split() == ["stopped", "100", *["cancelled", "True", "True"] * on_postgresql]
 
 
 def test_an_error_in_the_users_code_shows_where(shop: Project) -> None:

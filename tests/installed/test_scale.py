@@ -259,6 +259,7 @@ def test_a_trial_in_parts_is_that_of_the_whole(place: Project, project: Project)
         for each in (whole, parts):
             assert each.pop("seconds") > 0
             assert each.pop("memory_mb") > 0
+            assert each.pop("libraries_mb") > 0
             rates = (each.pop("metrics")["again"]["value"], each["numbers"].pop("again"))
             assert rates == pytest.approx(rates[:1] * 2)
             each["rate"] = round(rates[0], 12)

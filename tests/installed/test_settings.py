@@ -36,6 +36,13 @@ WRONG = {
     ),
     "SCHEDULE__TIMEZONE=Mars": "schedule.timezone: 'Mars' is no time zone, as Europe/Lisbon is",
     "TRACKING=[1]": "tracking: a section is expected, not [1]",
+    "RESOURCES=4": "resources: a section is expected, not 4",
+    "RESOURCES__MEMORY=4": "resources.memory: unknown key; memory_mb is meant?",
+    "RESOURCES__GPU=1.5": 'resources.gpu: a whole number is expected, not "1.5"',
+    "RESOURCES__CPU=inf": 'resources.cpu: a finite number is expected, not "inf"',
+    "RESOURCES__TRAIN=4": "resources.train: unknown key; known: cpu, memory_mb, gpu, shm_mb, node",
+    "RESOURCES__TRAIN__CPUS=4": "resources.train.cpus: unknown key; cpu is meant?",
+    "RESOURCES__TRAIN__SHM_MB=-1": 'resources.train.shm_mb: 0 or more is expected, not "-1"',
 }
 EACH = """
 import json, os, sys
@@ -93,6 +100,27 @@ except Problem as problem:
     told.append(str(problem))
 print(json.dumps(told))
 """
+# What each of these settings, of which some are several variables, means for steps or how it is refused.
+NEEDS = """
+import json, os
+from burger_combos.ops import needs
+from burger_combos.ops.problems import Problem
+from burger_combos.ops.settings import Stage, load
+from burger_combos.pipeline import Settings
+
+told = []
+for each in {cases}:
+    variables = {{f"BURGER_COMBOS_{{name}}": value for name, value in each.items()}}
+    os.environ.update(variables)
+    try:
+        found = needs.of_steps(load(Settings, Stage.develop), ["load", "train", "publish"])
+        told.append({{step: [*amounts.model_dump().values()] for step, amounts in found.items()}})
+    except Problem as problem:
+        told.append(str(problem))
+    for name in variables:
+        del os.environ[name]
+print(json.dumps(told))
+"""
 # Words of pydantic's.
 THEIRS = ("input should", "unable to", "valid ", "parse", "extra", "permitted", "value error", "tuple", "dictionary")
 
@@ -126,3 +154,39 @@ def test_variables_of_ones_own_and_of_another_package_are_left_alone(project: Pr
     done = project.python(script)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout).values()) == {"nothing"}
+
+
+def test_a_step_has_what_is_said_of_it_and_else_what_is_said_of_all(project: Project) -> None:
+    nothing, common = [0, 0, 0, 0, ""], [2, 4000, 1, 0, "pool=gpu"]
+    of_all = {"CPU": "2", "MEMORY_MB": "4000", "GPU": "1", "NODE": "pool=gpu"}
+    of_all = {f"RESOURCES__{key}": value for key, value in of_all.items()}
+    of_train = {"RESOURCES__TRAIN__MEMORY_MB": "9000", "RESOURCES__TRAIN__SHM_MB": "500"}
+    named = "environment variable BURGER_COMBOS_RESOURCES__"
+    cases: dict[str, object] = {
+        json.dumps({}): {"load": nothing, "train": nothing, "publish": nothing},
+        json.dumps(of_all): {"load": common, "train": common, "publish": common},
+        json.dumps(of_train): {"load": nothing, "train": [0, 9000, 0, 500, ""], "publish": nothing},
+        json.dumps(of_all | of_train | {"RESOURCES__PUBLISH__GPU": "0", "RESOURCES__PUBLISH__NODE": ""}): {
+            "load": common,
+            "train": [2, 9000, 1, 500, "pool=gpu"],
+            "publish": [2, 4000, 0, 0, ""],
+        },
+        json.dumps({"RESOURCES__TRIAN__CPU": "2"}): (
+            "develop/platform.toml: resources.trian: no such step: the steps of pipeline.py are load, train, publish; "
+            "train is meant?"
+        ),
+        json.dumps({"RESOURCES__MEMORY_MB": "100", "RESOURCES__TRAIN__SHM_MB": "500"}): (
+            f"{named}TRAIN__SHM_MB: resources.train.shm_mb: 500 is part of memory_mb, which is 100"
+        ),
+        json.dumps({"RESOURCES__TRAIN__MEMORY_MB": "100", "DEPLOY__SCALE__MAX_MEMORY_MB": "8000"}): (
+            "environment variable BURGER_COMBOS_DEPLOY__SCALE__MAX_MEMORY_MB: deploy.scale.max_memory_mb: "
+            "resources.memory_mb says it: leave this key out"
+        ),
+        json.dumps({"DEPLOY__SCALE__MAX_MEMORY_MB": "9000"}): {"load": nothing, "train": nothing, "publish": nothing},
+    }
+    done = project.python(NEEDS.format(cases=[json.loads(case) for case in cases]))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == list(cases.values())
+    refused = project.with_env(RESOURCES__TRIAN__CPU="2").call("run")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("error: develop/platform.toml: resources.trian: no such step: ")

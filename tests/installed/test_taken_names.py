@@ -22,7 +22,7 @@ for each in importlib.metadata.distributions():
     [
         ({}, {"polars", "pydantic_core", "yaml", "scipy_stubs", "marimo"}),
         ({"notebooks": "jupyter", "features": "feast"}, {"jupyterlab", "zmq", "feast", "pyarrow"}),
-        ({"target": "metaflow-argo"}, {"metaflow", "kubernetes"}),
+        ({"target": "metaflow-argo", "example": "images"}, {"metaflow", "kubernetes", "torch", "pil", "sklearn"}),
         ({"target": "metaflow-aws"}, {"metaflow", "boto3"}),
         ({"target": "kubeflow", "tracking": "mlflow"}, {"kfp", "google", "mlflow_skinny", "sqlalchemy"}),
     ],

@@ -132,6 +132,22 @@ def test_a_model_that_is_taken_is_no_new_version(there: Project) -> None:
     assert [found["runs"][name][0]["tags"]["model_run"] for name in ("one", "two")] == ["one", "one"]
 
 
+def test_trials_of_a_sweep_stand_side_by_side_and_none_is_a_model(there: Project) -> None:
+    assert " version=1 " in execute(there, "one")
+    done = there.call("sweep")
+    assert done.returncode == 0, done.stderr
+    found = known(there)
+    assert found["champion"] == "1"
+    trials = {name: run for name, (run,) in found["runs"].items() if run["tags"]["kind"] == "trial"}
+    assert found["runs"].keys() - trials.keys() == {"one"}
+    tried = {run["params"]["model.neighbours"]: run for run in trials.values()}
+    assert {"5", "10", "20", "50", "200"} == tried.keys() and len(trials) == 5
+    (sweep,) = {run["tags"]["sweep"] for run in trials.values()}
+    assert all(name.startswith(f"{sweep}-") and run["status"] == "FINISHED" for name, run in trials.items())
+    assert tried["200"]["metrics"]["hit_rate"] == found["runs"]["one"][0]["metrics"]["hit_rate"]
+    assert " version=" not in done.stderr
+
+
 def test_a_failure_is_kept_with_its_problem(there: Project, tmp_path: Path) -> None:
     nothing = there.with_env(ORDERS__SOURCE=str(tmp_path / "none.csv"))
     said = execute(nothing, "broken", code=1)

@@ -14,7 +14,7 @@ from rig import GIT_IDENTITY, Project, environment, path_without, sh
 
 # What the help of a verb begins with: one more verb.
 WORDS = {"add", "answer", "ask", "build", "change", "check", "format", "install", "list", "merge", "open", "put", "run"}
-WORDS |= {"mend", "remove", "set", "show", "take"}
+WORDS |= {"mend", "remove", "set", "show", "take", "try"}
 
 
 def test_setup_makes_environment_repository_hooks_and_first_commit(project: Project) -> None:
@@ -56,6 +56,7 @@ def test_make_alone_lists_every_verb(project: Project) -> None:
         "status",
         "logs",
         "results",
+        "sweep",
         "trace",
         "upgrade",
         "update",

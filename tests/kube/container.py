@@ -5,9 +5,11 @@ import re
 from .docker import LABEL, Failed, Waiting, docker
 from .fields import at
 from .kinds import Object
-from .pods import quantity
+from .pods import GPU, quantity
 from .store import Store
 from .volumes import Volumes, contents
+
+LABELS = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": "stand-in"}  # of the node
 
 
 def create(store: Store, pod: Object, container: Object, volumes: Volumes, network: str) -> str:
@@ -16,6 +18,7 @@ def create(store: Store, pod: Object, container: Object, volumes: Volumes, netwo
     Raises:
         Waiting: something that it needs is not there.
     """
+    _schedule(pod, container)
     pull(container["image"], container["imagePullPolicy"])
     variables = environment(store, pod, container)
     user = _user(pod, container)
@@ -33,6 +36,16 @@ def create(store: Store, pod: Object, container: Object, volumes: Volumes, netwo
         return docker("create", *flags, container["image"], *words)
     except Failed as problem:
         raise Waiting("CreateContainerError", str(problem)) from problem
+
+
+def _schedule(pod: Object, container: Object) -> None:
+    """Let a pod wait that asks for another node than the one that there is, or for a GPU."""
+    for key, value in at(pod, "spec.nodeSelector", {}).items():
+        if LABELS.get(key) != value:
+            told = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+            raise Waiting("Unschedulable", told)
+    if GPU in at(container, "resources.limits", {}):
+        raise Waiting("Unschedulable", f"0/1 nodes are available: 1 Insufficient {GPU}.")
 
 
 def pull(image: str, policy: str) -> None:

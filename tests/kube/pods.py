@@ -11,7 +11,8 @@ from .words import IS_LABEL, IS_SUBDOMAIN, known, name
 
 POD = (
     "containers initContainers volumes restartPolicy terminationGracePeriodSeconds serviceAccountName serviceAccount "
-    "automountServiceAccountToken enableServiceLinks imagePullSecrets hostname securityContext dnsPolicy schedulerName"
+    "automountServiceAccountToken enableServiceLinks imagePullSecrets hostname securityContext dnsPolicy schedulerName "
+    "nodeSelector tolerations"
 )
 POD_SECURITY = "runAsNonRoot runAsUser runAsGroup fsGroup fsGroupChangePolicy supplementalGroups seccompProfile"
 CONTAINER = (
@@ -29,6 +30,7 @@ SOURCES = {
     "emptyDir": "medium sizeLimit",
     "persistentVolumeClaim": "claimName readOnly",
 }
+GPU = "nvidia.com/gpu"  # that of a device plugin, of which there is as much as is asked for, or nothing
 UNITS = dict(zip(["m", "", "k", "M", "G", "T", "P", "E"], [Decimal(1000) ** n for n in range(-1, 7)], strict=True))
 UNITS |= {f"{letter}i": Decimal(1024) ** n for n, letter in enumerate("KMGTPE", 1)}
 FIELDS = r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.serviceAccountName"
@@ -77,6 +79,14 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
         wrong.check(
             f"{path}.securityContext.{field}", security.get(field, 0), "must be 0 or more", lambda each: each >= 0
         )
+    for number, each in enumerate(spec.get("tolerations") or []):
+        inside = f"{path}.tolerations[{number}]"
+        known(each, "key operator value effect tolerationSeconds", inside)
+        operators = ("Equal", "Exists")
+        given = each.get("operator", "Equal")
+        wrong.check(f"{inside}.operator", given, f"supported values: {operators}", operators.__contains__)
+        if each.get("operator") == "Exists" and each.get("value"):
+            wrong(f"{inside}.operator", "value must be empty when `operator` is 'Exists'")
     volumes = _volumes(spec.get("volumes") or [], f"{path}.volumes", wrong)
     names: set[str] = set()
     for field in ("initContainers", "containers"):
@@ -193,9 +203,11 @@ def _resources(resources: Object, path: str, wrong: Problems) -> None:
     limits = {key: quantity(value) for key, value in (resources.get("limits") or {}).items()}
     requests = {key: quantity(value) for key, value in (resources.get("requests") or {}).items()}
     for field, amounts in (("limits", limits), ("requests", requests)):
-        known(amounts, "cpu memory ephemeral-storage", f"{path}.{field}")
+        known(amounts, f"cpu memory ephemeral-storage {GPU}", f"{path}.{field}")
         for key, amount in amounts.items():
             wrong.check(f"{path}.{field}[{key}]", amount, "must be greater than or equal to 0", lambda each: each >= 0)
+    if GPU in requests and requests[GPU] != limits.get(GPU):
+        wrong(f"{path}.requests", f"Invalid value: {requests[GPU]}: must be equal to {GPU} limit")
     for field in resources:  # as the API gives them
         resources[field] = {key: str(value) for key, value in resources[field].items()}
     for key, amount in requests.items():

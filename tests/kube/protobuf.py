@@ -28,9 +28,10 @@ Rule             1 action 2 onExitCodes:Codes
 Codes            2 operator 3 values*#
 PodTemplateSpec  1 metadata:ObjectMeta 2 spec:PodSpec
 PodSpec          1 volumes*:Volume 2 containers*:Container 3 restartPolicy 4 terminationGracePeriodSeconds# \
-                 6 dnsPolicy 8 serviceAccountName 9 serviceAccount 14 securityContext:Security \
+                 6 dnsPolicy 7 nodeSelector{} 8 serviceAccountName 9 serviceAccount 14 securityContext:Security \
                  15 imagePullSecrets*:Reference 16 hostname 19 schedulerName 20 initContainers*:Container \
-                 21 automountServiceAccountToken? 30 enableServiceLinks?
+                 21 automountServiceAccountToken? 22 tolerations*:Toleration 30 enableServiceLinks?
+Toleration       1 key 2 operator 3 value 4 effect 5 tolerationSeconds#
 Security         2 runAsUser# 3 runAsNonRoot? 4 supplementalGroups*# 5 fsGroup# 6 runAsGroup# \
                  9 fsGroupChangePolicy 10 seccompProfile:Seccomp
 Container        1 name 2 image 3 command* 4 args* 5 workingDir 7 env*:Variable 8 resources:Resources \

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .docker import LABEL, Waiting, docker
 from .fields import at
 from .kinds import Object, Refused
+from .pods import quantity
 from .store import Store
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -52,7 +53,9 @@ class Volumes:
         self.own: list[str] = []
         self.filled = False
         self.fresh: list[tuple[Claim, str]] = []  # folders of claims that are made with it
-        self.listed = [*at(pod, "spec.volumes", [])]
+        in_memory = [each for each in at(pod, "spec.volumes", []) if at(each, "emptyDir.medium") == "Memory"]
+        self.in_memory = {each["name"]: at(each, "emptyDir.sizeLimit") for each in in_memory}
+        self.listed = [each for each in at(pod, "spec.volumes", []) if each["name"] not in self.in_memory]
         if self._mounts_account():
             self.listed.append({"name": "kube-api-access", "account": {}})
 
@@ -90,6 +93,11 @@ class Volumes:
         read_only |= {each["name"] for each in self.listed if at(each, "persistentVolumeClaim.readOnly")}
         flags = []
         for mount in mounts:
+            if mount["name"] in self.in_memory:
+                size = self.in_memory[mount["name"]]
+                most = f",tmpfs-size={int(quantity(size))}" if size else ""
+                flags.append(f"--mount=type=tmpfs,dst={mount['mountPath']}{most}")
+                continue
             parts = ["type=volume", f"src={self.names[mount['name']]}", f"dst={mount['mountPath']}", "volume-nocopy"]
             parts += ["readonly"] if mount.get("readOnly") or mount["name"] in read_only else []
             parts += [f"volume-subpath={mount['subPath']}"] if mount.get("subPath") else []

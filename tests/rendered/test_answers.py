@@ -36,6 +36,7 @@ OF_ANSWER = {
     ("example", "recommend"): [r"[Rr]ecommendation(?!s\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
     ("example", "classify"): ["[Cc]hurn", r"\bcustomers?\b", r"\borders\b", "[Cc]alibration"],
     ("example", "forecast"): ["[Ff]orecast", r"\b[Ss]tores\b", "(?i)wape", "[Ss]easonal"],
+    ("example", "images"): ["TORCH", r"pytorch-(?:cpu|cuda)", "image_labels", "safetensors"],
     ("database", "postgresql"): [r"seed\.sql", r"compose\.yaml", "app@database"],
     ("database", "dynamodb"): [r"dynamodb[:./_]", r"sqlite:///var/.*results\.db"],
     ("database", "sqlite"): [r"sqlite:///var/.*results\.db"],
@@ -155,5 +156,5 @@ def test_every_stage_has_the_same_settings(database: str, write: Write) -> None:
     for name in ("settings", "platform"):
         assert keys("explore", name) == keys("develop", name) == keys("production", name)
     both = {name: keys("develop", name).keys() for name in ("settings", "platform")}
-    assert both["platform"] == {"database", "runs", "schedule", "alert", "deploy", "monitoring"}
+    assert both["platform"] == {"database", "runs", "schedule", "alert", "deploy", "monitoring", "resources"}
     assert not both["platform"] & both["settings"]

@@ -72,9 +72,10 @@ assert not connection.folder.exists()
 DOCKER = """#!/bin/sh
 case "$*" in
 "info "*) echo "28 [] buildx compose" ;;
-*"container inspect "*-backfill) cat at-work 2>/dev/null || exit 1 ;;
+*"container inspect "*-backfill | *"container inspect "*-sweep) cat at-work 2>/dev/null || exit 1 ;;
 *"container inspect --format "*-main-database-1) exit 1 ;;
 *"container inspect --format "*) echo sha256:1 ;;
+*.ops.needs" "*) echo "{}" ;;
 run*) printf '%s\\n' "$@" >called; echo done by it ;;
 esac
 """
@@ -96,7 +97,7 @@ def test_a_backfill_runs_where_the_stage_is_and_as_long_as_its_days_take(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     days = {"FROM": "2026-10-01", "TO": "2026-10-31", "REDO": "1"}
-    words = ["--from", "2026-10-01", "--to", "2026-10-31", "--redo"]
+    words, of_production = ["--from", "2026-10-01", "--to", "2026-10-31", "--redo"], {"STAGE": "production"}
     for target, name, program in (("docker", "docker", DOCKER), ("kubernetes", "kubectl", KUBECTL)):
         folder = shutil.copytree(folders[target], tmp_path / f"on {target}", symlinks=True)
         for command in (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"], ["commit", "-qm", "First"]):
@@ -118,7 +119,13 @@ def test_a_backfill_runs_where_the_stage_is_and_as_long_as_its_days_take(
             assert job["spec"]["activeDeadlineSeconds"] == 31 * 60
             args = job["spec"]["template"]["spec"]["containers"][0]["args"]
             assert args == ["backfill", "--stage", "production", *words]
+        if target == "docker":
+            done = sh("sh", "develop/verb.sh", "sweep", "--stage", "production", cwd=folder, env=env | of_production)
+            assert (done.returncode, done.stdout) == (0, "done by it\n"), done.stderr
+            assert (folder / "called").read_text().split()[-4:] == ["sha256:1", "sweep", "--stage", "production"]
         (folder / "at-work").write_text("1\n")
+        sweeping = sh("sh", "develop/verb.sh", "sweep", "--stage", "production", cwd=folder, env=env | of_production)
+        assert sweeping.stderr.startswith("production: a sweep is at work ")
         busy = sh("sh", "develop/verb.sh", "backfill", cwd=folder, env=env | days)
         assert busy.returncode == 1
         assert busy.stderr.startswith("production: a backfill is at work ")

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ EXAMPLES = VALUES["example"]
 ALIKE = {"project_name": "Shop", "package": "shop", "description": "It sells.", "database": "postgresql"}
 # What an example brings, and what says which one it is.
 ITS_OWN = ["src/shop/*.py", "tests/*", "explore/first_look.*", "*/settings.toml", "develop/seed.sql", "README.md"]
-NAMED = {"scikit-learn": "sklearn", "pydantic-settings": "pydantic_settings"}  # what is imported, of what is installed
+# What is imported, of what is installed.
+NAMED = {"pillow": "PIL", "scikit-learn": "sklearn", "pydantic-settings": "pydantic_settings"}
+BUILDS = {"images": {"cpu", "cuda"}}  # the groups with a library that has a build for processors and one for GPUs
 WITH = {"pydantic_settings": {"pydantic"}}  # what a library brings as a part of its own interface
 
 
@@ -39,8 +42,10 @@ def shared(project: Project) -> dict[str, str]:
 
 
 def requirements(project: Project) -> set[str]:
-    listed = tomllib.loads((project.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    return {re.split(r"[\[>]", each)[0] for each in listed}
+    read = tomllib.loads((project.folder / "pyproject.toml").read_text(encoding="utf-8"))
+    builds = (read["dependency-groups"].get(name, []) for name in ("cpu", "cuda"))
+    listed = [*read["project"]["dependencies"], *chain(*builds)]
+    return {re.split(r"[\[>=]", each)[0] for each in listed}
 
 
 def imported(folder: Path) -> set[str]:
@@ -60,12 +65,36 @@ def test_all_that_is_of_no_example_is_the_same_in_each(example: str, projects: d
     one, other = (shared(projects[name]) for name in (EXAMPLES[0], example))
     assert one.keys() == other.keys()
     differing = [name for name in one if one[name] != other[name]]
-    assert differing == ["pyproject.toml"]
+    builds = BUILDS.get(example, set())
+    assert differing == ["Dockerfile"] * bool(builds) + ["pyproject.toml"]
     parts = [tomllib.loads(files["pyproject.toml"]) for files in (one, other)]
+    assert {name for name in parts[1]["dependency-groups"] if name not in parts[0]["dependency-groups"]} == builds
     for part in parts:
         del part["project"]["dependencies"]
-        part["dependency-groups"]["dev"] = [each for each in part["dependency-groups"]["dev"] if "stubs" not in each]
+        groups = part["dependency-groups"]
+        part["dependency-groups"] = {name: each for name, each in groups.items() if name not in builds}
+        part["dependency-groups"]["dev"] = [each for each in groups["dev"] if "stubs" not in each]
+        if builds:
+            del part["tool"]["uv"], part["tool"]["mypy"]["overrides"]
     assert parts[0] == parts[1]
+
+
+def test_one_lock_has_both_builds_and_an_image_one_of_them(projects: dict[str, Project]) -> None:
+    folder = projects["images"].folder
+    uv = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
+    assert uv["conflicts"] == [[{"group": "cpu"}, {"group": "cuda"}]]
+    assert "cpu" in uv["default-groups"] and "cuda" not in uv["default-groups"]
+    indexes = {each["name"]: each for each in uv["index"]}
+    assert all(each["explicit"] for each in indexes.values())
+    assert {each["group"]: each["index"] for each in uv["sources"]["torch"]} == {
+        "cpu": "pytorch-cpu",
+        "cuda": "pytorch-cuda",
+    }
+    assert indexes.keys() == {"pytorch-cpu", "pytorch-cuda"}
+    docker = (folder / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall("^ARG TORCH.*", docker, re.MULTILINE) == ["ARG TORCH=cpu"]
+    synced = [line for line in docker.replace("\\\n", " ").splitlines() if "--group platform" in line]
+    assert len(synced) == 2 and all('--group platform --group "$TORCH"' in line for line in synced)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

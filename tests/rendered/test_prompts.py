@@ -159,6 +159,7 @@ def test_enter_at_every_question_takes_the_defaults(
         ("recommend", "burger_combos", "today's recommendations"),
         ("classify", "customer_churn", "today's probabilities"),
         ("forecast", "demand_forecast", "the forecasts of the next 14 days"),
+        ("images", "digit_reader", "today's labels"),
         ("blank", "my_model", "today's rows"),
     ],
 )
@@ -219,7 +220,7 @@ def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tm
         ("package", "Burger", "lower-case"),
         ("description", "a\nb", "without control characters"),
         ("author", "a\u2028b", "without control characters"),
-        ("example", "cluster", "'cluster' is not in"),
+        ("example", "x", "'x' is not in"),
         ("license", "GPL", "'GPL' is not in"),
         ("reviewers", "ada", "with a blank between"),
         ("repository", "shop", "As https://github.com/shop/combos"),

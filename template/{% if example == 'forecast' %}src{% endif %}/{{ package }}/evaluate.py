@@ -76,7 +76,7 @@ def backtest(history: NDArray[np.floating], later: NDArray[np.floating], setting
     if not judged.any():
         nothing = np.empty((0, settings.horizon))
         return Backtest(judged, nothing, dict.fromkeys((MODEL, *BASELINES), nothing), nothing[:, 0])
-    found = {MODEL: forecast(fit(known), ahead)} | _baselines(known, ahead)
+    found = {MODEL: forecast(fit(known, trend=settings.trend), ahead)} | _baselines(known, ahead)
     return Backtest(
         judged,
         np.nan_to_num(later[judged, -settings.horizon :].astype(np.float64)),

@@ -5,6 +5,7 @@ approach to forecasting", International Journal of Forecasting 16, 2000). It won
 benchmarks that few methods of M4 could beat (Makridakis, Spiliotis and Assimakopoulos, the same journal 36, 2020). It
 is the same as simple exponential smoothing with half the slope of a straight line as its drift (Hyndman and Billah,
 "Unmasking the Theta method", the same journal 19, 2003), and that is how it is computed here, for all series at once.
+Another share of the slope than half is another theta.
 
 The season is the usual one of that method: by the ratio to a moving average, and only where a test of the
 autocorrelation finds one. The ratio is of sums, so that days without a sale do it no harm.
@@ -25,6 +26,7 @@ Flags = NDArray[np.bool_]
 WEEK = 7  # days
 CHUNK = 2**20  # values of some series, as float64, held at a time
 ALPHAS = np.r_[0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1:1:0.05]  # how much a new value counts; the best is taken
+HALF = 0.5  # of the slope, as the Theta method has it
 CLOSED = 0.01  # a weekday with a smaller factor is one without sales, which tells nothing of the level
 TESTED = 1.645  # standard errors: the seasonal autocorrelation is chance in 5 % of the series that have no season
 
@@ -35,6 +37,7 @@ class ModelSettings(Section):
     horizon: PositiveInt = 14  # days ahead
     min_days: int = Field(default=28, ge=2 * WEEK)  # a series that began fewer days ago is too short to forecast
     ended_days: PositiveInt = 56  # one that has not sold for so many days has ended
+    trend: float = Field(default=HALF, ge=0, le=1)  # of the slope of the past, so much goes on
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,13 @@ class Model:
     season: Values
 
 
-def fit(history: NDArray[np.floating], period: int = WEEK) -> Model:
+def fit(history: NDArray[np.floating], period: int = WEEK, trend: float = HALF) -> Model:
     """Learn each series.
 
     Args:
         history: shape (series, days); NaN on the days before a series begins and nowhere else.
         period: days after which the season comes again.
+        trend: the share of the slope of a straight line through the past that goes on.
 
     Raises:
         ValueError: a series has no day, or a gap.
@@ -65,7 +69,7 @@ def fit(history: NDArray[np.floating], period: int = WEEK) -> Model:
     known = ~np.isnan(history)
     if not known[:, -1:].all() or (np.diff(known.astype(np.int8), axis=1) < 0).any():
         raise ValueError("a series goes on without a gap to the last day")
-    parts = [_fit(history[rows].astype(np.float64), period) for rows in _chunks(history.shape)]
+    parts = [_fit(history[rows].astype(np.float64), period, trend) for rows in _chunks(history.shape)]
     return Model(*(np.concatenate([getattr(part, name) for part in parts]) for name in Model.__annotations__))
 
 
@@ -88,14 +92,14 @@ def ended(history: NDArray[np.floating], settings: ModelSettings) -> Flags:
     return ~np.any(history[:, -settings.ended_days :] > 0, axis=1)
 
 
-def _fit(history: Values, period: int) -> Model:
+def _fit(history: Values, period: int, trend: float) -> Model:
     """Learn some series, which are short of memory."""
     season = _season(history, period)
     days = history.shape[1]
     factors = season[:, (np.arange(days) - days) % period]
     known = ~np.isnan(history) & (factors > CLOSED)
     adjusted = np.divide(history, factors, out=np.zeros_like(history), where=known)
-    drift = _slope(adjusted, known) / 2
+    drift = _slope(adjusted, known) * trend
     level, alpha = _smoothed(adjusted, known, _start(adjusted, known, 2 * period))
     return Model(level + drift * (1 - (1 - alpha) ** known.sum(axis=1)) / alpha, drift, season)
 

@@ -80,7 +80,7 @@ def train(run: Run, settings: Settings) -> None:
             f"for {settings.model.ended_days} days (model.ended_days), the others began less than "
             f"{settings.model.min_days} days ago (model.min_days)"
         )
-    model = modelling.fit(history[kept])
+    model = modelling.fit(history[kept], trend=settings.model.trend)
     series.filter(pl.Series(kept)).select(
         *selling.SERIES,
         level=pl.Series(model.level),

@@ -94,7 +94,10 @@ def all_variables(kind: type[BaseModel]) -> Iterator[str]:
 def open_variables(kind: type[BaseModel]) -> Iterator[str]:
     """Those of `all_variables` under which any other may be, as their section takes every key."""
     for name, field in kind.model_fields.items():
-        if section := _section(field):
+        section = _section(field)
+        if section and section.model_config.get("extra") == "allow":
+            yield name.upper()
+        elif section:
             yield from (f"{name.upper()}__{inner}" for inner in open_variables(section))
         elif any(get_origin(part) is dict for part in _parts(field.annotation)):
             yield name.upper()

@@ -97,6 +97,10 @@ class Measuring:
         """Show points or curves of two numbers in the report, such as a calibration; see `charts.points`."""
         self._show(title, charts.points(title, series, x, y))
 
+    def matrix(self, title: str, rows: Mapping[Any, Mapping[Any, float]]) -> None:
+        """Show a table of numbers in the report, such as what was taken for what; see `charts.matrix`."""
+        self._show(title, charts.matrix(title, rows))
+
     @contextmanager
     def measuring(self) -> Iterator[list[str]]:
         """A step at work, which may measure a name once; yields the names of what it notes."""

@@ -23,6 +23,7 @@ COLORS = (
     "var(--plot-fifth, #9463a8)",
     "var(--plot-sixth, #b3912b)",
 )
+FILL = COLORS[0]  # of a matrix
 Point = tuple[float, float]
 
 
@@ -91,6 +92,24 @@ def points(series: dict[str, list[list[float]]], title: str, *, x: str, y: str) 
         is_line = all(one[0] <= other[0] for one, other in pairwise(found))
         plot.add(name, values, stroke=is_line, show_dots=not (is_line and crowded))
     return _drawn(plot, title, []) + _legend(series)
+
+
+def matrix(rows: dict[str, list[float]], columns: list[str]) -> str:
+    """A table of numbers, each shaded by its share of the row's sum; a row's own column is set in bold."""
+    cell = "padding: .15em .4em; text-align: right; font-variant-numeric: tabular-nums"
+    head = "".join(f'<th scope="col" style="{cell}">{html.escape(name)}</th>' for name in columns)
+    lines = []
+    for (name, values), told in zip(rows.items(), map(numbers, rows.values()), strict=True):
+        total = sum(map(abs, values)) or 1
+        cells = ""
+        for column, value, shown in zip(columns, values, told, strict=True):
+            shade = f"background: color-mix(in srgb, {FILL} {abs(value) / total * 80:.0f}%, transparent)"
+            bold = "; font-weight: bold" * (column == name)
+            cells += f'<td style="{cell}; {shade}{bold}">{shown}</td>'
+        lines.append(f'<tr><th scope="row" style="{cell}">{html.escape(name)}</th>{cells}</tr>')
+    style = "border-collapse: collapse; width: auto; font-size: .85em"
+    made = f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div style="overflow-x: auto"><table class="matrix" style="{style}">{made}</table></div>'
 
 
 def curve(points: list[Point], what: str, title: str) -> str:

@@ -39,6 +39,7 @@ from . import PREFIX as PREFIX
 from . import settings_files
 from .complaints import all_variables, complaint
 from .problems import Problem, meant, told_in_one_line
+from .resources import Resources
 from .version import branch
 
 SECRETS = Path("/run/secrets")
@@ -141,7 +142,7 @@ class Scale(Section):
     min_quality: NonNegativeFloat = 0.95  # the share of today's quality that is enough at the largest size
     max_exponent: PositiveFloat = 1.5  # of the growth of time and of memory; 1 is in proportion
     max_seconds: PositiveFloat = 3600  # at the largest
-    max_memory_mb: PositiveFloat = 8000
+    max_memory_mb: PositiveFloat = 8000  # where [resources] says nothing of memory; it came to be before that
 
 
 class Deploy(Section):
@@ -185,6 +186,17 @@ class Serving(Section):
     token: SecretStr = SecretStr("")  # which each request has to bring; without one only this machine is served
 
 
+class Sweep(Section):
+    """Settings to try, each combination in a trial that publishes nothing; the module `sweep` has the rest."""
+
+    search: Literal["grid", "random"] = "grid"  # each combination; or so many of them, by chance
+    trials: NonNegativeInt = 0  # of a random search; a grid has as many as it has
+    seed: NonNegativeInt = 1  # of a random search
+    parallel: NonNegativeInt = 0  # trials at once; 0: as many as processors and memory allow
+    metric: str = ""  # which is compared; empty: the one that counts
+    settings: dict[str, Any] = {}  # what to try of each setting: a list or, by chance, a range
+
+
 class Monitoring(Section):
     """What is watched from day to day."""
 
@@ -200,11 +212,13 @@ class StageSettings(BaseSettings):
     stage: Stage
     database: Database = Database()
     runs: Runs = Runs()
+    resources: Resources = Resources()
     schedule: Schedule = Schedule()
     alert: Alert = Alert()
     deploy: Deploy = Deploy()
     monitoring: Monitoring = Monitoring()
     serving: Serving = Serving()
+    sweep: Sweep = Sweep()
     tracking: dict[str, dict[str, Any]] = {}  # who else keeps what is known of the runs: a module of `ops` each
 
     @classmethod
@@ -238,7 +252,21 @@ def settings_file(stage: Stage, *keys: str) -> Path:
         keys: those that lead to a value or a section, as `"database", "url"`: it is the file in which they stand, or
             else belong. Without any it is the file that each stage has to have.
     """
-    return settings_files.holder(stage, keys, platform=bool(keys) and keys[0] in StageSettings.model_fields)
+    platform = bool(keys) and keys[0] in StageSettings.model_fields and keys[0] != "sweep"  # which is the project's own
+    return settings_files.holder(stage, keys, platform=platform)
+
+
+def origin(stage: Stage, *keys: str) -> str:
+    """Where a value is set, or belongs: a variable of the environment, or a file of the stage.
+
+    Args:
+        stage: whose settings.
+        keys: those that lead to the value.
+    """
+    here = variables()
+    names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
+    variable = next((here[name] for name in names if name in here), None)
+    return f"environment variable {variable}" if variable else str(settings_file(stage, *keys))
 
 
 def enter_project(stage: Stage) -> None:
@@ -310,23 +338,25 @@ def _adopt_secrets() -> None:
 
 def _complaints(kind: type[BaseModel], stage: Stage, above: tuple[str, ...], error: ValidationError) -> str:
     """Where settings are wrong, and how; `above` are the keys that lead to what `kind` holds."""
-    here = variables()
     told: dict[tuple[int | str, ...], str] = {}
     for detail in sorted(error.errors(), key=lambda each: len(each["loc"]), reverse=True):
         place = detail["loc"]
         if any(other[: len(place)] == place for other in told):
             continue  # a list is not too short for having a wrong value
         keys = [str(key) for key in (*above, *place)]
-        names = (PREFIX + "__".join(keys[:depth]).upper() for depth in range(len(keys), 0, -1))
-        variable = next((here[name] for name in names if name in here), None)
-        where = f"environment variable {variable}" if variable else settings_file(stage, *keys)
-        told[place] = f"{where}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
+        told[place] = f"{origin(stage, *keys)}: {'.'.join(keys)}: {complaint(kind, place, detail)}"
     return "; ".join(told.values())
 
 
 def _refuse_own_sections(kind: type[StageSettings]) -> None:
     """A section of the project's own that is called as one of the machinery came to be."""
-    for name, (section, since) in {"monitoring": (Monitoring, "0.13.0"), "serving": (Serving, "0.14.0")}.items():
+    ours: dict[str, tuple[type[BaseModel], str]] = {
+        "monitoring": (Monitoring, "0.13.0"),
+        "serving": (Serving, "0.14.0"),
+        "resources": (Resources, "0.15.0"),
+        "sweep": (Sweep, "0.15.0"),
+    }
+    for name, (section, since) in ours.items():
         found = kind.model_fields[name].annotation
         if not (isinstance(found, type) and issubclass(found, section)):
             raise Problem(

@@ -20,7 +20,7 @@ from .metrics import value_of
 from .plots import number
 from .problems import Problem, Refused
 from .results import as_text, counted, find
-from .runs import DAILY, Record, Run, kept, names
+from .runs import DAILY, Record, Run, kept, names, sweeps
 from .settings import Stage, StageSettings, load, settings_file
 from .status import StageStatus, deployments, lines
 from .terminal import shows_colors
@@ -69,7 +69,10 @@ def status(views: list[StageStatus], *, all_deployments: bool) -> None:
 def logs(stage: Stage, run_id: str, *, follow: bool = False) -> None:
     """The log of a run, or of the last one; with `follow` as it grows, until the run ends."""
     settings = load(StageSettings, stage)
-    run = Run.open(settings.runs, _run_id(settings, stage, run_id))
+    if run_id and run_id not in names(settings.runs) and Run.exists(sweeps(settings.runs), run_id):
+        run = Run.open(sweeps(settings.runs), run_id)  # a trial
+    else:
+        run = Run.open(settings.runs, _run_id(settings, stage, run_id))
     render = renderer(colors=shows_colors(sys.stdout))
     shown: dict[str, int] = {}
     going_on = True

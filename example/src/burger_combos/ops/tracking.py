@@ -5,6 +5,8 @@ as its server did not answer, is caught up by the stage's next one: what was kep
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -62,16 +64,20 @@ def ended(run: Run, settings: StageSettings) -> None:
     for name, tracker in of(settings).items():
         mark = f"{MARK}{name}-{tracker.place}"
         start = time.perf_counter()
-        try:
-            with filelock.FileLock(settings.runs.folder / f"{mark}.lock", timeout=PATIENCE):
-                known = _keep(tracker, run, mark)
-                log.info(name, **known, seconds=round(time.perf_counter() - start, 3))
-                for other in _missed(settings.runs, mark, run):
-                    log.info(name, caught_up=other.record.run_id, **_keep(tracker, other, mark))
-        except (Problem, filelock.Timeout) as problem:
-            log.warning(name, lost=f"{problem}; the next run catches up")
-        except Exception:
-            log.exception(name, lost="the next run catches up")
+        with _harmless(name), filelock.FileLock(settings.runs.folder / f"{mark}.lock", timeout=PATIENCE):
+            known = _keep(tracker, run, mark)
+            log.info(name, **known, seconds=round(time.perf_counter() - start, 3))
+            for other in _missed(settings.runs, mark, run):
+                log.info(name, caught_up=other.record.run_id, **_keep(tracker, other, mark))
+
+
+def catch_up(settings: StageSettings) -> None:
+    """Have all runs kept that have ended and are not kept yet; a failure is logged and harms nobody."""
+    for name, tracker in of(settings).items():
+        mark = f"{MARK}{name}-{tracker.place}"
+        with _harmless(name), filelock.FileLock(settings.runs.folder / f"{mark}.lock", timeout=PATIENCE):
+            for other in _missed(settings.runs, mark):
+                log.info(name, caught_up=other.record.run_id, **_keep(tracker, other, mark))
 
 
 def rolled_back(settings: StageSettings) -> None:
@@ -81,6 +87,17 @@ def rolled_back(settings: StageSettings) -> None:
             log.info(name, **tracker.go_back(commit()))
         except Problem as problem:
             log.warning(name, lost=f"{problem}; the next run catches up")
+
+
+@contextmanager
+def _harmless(name: str) -> Iterator[None]:
+    """Log what goes wrong, and go on."""
+    try:
+        yield
+    except (Problem, filelock.Timeout) as problem:
+        log.warning(name, lost=f"{problem}; the next run catches up")
+    except Exception:
+        log.exception(name, lost="the next run catches up")
 
 
 def _module(name: str) -> Any:
@@ -94,9 +111,9 @@ def _keep(tracker: Tracker, run: Run, mark: str) -> dict[str, Any]:
     return known
 
 
-def _missed(runs: Runs, mark: str, run: Run) -> list[Run]:
-    """The runs kept here that ended without that mark, oldest first."""
-    others = [Run.open(runs, run_id) for run_id in lacking(runs, mark) if run_id != run.record.run_id]
+def _missed(runs: Runs, mark: str, run: Run | None = None) -> list[Run]:
+    """The runs kept here that ended without that mark, but for one that is being kept; oldest first."""
+    others = [Run.open(runs, run_id) for run_id in lacking(runs, mark) if not run or run_id != run.record.run_id]
     return sorted(
         (other for other in others if other.record.status != "running"), key=lambda other: other.record.started_at
     )

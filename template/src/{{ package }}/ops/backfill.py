@@ -78,7 +78,9 @@ def backfill(
         try:
             _do(settings, span, todo, ended, start)
         except (KeyboardInterrupt, SystemExit):
-            print(f"backfill {span}: stopped after {len(ended)} of {_days(len(todo))}; the same command goes on")
+            going_on = todo[len(ended) : len(ended) + 1]  # whose run may have ended as it was told to stop
+            count = len(ended) + sum(_is_done(_runs(settings, day), span, settings) for day in going_on)
+            print(f"backfill {span}: stopped after {count} of {_days(len(todo))}; the same command goes on")
             raise
     _judge(settings, span, ended)
 
@@ -160,16 +162,12 @@ def _do(settings: StageSettings, span: Span, days: list[date], ended: list[Recor
 
 def _of_another(settings: StageSettings, span: Span, day: date) -> Record | None:
     """The run of a day that another process of this machine executes, once it has ended, if the day is done by it."""
-
-    def runs() -> list[Record]:
-        return records.between(settings, day, day).get(day, [])
-
-    for run in runs():
+    for run in _runs(settings, day):
         if run.status in ONGOING and Run.exists(settings.runs, run.run_id):
             other = Run.open(settings.runs, run.run_id)
             while other.is_alive():
                 time.sleep(POLL)
-    ended = runs()
+    ended = _runs(settings, day)
     return _good(ended) if _is_done(ended, span, settings) else None
 
 
@@ -178,6 +176,10 @@ def _is_done(runs: list[Record], span: Span, settings: StageSettings) -> bool:
     if good is None or [good.image, good.git_commit] != _version() or provenance.changed(good, settings):
         return False
     return not span.since or good.started_at >= datetime.fromisoformat(span.since)
+
+
+def _runs(settings: StageSettings, day: date) -> list[Record]:
+    return records.between(settings, day, day).get(day, [])
 
 
 def _good(runs: list[Record]) -> Record | None:

@@ -1,4 +1,4 @@
-"""The charts of a report, as a run's record keeps them: bars, lines and points.
+"""The charts of a report, as a run's record keeps them: bars, lines, points and matrices.
 
 A chart without a kind is bars: a value for each label, as records of all releases have it.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from .problems import Problem
 
 MOST = 1_000  # values of a series: what a page can show, and a record can carry
+MOST_ACROSS = 30  # columns of a matrix
 
 Chart = dict[str, Any]
 
@@ -66,8 +67,32 @@ def points(title: str, series: Mapping[str, Iterable[tuple[float, float]]], x: s
     return {"kind": "points", "x": x, "y": y, "series": found}
 
 
+def matrix(title: str, rows: Mapping[Any, Mapping[Any, float]]) -> Chart:
+    """A number for each row and column, such as how many of each kind were taken for which.
+
+    Args:
+        title: the chart's.
+        rows: by the label of each row its numbers, by the labels of the columns; the same ones in each row.
+
+    Raises:
+        Problem: a row has other columns than the first, a value is not a finite number, or there are too many.
+    """
+    columns = [str(label) for label in next(iter(rows.values()), {})]
+    if max(len(rows), len(columns)) > MOST_ACROSS:
+        raise Problem(
+            f"chart {title!r}: the matrix has {len(rows):,} rows of {len(columns):,}, and {MOST_ACROSS} of each can be "
+            "shown: show the most frequent, and the others together"
+        )
+    found = {}
+    for name, values in rows.items():
+        if [str(label) for label in values] != columns:
+            raise Problem(f"chart {title!r}: row {str(name)!r} has other columns than the first row")
+        found[str(name)] = [_number(title, name, value) for value in values.values()]
+    return {"kind": "matrix", "labels": columns, "rows": found}
+
+
 def kind(chart: Chart) -> str:
-    """Which of the three a chart is."""
+    """Which of the four a chart is."""
     found = chart.get("kind")
     return found if isinstance(found, str) else "bars"
 
@@ -76,6 +101,8 @@ def is_empty(chart: Chart) -> bool:
     """Whether there is nothing to draw."""
     if kind(chart) == "bars":
         return not chart
+    if kind(chart) == "matrix":
+        return not chart["rows"]
     return all(value is None for values in chart["series"].values() for value in values)
 
 

@@ -91,6 +91,38 @@ def backfill(
 
 
 @app.command()
+def sweep(
+    stage: StageOption = Stage.develop,
+    begin: Annotated[bool, typer.Option("--begin", hidden=True)] = False,
+    trial: Annotated[int, typer.Option(hidden=True)] = -1,
+    end: Annotated[bool, typer.Option("--end", hidden=True)] = False,
+    of: Annotated[str, typer.Option(hidden=True)] = "",
+    tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
+) -> None:
+    """Try settings, each combination in a trial that publishes nothing, and show the best one's as a diff."""
+    enter_project(stage)
+    from ..pipeline import Settings
+
+    settings = load(Settings, stage)
+    with stoppable():
+        from .sweep import phases
+        from .sweep.trial import end_with_parent
+
+        if tied:
+            end_with_parent()
+        if trial >= 0:
+            phases.trial(settings, of, trial)
+        elif begin:
+            plan = phases.begin(settings)
+            parallel = settings.sweep.parallel
+            print(json.dumps({"sweep": plan.sweep_id, "trials": len(plan.trials) - 1, "parallel": parallel}))
+        elif end:
+            phases.close(settings, of)
+        else:
+            phases.sweep(settings)
+
+
+@app.command()
 def step(
     name: Annotated[str, typer.Argument(help="The name of one of STEPS in pipeline.py.")],
     run_id: Annotated[str, typer.Option(help="The run that the step belongs to; the first step begins it.")],
@@ -175,6 +207,7 @@ def results(
     table: Annotated[str, typer.Option(help="Show only this table.")] = "",
     rows: Annotated[int, typer.Option(min=1, help="How many rows of each table to show.")] = 10,
     run_id: Annotated[str, RunOption] = "",
+    sweep: Annotated[str, typer.Option(help="Show the trials of this sweep instead, or of the last one.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one object of JSON and nothing else.")] = False,
 ) -> None:
     """Show the newest rows, or those of a day, and which run and commit wrote them."""
@@ -182,6 +215,15 @@ def results(
     from . import show
 
     with show.read_in_part():
+        if sweep or run_id:
+            from .sweep import show as shown
+
+            settings = load(StageSettings, stage)
+            if sweep:
+                shown.sweep(settings, sweep, as_json=as_json)
+                return
+            if shown.trial(settings.runs, run_id):
+                return
         of = day.date() if day else None
         show.results(stage, rows, table=table, key=key, day=of, run_id=run_id, as_json=as_json)
 

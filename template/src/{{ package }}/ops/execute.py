@@ -16,6 +16,7 @@ from . import (
     late,
     logs,
     metrics,
+    needs,
     provenance,
     publishers,
     records,
@@ -193,7 +194,8 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
     if kind not in KINDS:
         raise Problem(f"--kind {kind}: one of {', '.join(KINDS)} is expected")
     retention.refuse_day(day, settings)
-    tracking.of(settings)  # and so find out whether all of that is right
+    needs.of_steps(settings, NAMES)  # and so find out whether all of that is right, ...
+    tracking.of(settings)  # ... and of this
     publishers.prepare(settings)
     if settings.stage is not Stage.production:  # whose database somebody else has made, and named in the settings
         make_database(settings.database.url)
@@ -330,7 +332,7 @@ def _executing(run: Run, settings: Settings, log_file: str = "log.jsonl") -> Ite
         if overridden := provenance.overridden(record):
             log.info("settings", **overridden)
         try:
-            with _judged(run):
+            with judged(run):
                 yield
                 _note_data(run)
             if all(name in record.steps for name in NAMES):
@@ -393,7 +395,7 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
         logs.start(run.path(f"log-{step}-{shard}.jsonl"))
         structlog.contextvars.bind_contextvars(run_id=run.record.run_id)
         try:
-            with _judged(run):
+            with judged(run):
                 yield
         except BaseException:
             before = records.of(settings, run.record.run_id)
@@ -407,7 +409,7 @@ def _executing_shard(run: Run, settings: Settings, step: str, shard: Shard) -> I
 
 
 @contextmanager
-def _judged(run: Run) -> Iterator[None]:
+def judged(run: Run) -> Iterator[None]:
     """What an exception makes of the run: refused, stopped or failed, and why."""
     record = run.record
     try:

@@ -7,6 +7,7 @@ import json
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from . import faults, records, training
+from . import faults, needs, records, training
 from .databases import NotThere
 from .databases.urls import without_password
 from .fingerprint import RAW
@@ -31,6 +32,7 @@ from .runs import Record, Run, new_id, trials_folder
 from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
+from .steps import names
 from .trials import WouldPublish, no_writing
 from .version import commit, short
 
@@ -66,7 +68,8 @@ class Trial:
     also: dict[str, int] = field(default_factory=dict)  # the size in other columns that grow
     problem: str = ""
     seconds: float = 0
-    memory_mb: float = 0  # above what the libraries take
+    memory_mb: float = 0  # above what the libraries take, ...
+    libraries_mb: float = 0  # ... which is this
     not_tried: list[str] = field(default_factory=list)  # the steps after the one that would publish
 
 
@@ -74,9 +77,11 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
     """Put this version on trial, beside the one that runs now and at growing sizes; what fails ends the trials.
 
     Raises:
-        Problem: the stage's database cannot be reached.
+        Problem: the stage's database cannot be reached, or its `[resources]` are not right.
     """
-    deploy = settings.deploy
+    from ..pipeline import STEPS
+
+    deploy, memory_mb = settings.deploy, needs.largest_memory(needs.of_steps(settings, names(STEPS)).values())
     running = training.measured(settings, records.good(settings))  # on whose day both can be compared
     day = running.date if running else datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     trial = _try(stage, day, 1)
@@ -89,7 +94,7 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
     yield from (Gate(str(each["gate"]), bool(each["passed"]), str(each["finding"])) for each in trial.gates)
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
-        yield from _at_scale(settings, day, trial)
+        yield from _at_scale(settings, day, trial, memory_mb)
 
 
 def _against_production(deploy: Deploy, trial: Trial, running: Record | None) -> Gate:
@@ -133,7 +138,8 @@ def _direction(metric: Metric) -> str:
     return " (less is better)" if metric.better == "lower" else ""
 
 
-def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate]:
+def _at_scale(settings: StageSettings, day: date, trial: Trial, memory_mb: int) -> Iterator[Gate]:
+    """What growing sizes show; of the memory that is said, the libraries take some, which counts in a container."""
     scale = settings.deploy.scale
     metric = measured(trial.metrics, settings.deploy.metric)
     trials = []
@@ -159,7 +165,8 @@ def _at_scale(settings: StageSettings, day: date, trial: Trial) -> Iterator[Gate
     seconds = [each.seconds for each in trials]
     yield _growth("time", sizes, seconds, "s", QUICK, scale.max_seconds, scale.max_exponent)
     memory = [each.memory_mb for each in trials]
-    yield _growth("memory", sizes, memory, "MB", SMALL, scale.max_memory_mb, scale.max_exponent)
+    most, libraries = (memory_mb, trials[-1].libraries_mb) if memory_mb else (scale.max_memory_mb, 0)
+    yield _growth("memory", sizes, memory, "MB", SMALL, most, scale.max_exponent, libraries)
 
 
 def _quality(metric: Metric | None, trial: Trial, last: Trial, share: float) -> Gate:
@@ -199,11 +206,19 @@ def _leak(trial: Trial, last: Trial) -> str:
 
 
 def _growth(
-    name: str, sizes: list[int], spent: list[float], unit: str, noise: float, most: float, steepest: float
+    name: str,
+    sizes: list[int],
+    spent: list[float],
+    unit: str,
+    noise: float,
+    most: float,
+    steepest: float,
+    fixed: float = 0,
 ) -> Gate:
     """Whether what is spent keeps to its budget, and its growth, fitted as a power of the size, to its exponent."""
-    found = f"{spent[-1]:,.1f} {unit} at {sizes[-1]:,}, at most {most:,g}"
-    passed = spent[-1] <= most
+    beside = f" and {fixed:,.1f} of libraries" if fixed else ""
+    found = f"{spent[-1]:,.1f} {unit}{beside} at {sizes[-1]:,}, at most {most:,g}"
+    passed = spent[-1] + fixed <= most
     if len(set(sizes)) > 1:
         if max(spent) - min(spent) < noise:
             return Gate(f"scale: {name}", passed, f"{found}; too little to fit a growth to")
@@ -220,7 +235,10 @@ def _try(stage: Stage, day: date, factor: float) -> Trial:
     done = subprocess.run([*CLI, "trial", *options], capture_output=True, encoding="utf-8")
     if done.returncode == 0:
         return Trial(**json.loads(done.stdout.splitlines()[-1]))
-    said = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with exit code {done.returncode}"]
+    ended = f"ended with exit code {done.returncode}"
+    if done.returncode == -signal.SIGKILL:
+        ended = "killed, as where memory runs out: resources.memory_mb says how much there is"
+    said = [line for line in done.stderr.splitlines() if line.strip()] or [ended]
     problem = next((line for line in reversed(said) if line.startswith("error: ")), said[-1])
     sys.stderr.writelines(f"{line}\n" for line in said if line != problem)
     return Trial(factor, problem=problem.removeprefix("error: "))
@@ -249,9 +267,9 @@ def trial(stage: Stage, day: date, factor: float) -> None:
         record, others = run.record, list(pipeline.STEPS[1:])
         prepared = json.loads(run.path(PREPARED).read_text(encoding="utf-8"))
         goes_on = bool(prepared.pop("goes_on"))
-        before, start = _peak(), datetime.now().timestamp()
+        before, start = peak(), datetime.now().timestamp()
         while others and goes_on:
-            goes_on = _tried(others.pop(0), run, settings)
+            goes_on = tried(others.pop(0), run, settings)
         seconds = datetime.now().timestamp() - start
         counted = measured(record.metrics, settings.deploy.metric)
         result = Trial(
@@ -263,7 +281,8 @@ def trial(stage: Stage, day: date, factor: float) -> None:
             holdout=measured_on(run, counted.name if counted else ""),
             own_resize=hasattr(pipeline, "resize"),
             seconds=seconds,
-            memory_mb=max(0.0, _peak() - before),
+            memory_mb=max(0.0, peak() - before),
+            libraries_mb=before,
             not_tried=[step.__name__ for step in others],
         )
         print(json.dumps(asdict(result), default=float))
@@ -283,7 +302,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     training.marked_steps(settings, pipeline.STEPS)
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
-    goes_on = _tried(first, run, settings)
+    goes_on = tried(first, run, settings)
     with faults.named("resize"):
         size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
     if size:
@@ -300,7 +319,7 @@ def _trials(settings: StageSettings) -> Runs:
     return Runs(folder=trials_folder(settings.runs), shards=settings.runs.shards)
 
 
-def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
+def tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
     """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
     try:
         with no_writing(), faults.named(step.__name__):
@@ -317,7 +336,7 @@ def _tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool
     return True
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory that this process has had so far, in MB."""
     if STATUS.exists():  # Linux, where what `getrusage` tells begins with the memory of who started the process
         return int(re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[0]) / 1024

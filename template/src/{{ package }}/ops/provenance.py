@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .sources.table_settings import TableSettings
 
 MASK = "**********"  # in place of a secret
-NOT_RECORDED = ("stage", "serving", "tracking")  # known otherwise, of no run, or full of secrets
+NOT_RECORDED = ("stage", "serving", "sweep", "tracking")  # known otherwise, of no run, or full of secrets
 
 
 def note(record: Record, settings: StageSettings) -> None:

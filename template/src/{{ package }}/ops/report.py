@@ -119,6 +119,8 @@ def _chart(title: str, chart: charts.Chart) -> str | list[Bar]:
         return plots.lines(chart["series"], chart["labels"], title)
     if kind == "points":
         return plots.points(chart["series"], title, x=chart["x"], y=chart["y"])
+    if kind == "matrix":
+        return plots.matrix(chart["rows"], chart["labels"])
     return plots.bars(chart, title) if len(chart) > MANY else bars(chart)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .inputs import Watch
 
 DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
+TRIAL = "trial"  # of a sweep: it publishes nothing, and no database knows of it
 log = structlog.get_logger()
 State = list[tuple[str, int, int]]  # of a file, or of each file of a folder: its name, when it was written, its size
 
@@ -383,6 +384,12 @@ def listed(names: list[str]) -> str:
 def trials_folder(runs: Runs) -> Path:
     """Where trials leave their files until they end: beside the runs, on this machine."""
     return runs.folder.parent / "trials"
+
+
+def sweeps(runs: Runs) -> Runs:
+    """Where the trials of sweeps are: beside the runs, and in the same store, under `sweeps`."""
+    store = f"{runs.store.rstrip('/')}/sweeps" if runs.store else ""
+    return runs.model_copy(update={"folder": runs.folder.parent / "sweeps", "store": store})
 
 
 def _checked(runs: Runs, run_id: str) -> Path:

@@ -23,6 +23,7 @@ from ..problems import Problem, one_line
 from ..runs import Record
 from ..settings import Stage
 from . import DEPLOYMENTS, TRIALS, AnyStore, NotThere, Wanted, Written, schema_check, sql_runs, sql_tables
+from .sql_calls import call
 from .sql_tables import quoted
 from .urls import sqlite_file, without_password
 
@@ -91,10 +92,8 @@ class Store(AnyStore):
 
     def query(self, sql: str, *parameters: str) -> pl.DataFrame:
         """The rows of a SELECT."""
-        with self._translated(), self._connection.cursor() as cursor:
-            with self._told_of_waiting(slow=True):
-                cursor.execute(sql, parameters or None)
-            return cursor.fetch_polars()
+        with self._translated(), self._told_of_waiting(slow=True):
+            return call(self._connection, self._fetch, sql, parameters)
 
     def batches(self, select: str, rows: int) -> Iterator[pl.DataFrame]:
         """The rows of a SELECT on PostgreSQL as they are when it begins, some at a time; at least one batch.
@@ -108,21 +107,18 @@ class Store(AnyStore):
             Error: it cannot give a row.
         """
         size = min(rows, _FETCHED)
-        with self._connection.cursor() as cursor:
-            with self._translated():
-                cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # which takes no FETCH
-                cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
-                cursor.execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
-            held: list[pl.DataFrame] = []
-            more = True
-            while more:
-                with self._told_of_waiting(slow=True):
-                    cursor.execute(f"FETCH {size} FROM batches")
-                    held.append(cursor.fetch_polars())
-                more = len(held[-1]) == size
-                if not more or sum(map(len, held)) >= rows:
-                    yield pl.concat(held)
-                    held = []
+        with self._translated():
+            self._execute("SET LOCAL cursor_tuple_fraction = 1")  # the plan for all rows, not for the first
+            self._execute(f"DECLARE batches NO SCROLL CURSOR FOR {select}")
+        held: list[pl.DataFrame] = []
+        more = True
+        while more:
+            with self._told_of_waiting(slow=True):
+                held.append(call(self._connection, self._fetch, f"FETCH {size} FROM batches", copy=False))
+            more = len(held[-1]) == size
+            if not more or sum(map(len, held)) >= rows:
+                yield pl.concat(held)
+                held = []
 
     def has(self, table: str) -> bool:
         """Whether the table exists."""
@@ -473,11 +469,24 @@ class Store(AnyStore):
     def _told_of_waiting(self, *, slow: bool = False) -> AbstractContextManager[None]:
         return locks.report_waiting(self.name, self._file, slow=slow)
 
+    def _fetch(self, sql: str, parameters: Sequence[str] = (), *, copy: bool = True) -> pl.DataFrame:
+        with self._connection.cursor() as cursor:
+            if not copy:  # PostgreSQL's COPY takes no FETCH
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+            cursor.execute(sql, parameters or None)
+            return cursor.fetch_polars()
+
     def _execute(self, sql: str, *parameters: str) -> None:
+        call(self._connection, self._change, sql, parameters)
+
+    def _change(self, sql: str, parameters: Sequence[str]) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, parameters or None)
 
     def _append(self, table: str, rows: pl.DataFrame) -> None:
+        call(self._connection, self._insert, table, rows)
+
+    def _insert(self, table: str, rows: pl.DataFrame) -> None:
         with self._connection.cursor() as cursor:
             if self.kind != "sqlite":
                 cursor.adbc_ingest(table, rows, mode="append")

@@ -36,6 +36,7 @@ def verbs(stage: str, arguments: Sequence[str]) -> dict[str, Callable[[], None]]
         "trace": lambda: look.trace(Chosen(stage), arguments),
         "run": lambda: look.run(Chosen(stage), arguments),
         "backfill": lambda: look.backfill(Chosen(stage), arguments),
+        "sweep": lambda: look.sweep(Chosen(stage), arguments),
     }
 
 
@@ -47,6 +48,8 @@ def verbs_of_develop(arguments: Sequence[str]) -> dict[str, Callable[[], None]]:
         "clean": lambda: Develop().clean(),
         "local": lambda: Develop().local(*arguments),
     }
+    if not os.environ.get("STAGE"):
+        found["sweep"] = lambda: Develop().sweep()
     if mlflow := tracking():
         found["tracking"] = lambda: mlflow.show(Develop())
     return found
@@ -60,7 +63,7 @@ def main(verb: str, *arguments: str) -> None:
     try:
         if stage not in STAGES:
             raise Problem(f"STAGE={stage}: what is deployed are develop and production")
-        known = here | verbs(stage, arguments)
+        known = verbs(stage, arguments) | here
         if verb not in known:
             raise Problem(f"no verb {verb}: there are {', '.join(sorted(known))}")
         with at_the_end, stoppable():

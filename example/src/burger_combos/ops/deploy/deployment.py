@@ -23,6 +23,7 @@ def deploy(target: Target) -> None:
     commands = secret_commands.read(here.stage)
     candidate = Candidate.choose(target.engine)
     version = Version(candidate.image, here.commit, candidate.image)
+    target.check_resources(version)
     if target.FROM_REGISTRY:
         version = version._replace(reference=candidate.push())
         if "@sha256:" not in version.reference:
@@ -72,6 +73,7 @@ def rollback(target: Target) -> None:
     if not target.engine.fetch(reference):
         raise Problem(f"the image {reference} is neither here nor to be had: {refused}")
     version = Version(reference, commit, reference)
+    target.check_resources(version)
     if target.service:
         target.service.check(version)
     target.activate(version, deployed_by(), "rollback")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..problems import Problem
+from . import needs
 from .checkout import IN_DEVCONTAINER, PREFIX, VENV, Checkout, setting, variables
 from .chosen import Chosen
 from .engine import CONFINED, Engine, open_to_all
@@ -46,13 +47,31 @@ class Develop:
         Raises:
             Problem: the image or the database cannot be made, or a database has to be named.
         """
+        if run := self._in_image():
+            Chosen.develop_run(run)
+        become(*Chosen.local_run(self.here))
+
+    def sweep(self) -> NoReturn:
+        """Try settings on this machine, whatever the target is: in production's image, or else as `run` does.
+
+        Raises:
+            Problem: as `run`.
+        """
+        command = ("sweep", "--stage", "develop")
+        if run := self._in_image():
+            name = ("--name", f"{self.name}-run-{os.getpid()}")
+            become(*self.container(*name, *run.options, run.image, *command))
+        become(self.here.command, *command)
+
+    def _in_image(self) -> Run | None:
+        """The image, and docker run's options; None where it has to be the locked environment, which is made ready."""
         here = self.here
         if why := self.obstacle() or ("" if Path("Dockerfile").exists() else "no Dockerfile here"):
             if unnamed := self.unnamed():
                 self.advise(why, unnamed)
             here.say(f"{why}: in the locked environment of {VENV}")
             here.set_up()
-            become(*Chosen.local_run(here))
+            return None
         if image := os.environ.get("IMAGE", ""):
             here.say(f"in {image}")
             image = self.engine.find(image)
@@ -64,6 +83,10 @@ class Develop:
                 images.write(f"{image}\n")
         Path("var").mkdir(exist_ok=True)
         options = [*CONFINED, *self._mount("var"), *_variables(BRANCH=here.branch, IMAGE=image)]
+        if needs.said_here(here):
+            asked = needs.of_container(self.engine, image)
+            needs.refuse_more(self.engine, image, asked)
+            options += needs.options_of(asked)
         if Path("data").is_dir():
             options += self._mount("data", ",readonly")
         options += [word for variable in variables() for word in ("--env", variable)]
@@ -71,7 +94,7 @@ class Develop:
             options += self.start_database()
         if mlflow := tracking():
             options += mlflow.start_server(self)
-        Chosen.develop_run(Run(self, image, options))
+        return Run(self, image, options)
 
     def start_database(self) -> list[str]:
         """Start the database; return docker run's options by which a container reaches it.

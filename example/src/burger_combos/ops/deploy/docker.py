@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..problems import Problem
-from . import images
+from . import images, needs
 from .checkout import PREFIX, setting
 from .engine import CONFINED, REVISION, open_to_all
 from .programs import Ended, at_the_end, call
@@ -58,6 +58,17 @@ class DockerHost(Target):
         """Whether the container is of the version's image, whatever that is called, and runs."""
         return self.engine.container(self.name, "{{.Image}} {{.State.Running}}") == f"{version.image} true"
 
+    def check_resources(self, version: Version) -> None:
+        """Refuse what this machine lacks, and another one."""
+        asked = needs.of_container(self.engine, version.image)
+        if asked.node:
+            asked.refuse("node", "a Docker host is one machine, on which all steps are done: leave it out")
+        needs.refuse_more(self.engine, version.image, asked)
+
+    def limits(self, image: str) -> list[str]:
+        """The options of docker run for a container that does the steps."""
+        return needs.options_of(needs.of_container(self.engine, image))
+
     def prepare(self, version: Version, secrets: Mapping[str, bytes]) -> None:
         """Start the database beside the stage, where there is one and no other is named."""
         url = f"{PREFIX}DATABASE__URL"
@@ -98,7 +109,7 @@ class DockerHost(Target):
 
     def on_candidate(self, version: Version, *command: str) -> bool:
         """Call its command line with the stage's data and secrets."""
-        return not self.confined("run", "--rm", version.reference, *command).returncode
+        return not self.confined("run", "--rm", *self.limits(version.image), version.reference, *command).returncode
 
     def on_stage(self, *command: str, version: Version | None = None, out: bool = True, errors: bool = True) -> Ended:
         """Call the command line in the stage's container or, where that is stopped, in another of the same image."""
@@ -108,7 +119,8 @@ class DockerHost(Target):
             return Ended(command, 1, "", "")
         if running == "true false":
             return self.engine.do("exec", self.name, self.command, *command, out=out, errors=errors)
-        return self.confined("run", "--rm", image, *command, out=out, errors=errors)
+        limits = self.limits(image) if command[:1] == ("run",) else ()
+        return self.confined("run", "--rm", *limits, image, *command, out=out, errors=errors)
 
     def backfill(self, days: int, *command: str) -> Ended:
         """Call it in a container of its own, which Ctrl-C ends, and which a deployment meanwhile leaves alone.
@@ -116,11 +128,15 @@ class DockerHost(Target):
         Raises:
             Problem: there is such a container.
         """
-        name, image = f"{self.name}-backfill", self.engine.container(self.name, "{{.Config.Image}}")
-        if self.engine.container(name):
-            raise Problem(f"a backfill is at work in container {name}: wait for its end, or docker stop {name}")
-        told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
-        return self.confined("run", *told, image, *command)
+        return self._beside("backfill", command)
+
+    def sweep(self, *command: str) -> Ended:
+        """Call it in a container of its own, which does all trials, as `backfill` does.
+
+        Raises:
+            Problem: there is such a container.
+        """
+        return self._beside("sweep", command)
 
     def activate(self, version: Version, by: str, action: str) -> None:
         """Start the version beside the old one, and let it take over.
@@ -131,7 +147,8 @@ class DockerHost(Target):
         self._lock(version.reference)
         self._finish_activation()
         self.engine.ask("rm", "--force", self.next)
-        named = ("--name", self.next, *LASTING, "--env", f"{PREFIX}IMAGE={version.reference}")
+        told = ("--env", f"{PREFIX}IMAGE={version.reference}")
+        named = ("--name", self.next, *LASTING, *told, *self.limits(version.image))
         stage = ("--stage", self.here.stage)
         failed = "this version cannot do the stage's work: the old one stays active"
         if self.confined("run", "--detach", *named, version.reference, "schedule", *stage, out=False).returncode:
@@ -197,7 +214,7 @@ class DockerHost(Target):
 
     def uninstall(self) -> None:
         """Remove containers, volumes and network."""
-        self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill")
+        self.engine.ask("rm", "--force", self.name, self.next, f"{self.name}-backfill", f"{self.name}-sweep")
         if Path(FILES[1]).exists():
             self.engine.compose(self.name, FILES, "down", "--volumes")
         for volume in ("var", "secrets"):
@@ -215,6 +232,14 @@ class DockerHost(Target):
         branch = ("--env", f"{PREFIX}BRANCH={self.here.branch}")
         options = ("--init", *CONFINED, "--network", network, *mounts, *branch)
         return self.engine.do(verb, *options, *arguments, out=out, errors=errors)
+
+    def _beside(self, what: str, command: tuple[str, ...]) -> Ended:
+        """Call the command line in a container beside the stage's, of the same image."""
+        name, image = f"{self.name}-{what}", self.engine.container(self.name, "{{.Config.Image}}")
+        if self.engine.container(name):
+            raise Problem(f"a {what} is at work in container {name}: wait for its end, or docker stop {name}")
+        told = ("--rm", "--name", name, "--env", f"{PREFIX}IMAGE={image}")
+        return self.confined("run", *told, *self.limits(image), image, *command)
 
     def _finish_activation(self) -> None:
         """End what an earlier deployment, or this one, has begun: the active container gets the stage's name."""

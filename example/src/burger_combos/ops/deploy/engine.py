@@ -115,9 +115,17 @@ class Engine:
         of_it = [line.split()[0] for line in found.splitlines() if line.endswith(f" {self.here.commit}")]
         return of_it[0] if of_it else ""
 
-    def python(self, image: str, *arguments: str, errors: bool = True) -> Ended:
-        """Call Python in an image; what it prints is returned."""
-        told = ("--env", f"{PREFIX}BRANCH={self.here.branch}", "--env", f"{PREFIX}DEPLOY__REGISTRY")
+    def python(self, image: str, *arguments: str, tell: Iterable[str] = (), errors: bool = True) -> Ended:
+        """Call Python in an image; what it prints is returned.
+
+        Args:
+            image: the image.
+            arguments: Python's.
+            tell: variables of here that it is told.
+            errors: show what it prints on standard error.
+        """
+        named = [word for name in (f"{PREFIX}DEPLOY__REGISTRY", *tell) for word in ("--env", name)]
+        told = ("--env", f"{PREFIX}BRANCH={self.here.branch}", *named)
         options = ("--rm", "--network", "none", *told, "--entrypoint", "python")
         return self.do("run", *options, image, *arguments, out=False, errors=errors)
 

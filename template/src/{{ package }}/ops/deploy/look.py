@@ -89,6 +89,18 @@ def backfill(target: Target, arguments: Sequence[str]) -> None:
     end_with(target.backfill(_number_of_days(first, last), *command))
 
 
+def sweep(target: Target, arguments: Sequence[str]) -> None:
+    """Try settings where the stage is deployed, with the active version.
+
+    Raises:
+        Problem: there is none.
+    """
+    target.preflight()
+    if not target.deployed():
+        raise Problem(f"nothing is deployed from branch {target.here.branch}: make deploy, or make sweep without STAGE")
+    end_with(target.sweep("sweep", *arguments))
+
+
 def _status_line(target: Target) -> str:
     """What the stage tells of itself, and whether its service answers."""
     line = target.status_line()

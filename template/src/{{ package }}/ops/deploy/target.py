@@ -113,6 +113,14 @@ class Target(ABC):
         return now is not None and (now.reference, now.commit) == (version.reference, version.commit)
 
     @abstractmethod
+    def check_resources(self, version: Version) -> None:
+        """Refuse a version whose `[resources]` ask for what the target cannot give.
+
+        Raises:
+            Problem: they do; the message names file and key.
+        """
+
+    @abstractmethod
     def prepare(self, version: Version, secrets: Mapping[str, bytes]) -> None:
         """Make ready what the stage stands on, as a database beside it."""
 
@@ -150,6 +158,14 @@ class Target(ABC):
             Problem: such work is being done there.
         """
         return self.on_stage(*command)
+
+    def sweep(self, *command: str) -> Ended:
+        """Call the command line to try settings where the stage runs; its output is shown.
+
+        Raises:
+            Problem: the target has no machines for that, or a sweep is at work there.
+        """
+        raise Problem("this target does no sweeps where it is deployed: make sweep, without STAGE, does them here")
 
     @abstractmethod
     def activate(self, version: Version, by: str, action: str) -> None:
