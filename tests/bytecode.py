@@ -1,4 +1,4 @@
-"""Compile what uv has unpacked of a project's libraries: `python3 tests/bytecode.py FOLDER`.
+"""Compile what uv has unpacked of the projects' libraries: `python3 tests/bytecode.py`.
 
 uv makes each environment of links to its cache, and Python compiles each library anew there at its first import, which
 takes some seconds of each test of an environment. What lies compiled in the cache is linked too. It names the hash of
@@ -6,34 +6,50 @@ its source, and so is taken for no other source. Only .ci/run calls this: the ca
 """
 
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
+import copier
+from rig import ROOT, sh
+
 LEFT_OUT = r"/(tests?|testing|_vendor)/|\.data/"  # what nobody imports, and what uv does not copy as it is
+# Projects that have all libraries between them but PyTorch, which comes from a place of its own.
+PROJECTS = (
+    {"features": "feast", "tracking": "mlflow", "target": "kubeflow", "database": "dynamodb", "notebooks": "jupyter"},
+    {"example": "classify", "target": "metaflow-aws", "database": "postgresql"},
+)
 
 
 def unpacked(project: Path, cache: Path) -> list[Path]:
-    """Where the cache has the very files that are in the project's environment; nowhere where uv copies them."""
-    linked = {each.stat().st_ino for each in project.glob(".venv/lib/python*/site-packages/*.dist-info/METADATA")}
+    """Where the cache has the very files that are in the project's environments; nowhere where uv copies them."""
+    linked = {each.stat().st_ino for each in project.glob(".venv*/lib/python*/site-packages/*.dist-info/METADATA")}
     return [each.parents[1] for each in cache.glob("archive-v*/*/*.dist-info/METADATA") if each.stat().st_ino in linked]
 
 
 def main() -> None:
-    """Compile it by the Python of the project's environment."""
-    project = Path(sys.argv[1])
+    """Set the projects up, and compile what they have by the Python of theirs."""
     told = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout
-    found = unpacked(project, Path(told.strip()))
-    command: list[str | Path] = [
-        project / ".venv/bin/python",
-        "-m",
-        "compileall",
-        "-qq",
-        "-j0",
-        "--invalidation-mode=checked-hash",
-    ]
-    if found:
-        subprocess.run([*command, "-x", LEFT_OUT, *found], check=False)  # some libraries have files that are no Python
-    print(f"bytecode: of {len(found)} libraries")
+    found: set[Path] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, answers in enumerate(PROJECTS):
+            project = Path(folder) / str(number)
+            copier.run_copy(str(ROOT), project, data=answers, vcs_ref="HEAD", defaults=True, quiet=True)
+            done = sh("make", "setup", cwd=project)
+            assert done.returncode == 0, done.stderr
+            found |= set(unpacked(project, Path(told.strip())))
+        command: list[str | Path] = [
+            project / ".venv/bin/python",
+            "-m",
+            "compileall",
+            "-qq",
+            "-j0",
+            "--invalidation-mode=checked-hash",
+        ]
+        if found:
+            subprocess.run(
+                [*command, "-x", LEFT_OUT, *found], check=False
+            )  # some libraries have files that are no Python
+        print(f"bytecode: of {len(found)} libraries")
 
 
 if __name__ == "__main__":
