@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import copier
+import fork_server
 import pytest
 import pytorch
 from packaging.version import Version
@@ -106,7 +107,9 @@ class Project:
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Any command in the project's folder."""
-        return sh(*command, cwd=self.folder, env=self.environment())
+        env = self.environment()
+        server = fork_server.of(self.folder, command, env)
+        return server.run(command, self.folder, env) if server else sh(*command, cwd=self.folder, env=env)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The project's own command line."""
