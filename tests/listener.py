@@ -144,15 +144,19 @@ def listening() -> Iterator[Listener]:
 
 
 def until(condition: Callable[[], object], seconds: float = 180) -> None:
-    """Wait until something is so.
+    """Wait until something is so; a look that takes long is followed by a longer pause, as others work meanwhile.
 
     Raises:
         AssertionError: it is not in time.
     """
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.2)
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        assert now < end, f"not so after {seconds} s"
+        time.sleep(min(max(0.2, 4 * (now - begun)), 2))
 
 
 def children(process: "subprocess.Popen[str]") -> list[int]:
