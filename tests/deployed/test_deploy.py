@@ -42,6 +42,17 @@ import sys
 shared = os.statvfs("/dev/shm")
 print(f"shared: {shared.f_frsize * shared.f_blocks >> 20} MB", file=sys.stderr)
 """
+SWEEP = {'"model.neighbours" = [5, 10, 20, 50]': '"model.neighbours" = [5, 10]'}
+# The second trial of a sweep asks for more memory than its container has.
+GREEDY = """
+
+def greedy(run: Run, settings: Settings) -> None:
+    if "sweep" in run.record.facts and run.record.facts["sweep"]["trial"] == 2:
+        bytearray(b"1") * (4 << 30)
+
+
+STEPS = (STEPS[0], greedy, *STEPS[1:])
+"""
 # What this engine's machine has not, and how that is refused.
 BEYOND = {
     "RESOURCES__GPU=1": "resources.gpu: 1: the container engine gives none: .+",
@@ -192,9 +203,11 @@ def test_from_a_commit_to_the_schedule_and_back_by_digest(production: Production
 
 def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Production) -> None:
     for stage in ("develop", "production"):
-        rig.configure(production.project, stage, RESOURCES)
+        rig.configure(production.project, stage, RESOURCES | SWEEP)
     production.commit(SHARED)
+    production.commit(GREEDY, "pipeline.py")
     assert "shared: 96 MB" in production.project.run("make", "develop").stderr
+    swept(production.project.make("sweep"))
     tested = (production.project.folder / f"var/develop/{production.branch}/images").read_text().strip()
     assert "the image that is here of" in production.deploy()
     assert inspected(production.name)["Image"] == tested
@@ -204,6 +217,9 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     assert len(production.history()) == 1
     told = inspected(production.name)["HostConfig"]
     assert (told["NanoCpus"], told["Memory"] >> 20, told["ShmSize"] >> 20) == (1_500_000_000, 3500, 96)
+    rows = production.project.make("results", "STAGE=production")
+    swept(production.project.make("sweep", "STAGE=production"))
+    assert production.project.make("results", "STAGE=production") == rows
     assert not told["DeviceRequests"]
     for setting, why in BEYOND.items():
         name, _, value = setting.partition("=")
@@ -237,6 +253,14 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     assert kept.pop(other) == tested
     assert sorted(kept.values()) == sorted([second, inspected(production.name)["Image"]])
     production.project.make("clean", "YES=1")
+
+
+def swept(said: str) -> None:
+    """Two trials beside the settings of now, of which memory ended one."""
+    assert "2 trials beside the settings of now" in said
+    assert re.search(r"(?m)^1 +5 +0\.\d+ ", said)
+    assert "trial 2: it was killed; was memory short?" in said
+    assert " is the best: hit rate " in said or "The settings of now are the best" in said
 
 
 def test_dockers_context_tells_where_production_is(production: Production, tmp_path: Path) -> None:
