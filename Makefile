@@ -47,7 +47,7 @@ alone: $(READY) # beside which nothing may use the engine, and no browser run, a
 	$(PYTEST) -m alone tests/deployed
 
 installed: $(READY) # what needs no container engine
-	$(PYTEST) -n 2 --dist worksteal tests/installed
+	$(PYTEST) -n 3 --dist worksteal tests/installed
 
 deployed: $(READY)
 	$(PYTEST) -n 4 --dist worksteal -m "not alone" tests/deployed

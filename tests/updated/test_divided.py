@@ -19,7 +19,7 @@ from rig import Project, commit
 pytestmark = pytest.mark.usefixtures("quick_migrations")
 
 RELEASES = [release for release in rig.earlier_releases() if Version(release) < Version("0.11.0")]
-MACHINERY = {"database", "runs", "schedule", "alert", "deploy", "monitoring", "tracking"}
+MACHINERY = {"database", "runs", "schedule", "alert", "deploy", "monitoring", "resources", "tracking"}
 OWN_SECTION = '''class Prices(Section):
     """Ours."""
 
