@@ -42,6 +42,7 @@ def serve(path: str) -> None:
     while True:
         sources: list[Any] = [listening, 0]
         if 0 in select.select(sources, [], [])[0]:
+            shutil.rmtree(Path(path).parent)
             os._exit(0)
         connection, _ = listening.accept()
         if os.fork() == 0:  # one that waits for the command
@@ -105,7 +106,6 @@ class ForkServer:
         """Let the server go; the commands that it began go on."""
         self.process.stdin and self.process.stdin.close()
         self.process.wait()
-        shutil.rmtree(self.place)
 
     def serves(self, env: dict[str, str]) -> bool:
         """Whether nothing is in these variables that a copy would have had to know when it began."""
