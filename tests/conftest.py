@@ -24,9 +24,13 @@ from rig import Project
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Begin no test once the time that CI has for them is over; what is left out is told as skipped."""
-    if time.time() > float(os.environ.get("TESTS_UNTIL", "inf")):
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no test once the time that CI has for them is over; what is left out is told as skipped.
+
+    One that has failed is run again nevertheless, as it would count as skipped.
+    """
+    again = getattr(item, "execution_count", 1) > 1
+    if not again and time.time() > float(os.environ.get("TESTS_UNTIL", "inf")):
         pytest.skip("no time is left for it (TESTS_UNTIL)")
 
 
