@@ -1,4 +1,4 @@
-"""The flow's runs on Argo Workflows, the newest first: the id that Metaflow gives each, its beginning, its outcome."""
+"""A flow's runs on Argo Workflows, the newest first: the id that Metaflow gives each, its beginning, its outcome."""
 
 import sys
 
@@ -13,9 +13,9 @@ templates = {
     if each["metadata"].get("annotations", {}).get("metaflow/project_flow_name") == sys.argv[1]
 }
 runs = [
-    (each["metadata"]["creationTimestamp"], f"argo-{each['metadata']['name']}", each.get("status", {}).get("phase", ""))
+    (each["metadata"]["creationTimestamp"], f"argo-{each['metadata']['name']}", each.get("status", {}).get("phase"))
     for each in objects.list_namespaced_custom_object(*of, "workflows")["items"]
     if each["spec"].get("workflowTemplateRef", {}).get("name") in templates
 ]
 for began, name, phase in sorted(runs, reverse=True):
-    print(name, began, phase)
+    print(name, began, phase or "Pending")

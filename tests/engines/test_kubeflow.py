@@ -43,6 +43,14 @@ from production.graph import graph
 made = graph("shop-production-main", Stage.production, "{image}", secrets=["A", "B"])
 Compiler().compile(made, "var/compiled.yaml")
 """
+COMPILE_SWEEP = """
+from kfp.compiler import Compiler
+from burger_combos.ops.settings import Stage
+from production.graph import sweep_graph
+
+made = sweep_graph("shop-production-main-sweep", Stage.production, "{image}", "shop-production-main", ["A"])
+Compiler().compile(made, "var/compiled.yaml")
+"""
 CRON = """
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.settings import Schedule, Stage, StageSettings
@@ -215,6 +223,33 @@ def test_a_first_step_that_is_split_is_begun_and_a_last_one_joined(burger: Proje
     assert given == [[{"constant": option} for option in each] for each in options]
 
 
+def test_a_sweep_has_a_task_for_each_trial_and_as_many_at_once_as_may_be(burger: Project) -> None:
+    """COMPILED."""
+    under = burger.with_env(SWEEP__PARALLEL="2", RESOURCES__TRAIN__MEMORY_MB="9000")
+    under = replace(under, env=under.env | {"PYTHONPATH": "."})
+    done = under.python(COMPILE_SWEEP.format(image=DIGEST))
+    assert done.returncode == 0, done.stderr
+    spec, platform = yaml.safe_load_all((burger.folder / "var/compiled.yaml").read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    trials = ["trial", "trial-2", "trial-3", "trial-4"]
+    assert {name: task.get("dependentTasks", []) for name, task in tasks.items()} == {
+        "begin": [],
+        "trial": ["begin"],
+        "trial-2": ["begin"],
+        "trial-3": ["begin", "trial"],
+        "trial-4": ["begin", "trial-2"],
+        "end": trials,
+    }
+    anyway = {name for name, task in tasks.items() if "ALL_UPSTREAM_TASKS_COMPLETED" in json.dumps(task)}
+    assert anyway == {"trial-3", "trial-4", "end"}
+    for name in ("begin", *trials):
+        container = spec["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
+        assert container["image"] == DIGEST
+        assert container["resources"]["resourceMemoryLimit"] == "9000Mi"
+        own = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{name}"]
+        assert own["secretAsEnv"][0]["secretName"] == "shop-production-main"
+
+
 def after(order: list[list[str]]) -> dict[str, list[str]]:
     """What each task comes after, where those of a list come after all of the list before."""
     return {name: before for before, names in pairwise([[], *order]) for name in names}
@@ -369,7 +404,18 @@ def test_a_version_is_deployed_run_and_taken_back(burger: Project, stage: Stage)
     assert f"SUCCEEDED  run {run_id} {called}" in told
     assert [told.count(f"SUCCEEDED  {step}") for step in ("load", "publish")] == [1, 1]
 
+    swept = verbs.make("sweep", "STAGE=develop")
+    assert "metric   hit rate\n" in swept
+    found = json.loads(verbs.make("results", "STAGE=develop", "SWEEP=last", "JSON=1"))
+    assert sorted(each["trial"] for each in found["trials"]) == [0, 1, 2, 3, 4]
+    assert not any(each["problem"] for each in found["trials"])
+    assert found["commit"] == first
+    assert stage.written()[0] == written
+    assert [each["display_name"] for each in server.pipelines.values()] == [f"burger-combos-develop-{BRANCH}"]
+
     burger.git("commit", "--allow-empty", "--quiet", "--no-verify", "--message", "Change")
+    refused = verbs.run("make", "sweep", "STAGE=develop").stderr
+    assert " is checked out: a sweep is started from what is deployed" in refused
     second = burger.git("rev-parse", "HEAD")
     server.asked.clear()
     verbs.make("deploy", "STAGE=develop", "WAIT=15")

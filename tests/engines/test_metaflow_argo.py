@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 import s3
 import steps
 from cronsim import CronSim
+from listener import until
 from rig import Project, change, environment
 
 NAME = "burgercombos.prod.main.pipeline"
 WATCH = "burgercombos.prod.main.watch"
+SWEEP = "burgercombos.prod.main.sweep"
 SECRET = "burger-combos-production-main"
 WEBHOOK = "'BURGER_COMBOS_ALERT__WEBHOOK': b'https://hooks.slack.com/services/T/B/hunter2'"
 URL = "'BURGER_COMBOS_DATABASE__URL': b'postgresql://ada@db/shop'"
@@ -37,6 +40,14 @@ run)
 esac
 """
 
+
+# What `make sweep` does, but for what is asked of the database.
+SWEPT = """
+        target.active = lambda: Version(version.reference, version.commit)
+        target.on_stage = lambda *command, **how: print("SHOWN", *command)
+        target.engine.find = str
+        target.sweep("sweep", "--stage", "production")
+"""
 
 # What `make deploy` has at hand when it calls the target.
 CALLS = """
@@ -262,6 +273,50 @@ def test_missing_runs_are_watched_for_by_a_flow_of_its_own(production: Argo) -> 
     project.git("reset", "--quiet", "--hard", first)
     production.does("target.watch(version)", image, first)
     assert production.objects[f"cronworkflows/default/{WATCH}"]["spec"]["schedules"] == [line]
+
+
+def test_a_sweep_is_a_flow_of_its_own_until_it_has_ended(production: Argo) -> None:
+    """DEPLOYED; that it has run is only said here."""
+
+    def swept(phase: str, calls: str) -> dict[str, Any]:
+        def begun() -> list[dict[str, Any]]:
+            workflows = [each for key, each in [*production.objects.items()] if key.startswith("workflows/")]
+            return [each for each in workflows if each["spec"]["workflowTemplateRef"] == {"name": SWEEP}]
+
+        before = len(begun())
+        with ThreadPoolExecutor() as beside:
+            said = beside.submit(production.does, calls)
+            until(lambda: said.done() or len(begun()) > before)
+            assert len(begun()) > before, said.result()
+            template = dict(production.objects[f"workflowtemplates/default/{SWEEP}"])
+            for key in [key for key in production.objects if key.startswith("workflows/")]:
+                production.objects[key]["status"] = {"phase": phase}
+        return {"said": said.result(), "template": template}
+
+    ended = swept("Succeeded", SWEPT.strip())
+    assert "8 trials at once" in ended["said"]
+    assert "SHOWN results --stage production --sweep last" in ended["said"]
+    assert f"workflowtemplates/default/{SWEEP}" not in production.objects
+    spec = argo.validated("workflowtemplates", ended["template"])["spec"]
+    assert spec["parallelism"] == 8
+    pods = {each["name"]: each for each in spec["templates"]}
+    assert pods["trial"]["retryStrategy"]["limit"] == 2
+    assert "withParam" in json.dumps(spec)
+    for step in ("start", "trial", "judge", "end"):
+        assert container(ended["template"], step)["image"] == production.image()
+        assert container(ended["template"], step)["envFrom"] == [{"secretRef": {"name": SECRET}}]
+    assert container(ended["template"], "trial")["resources"]["requests"]["memory"] == "8192.0M"
+
+    caught = SWEPT.strip().replace("target.sweep(", "catch(target.sweep, ")
+    caught = f"""def catch(do, *given):
+            try:
+                do(*given)
+            except Problem as problem:
+                print(problem)
+        {caught}"""
+    assert " failed before its trials were done: the same command goes on with them" in swept("Failed", caught)["said"]
+    for key in [key for key in production.objects if key.startswith("workflows/") or key.endswith(f"/{SWEEP}")]:
+        del production.objects[key]
 
 
 def test_it_runs_once_and_uninstall_leaves_nothing(production: Argo) -> None:

@@ -111,6 +111,19 @@ def test_it_is_looked_at_with_the_same_words(production: Production) -> None:
     assert project.status()["production"]["published"].startswith(f"301 rows of recommendations for {run['date']}, ")
 
 
+def test_a_sweep_has_a_task_for_each_trial(production: Production) -> None:
+    project, before = production.project, production.project.written("production")
+    shown = project.make("sweep", "STAGE=production")
+    assert "metric   hit rate\n" in shown
+    found = json.loads(project.make("results", "STAGE=production", "SWEEP=last", "JSON=1"))
+    assert sorted(each["trial"] for each in found["trials"]) == [0, 1, 2, 3, 4]
+    assert not any(each["problem"] for each in found["trials"])
+    assert found["commit"] == project.git("rev-parse", "HEAD")
+    assert production.attempts()["trial"] == [1] * 5
+    assert project.written("production") == before
+    assert len(production.machine()[1]) == 1  # the sweep's flow is gone
+
+
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:
     definition, _ = production.machine()
     commit = production.project.git("rev-parse", "HEAD")
