@@ -79,7 +79,9 @@ class Server:
 
     def execute(self, run: Thing) -> None:
         version = self.versions[run["pipeline_version_reference"]["pipeline_version_id"]]
-        given = {"day": run["runtime_config"]["parameters"].get("day", "")}
+        known = version["pipeline_spec"]["root"].get("inputDefinitions", {"parameters": {}})["parameters"]
+        given = {name: each.get("defaultValue", "") for name, each in known.items()}
+        given |= run["runtime_config"]["parameters"]
         wanted = {
             pair["envVar"]: self.secrets[env["secretName"]][pair["secretKey"]]
             for executor in version["platform"].values()
