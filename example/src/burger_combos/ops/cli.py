@@ -113,7 +113,7 @@ def sweep(
         if trial >= 0:
             phases.trial(settings, of, trial)
         elif begin:
-            plan = phases.begin(settings)
+            plan = phases.begin(settings, of)
             parallel = settings.sweep.parallel
             print(json.dumps({"sweep": plan.sweep_id, "trials": len(plan.trials) - 1, "parallel": parallel}))
         elif end:

@@ -37,6 +37,22 @@ def of_steps(settings: StageSettings, steps: Sequence[str]) -> dict[str, Amounts
     return needs
 
 
+def of_task(settings: StageSettings, steps: Sequence[str]) -> Amounts:
+    """What one task may use that does all steps: each time what the step may that needs most of it.
+
+    Raises:
+        Problem: as `of_steps`, or two steps are to be on different machines.
+    """
+    needs = of_steps(settings, steps)
+    places = {amounts.node: step for step, amounts in needs.items() if amounts.node}
+    if len(places) > 1:
+        first, other, *_ = places.values()
+        both = f"{place(settings, first, 'node')} is {needs[first].node}"
+        raise Problem(f"{place(settings, other, 'node')}: a trial does all steps on one machine, and {both}")
+    most = {key: max(getattr(amounts, key) for amounts in needs.values()) for key in Amounts.model_fields}
+    return Amounts(**most)
+
+
 def largest_memory(needs: Iterable[Amounts]) -> int:
     """The memory of the step that may use most, in MB; 0 where nothing is said of any."""
     return max((amounts.memory_mb for amounts in needs), default=0)

@@ -159,13 +159,16 @@ class Target(ABC):
         """
         return self.on_stage(*command)
 
+    @abstractmethod
     def sweep(self, *command: str) -> Ended:
-        """Call the command line to try settings where the stage runs; its output is shown.
+        """Try settings where the stage runs, and show what came of it.
+
+        Args:
+            command: that of the command line by which it is done on one machine.
 
         Raises:
-            Problem: the target has no machines for that, or a sweep is at work there.
+            Problem: a sweep is at work there, or this one did not come to its end.
         """
-        raise Problem("this target does no sweeps where it is deployed: make sweep, without STAGE, does them here")
 
     @abstractmethod
     def activate(self, version: Version, by: str, action: str) -> None:

@@ -13,9 +13,9 @@ from ..settings import StageSettings, load, settings_file
 from . import checks, show
 from . import trial as trials
 from .comparison import compare
-from .plan import Plan, compared, done, keep, make, prune, read
+from .plan import Plan, changing, compared, done, keep, make, prune, read
 from .pool import Pool, width
-from .search import combinations
+from .search import Combination, combinations
 
 
 def sweep(settings: StageSettings) -> None:
@@ -49,11 +49,22 @@ def sweep(settings: StageSettings) -> None:
         _end(settings, plan)
 
 
-def begin(settings: StageSettings) -> Plan:
+def planned(settings: StageSettings) -> list[Combination]:
+    """What each trial would set; the first sets nothing.
+
+    Raises:
+        Problem: what is to be tried is wrong.
+    """
+    tried = combinations(settings.sweep, str(settings_file(settings.stage, "sweep")))
+    return changing(checks.now(settings), tried)
+
+
+def begin(settings: StageSettings, sweep_id: str = "") -> Plan:
     """Check what is to be tried, plan the trials, and do the first of them, under the settings of now.
 
     Args:
         settings: those of the stage, with the project's own sections.
+        sweep_id: what the sweep is called, where its caller has to know that before; it goes on with none then.
 
     Returns:
         The plan, with the metric that is compared; that of a sweep which was stopped, where this is the same one.
@@ -65,7 +76,7 @@ def begin(settings: StageSettings) -> Plan:
     tracking.of(settings)
     tried = combinations(settings.sweep, str(settings_file(settings.stage, "sweep")))
     checks.refuse(settings, tried)
-    plan = make(settings, checks.now(settings), tried)
+    plan = make(settings, checks.now(settings), tried, sweep_id)
     if len(plan.trials) == 1:
         where = settings_file(settings.stage, "sweep")
         raise Problem(f"{where}: [sweep.settings] tries the settings of now, and nothing else")
@@ -109,6 +120,8 @@ def trial(settings: StageSettings, sweep_id: str, index: int) -> None:
         Problem: there is no such sweep, or the trial cannot begin. What goes wrong in a step is in its record.
     """
     plan = read(settings.runs, sweep_id)
+    if index >= len(plan.trials):
+        raise Problem(f"sweep {sweep_id} has {len(plan.trials) - 1} trials beside the first: there is no trial {index}")
     if done(plan, settings.runs, index) is None:
         with checks.under(plan.trials[index]):
             trials.do(load(type(settings), settings.stage), plan, index)

@@ -59,22 +59,33 @@ class Plan:
         return cls(**values | {"date": date.fromisoformat(values["date"])})
 
 
-def make(settings: StageSettings, now: dict[str, Any], trials: Sequence[Combination]) -> Plan:
+def changing(now: dict[str, Any], trials: Sequence[Combination]) -> list[Combination]:
+    """The trials that change something, after one that changes nothing.
+
+    Args:
+        now: the settings that make a result, by full name.
+        trials: what each sets.
+    """
+    return [{}, *(each for each in trials if any(now.get(name) != value for name, value in each.items()))]
+
+
+def make(settings: StageSettings, now: dict[str, Any], trials: Sequence[Combination], sweep_id: str = "") -> Plan:
     """The plan for what the settings say: a new one, or the last one that was stopped before its end.
 
     Args:
         settings: those of the stage.
         now: those of them that make a result, by full name.
         trials: what each trial sets.
+        sweep_id: what a new one is called; then it is one.
     """
     today = datetime.now(ZoneInfo(settings.schedule.timezone)).date()
     image = os.environ.get(PREFIX + "IMAGE", "")
-    changing = [each for each in trials if any(now.get(name) != value for name, value in each.items())]
     metric = settings.sweep.metric or settings.deploy.metric
     sweep = settings.sweep.model_dump(mode="json", exclude={"parallel"}) | {"metric": metric}
-    new = Plan(new_id(), str(settings.stage), today, commit(), image, _code(), now, sweep, [{}, *changing], metric)
+    called, tried = sweep_id or new_id(), changing(now, trials)
+    new = Plan(called, str(settings.stage), today, commit(), image, _code(), now, sweep, tried, metric)
     wanted = json.loads(new.to_json())
-    for known in reversed(names(settings.runs)):
+    for known in [] if sweep_id else reversed(names(settings.runs)):
         plan = read(settings.runs, known)
         found = json.loads(plan.to_json())
         if not plan.ended and today - plan.date <= RECENT and all(found[each] == wanted[each] for each in MADE_OF):
