@@ -75,6 +75,20 @@ for section in {sections!r}:
 print(json.dumps(told))
 """
 
+# What one task may use that does all steps, as JSON.
+OF_TASK = """
+import json
+from {package}.ops import needs
+from {package}.ops.settings import Stage, StageSettings, enter_project, load
+enter_project(Stage.develop)
+from {package}.ops.problems import Problem
+
+try:
+    print(json.dumps(needs.of_task(load(StageSettings, Stage.develop), ["load", "train", "publish"]).model_dump()))
+except Problem as problem:
+    print(json.dumps(str(problem)))
+"""
+
 NEIGHBOURS = '[sweep.settings]\n"model.neighbours" = '
 CHANCE = '[sweep]\nsearch = "random"\ntrials = 3\n'
 WRONG = {
@@ -159,6 +173,17 @@ def test_what_cannot_be_tried_is_told_in_a_line_before_anything_runs(place: Proj
     with_sweep(place, {"model.neighbours": [5]})
     set_already = place.with_env(MODEL__NEIGHBOURS="7").call("sweep")
     assert "environment variable BURGER_COMBOS_MODEL__NEIGHBOURS sets it, for every trial" in set_already.stderr
+
+
+def test_a_trials_task_may_use_what_the_step_may_that_needs_most(place: Project) -> None:
+    common = place.with_env(RESOURCES__CPU="1", RESOURCES__MEMORY_MB="2000", RESOURCES__LOAD__MEMORY_MB="9000")
+    more = common.with_env(RESOURCES__TRAIN__GPU="1", RESOURCES__TRAIN__NODE="pool=gpu", RESOURCES__TRAIN__CPU="4")
+    found = told(more, OF_TASK.format(package=place.package))
+    assert found == {"cpu": 4, "memory_mb": 9000, "gpu": 1, "shm_mb": 0, "node": "pool=gpu"}
+    refused = told(more.with_env(RESOURCES__LOAD__NODE="pool=large"), OF_TASK.format(package=place.package))
+    variable = "environment variable BURGER_COMBOS_RESOURCES__{step}__NODE: resources.{name}.node"
+    first, other = (variable.format(step=name.upper(), name=name) for name in ("load", "train"))
+    assert refused == f"{other}: a trial does all steps on one machine, and {first} is pool=large"
 
 
 def test_the_best_of_a_grid_is_shown_as_a_diff_and_readers_see_nothing(here: Project) -> None:
