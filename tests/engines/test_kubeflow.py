@@ -16,7 +16,7 @@ import rig
 import s3
 import steps
 import yaml
-from containers import registry
+from containers import pytorch_base, registry
 from containers.docker import belongings, build, docker, image_names
 from kubeflow import server as standing_in
 from kubeflow.server import Server, Thing
@@ -463,3 +463,18 @@ def test_what_is_withdrawn_leaves_nothing(stage: Stage) -> None:
     server = stage.server
     left = (server.pipelines, server.versions, server.experiments, server.recurring_runs, server.runs, server.secrets)
     assert left == ({},) * 6
+
+
+def test_a_network_is_trained_by_the_local_runner(generate: Callable[..., Project], tmp_path: Path) -> None:
+    """EXECUTED by Kubeflow's local runner, in an image with PyTorch."""
+    project = replace(generate(tmp_path / "reader", example="images", target="kubeflow"), containers=True)
+    (tmp_path / "docker").mkdir()
+    project = pytorch_base.begin_with(project, tmp_path / "docker")
+    project.make("setup")
+    done = project.run("make", "develop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no container engine answers" not in done.stderr
+    assert " rows of image_labels for " in done.stdout
+    assert re.search(r"Task \S*'train'\S* finished with status \S*SUCCESS", done.stdout + done.stderr)
+    project.make("clean", "YES=1")
+    assert belongings(project) == []
