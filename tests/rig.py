@@ -127,7 +127,9 @@ class Project:
 
     def status(self, *options: str) -> dict[str, dict[str, str]]:
         """What `make status` shows of each stage."""
-        table = self.make("status", *options).partition("\n\n")[0].splitlines()
+        said = self.make("status", *options)
+        table = said.partition("\n\n")[0].splitlines()
+        assert table[0].split()[0] in ("explore", "develop", "production"), said
         starts = [found.start() for found in re.finditer(r"\S+", table[0])]
         bounds = list(zip(starts, [*starts[1:], None], strict=True))
         shown: dict[str, dict[str, str]] = {table[0][start:end].strip(): {} for start, end in bounds}
