@@ -259,7 +259,7 @@ def swept(said: str) -> None:
     """Two trials beside the settings of now, of which memory ended one."""
     assert "2 trials beside the settings of now" in said
     assert re.search(r"(?m)^1 +5 +0\.\d+ ", said)
-    assert "trial 2: it was killed; was memory short?" in said
+    assert "trial 2: killed by SIGKILL; was memory short?" in said
     assert " is the best: hit rate " in said or "The settings of now are the best" in said
 
 
