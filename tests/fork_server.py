@@ -4,7 +4,6 @@
 It reads nothing of the project. A command has a standard output, a folder and variables of its own.
 """
 
-import atexit
 import contextlib
 import importlib
 import json
@@ -90,7 +89,7 @@ COMMAND: list[tuple[types.CodeType, dict[str, Any]]] = []
 
 
 class ForkServer:
-    """The server of an environment, as a test sees it: begun at the first command, ended with the tests."""
+    """The server of an environment, as a test sees it; it ends with the tests' process at the latest."""
 
     def __init__(self, python: Path, env: dict[str, str]) -> None:
         self.place = tempfile.mkdtemp(prefix="fork")
@@ -165,13 +164,6 @@ def of(folder: Path, command: Command, env: dict[str, str]) -> ForkServer | None
         for old in _servers.pop(next(iter(_servers))):
             old.end()
     return servers[-1] if servers[-1].serves(env) else None
-
-
-@atexit.register
-def _end() -> None:
-    for servers in _servers.values():
-        for each in servers:
-            each.end()
 
 
 if __name__ == "__main__":
