@@ -26,7 +26,10 @@ from ports import free_port
 
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-UNNAMED = {"Remove the history of the backtest once a model is judged": "0.13.0"}  # by what its last commit says
+UNNAMED = {  # releases, by what the last commit of each says
+    "Remove the history of the backtest once a model is judged": "0.13.0",
+    "Delete the flow of a sweep that was stopped when the stage is uninstalled": "0.15.0",
+}
 
 GIT_IDENTITY = {
     "GIT_CONFIG_COUNT": "2",
