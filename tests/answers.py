@@ -4,12 +4,12 @@ two answers together.
 There are odd words among these.
 """
 
-from collections.abc import Iterable
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
+import covertable
 import yaml
-from allpairspy import AllPairs
+from covertable.evaluate import evaluate
 from jinja2 import Environment
 from rig import ROOT
 
@@ -60,19 +60,53 @@ VALUES: dict[str, list[str]] = {
 }
 
 
-def _asked(row: Iterable[str]) -> bool:
-    """Whether copier.yml would ask for all of that; a row may be the beginning of one."""
-    given = dict(zip(VALUES, row, strict=False))
-    elsewhere = given.get("notebooks", "jupyter") != "jupyter" and given.get("repository")
-    servable = given.get("target", "docker") in SERVING and given.get("database") != "dynamodb"
-    unserved = given.get("serving") == "http" and not servable
-    return not (elsewhere or unserved or (given.get("ci") == "none" and given.get("reviewers")))
+def _either(*conditions: tuple[str, str, str]) -> dict[str, Any]:
+    return {"operator": "or", "conditions": [{"left": a, "operator": b, "value": c} for a, b, c in conditions]}
 
 
-def _answers(row: Iterable[str]) -> Answers:
-    given = dict(zip(VALUES, row, strict=True))
-    words = ODD if given.pop("words") == "odd" else {}
-    return {name: value for name, value in (given | words).items() if value != DEFAULTS[name]}
+# What copier.yml asks for together, as covertable takes it.
+_ASKED = [
+    _either(("serving", "eq", "none"), *(("target", "eq", target) for target in SERVING)),
+    _either(("serving", "eq", "none"), ("database", "ne", "dynamodb")),
+    _either(("reviewers", "eq", ""), ("ci", "ne", "none")),
+    _either(("repository", "eq", ""), ("notebooks", "eq", "jupyter")),
+]
+# What a project's processes are made by where there is no container engine, and the targets that change none then.
+RUNNING = ["example", "target", "database", "serving", "features", "notebooks", "tracking"]
+ELSEWHERE = {"kubernetes": "docker", "kubeflow": "docker"}
+
+
+def asked(row: Answers) -> bool:
+    """Whether copier.yml would ask for all of that; a row may have some of the answers."""
+    return not any(evaluate(rule, row, {}) is False for rule in _ASKED)
+
+
+def _covering(values: dict[str, list[str]], *begun: Answers) -> list[Answers]:
+    """Rows in which any two values are that can be answered together; the rows that there are already come first."""
+    rules = [rule for rule in _ASKED if values.keys() >= {each["left"] for each in rule["conditions"]}]
+    # Of the salts up to 100, the one that gives the fewest rows.
+    rows: list[Answers] = covertable.make(values, constraints=rules, presets=list(begun), salt="57", tolerance=5)
+    return rows
+
+
+def _whole(rows: list[Answers]) -> list[Answers]:
+    """These rows with each value by turns of what changes no process."""
+    same = [target for target in VALUES["target"] if ELSEWHERE.get(target, target) == "docker"]
+    turns = {name: cycle(values) for name, values in (VALUES | {"target": same}).items()}
+    found = []
+    for row in rows:
+        full = dict(row)
+        for name in VALUES:
+            if name not in row or (name == "target" and row[name] in same):
+                full[name] = next(each for each in turns[name] if asked(full | {name: each}))
+        found.append(full)
+    return found
+
+
+def _answers(row: Answers) -> Answers:
+    row = {name: row[name] for name in VALUES}
+    words = ODD if row["words"] == "odd" else {}
+    return {name: value for name, value in (row | words).items() if name != "words" and value != DEFAULTS[name]}
 
 
 def called(answers: Answers) -> str:
@@ -85,9 +119,15 @@ def called(answers: Answers) -> str:
     return "-".join(words).replace(REVIEWERS, "reviewers").replace(REPOSITORY, "public") or "defaults"
 
 
-PAIRWISE = [_answers(row) for row in AllPairs(list(VALUES.values()), filter_func=_asked)]
+_RUNNING = {name: [each for each in VALUES[name] if each not in ELSEWHERE] for name in RUNNING}
+_RUN_ROWS = _whole(_covering(_RUNNING))
+# Any two answers that make a difference to what runs here, and any two of all.
+RUN = [_answers(row) for row in _RUN_ROWS]
+PAIRWISE = [_answers(row) for row in _covering(VALUES, *_RUN_ROWS)]
 # An example is files of its own, and so are notebooks, trackers, a service and a feature store; a license is a file and
 # two lines of another one.
 _PAIRED = {"example", "license", "notebooks", "repository", "serving", "features", "tracking", *ODD}
-_PLAIN = [each for each in map(_answers, filter(_asked, product(*VALUES.values()))) if not _PAIRED & each.keys()]
+_OTHERS = {name: values if name not in {*_PAIRED, "words"} else values[:1] for name, values in VALUES.items()}
+_ROWS = (dict(zip(VALUES, row, strict=True)) for row in product(*_OTHERS.values()))
+_PLAIN = [_answers(row) for row in _ROWS if asked(row)]
 ALL = [*_PLAIN, *(answers for answers in PAIRWISE if answers not in _PLAIN)]

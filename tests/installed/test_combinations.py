@@ -1,4 +1,4 @@
-"""Combinations of answers in which any two occur together: really installed, checked, tested and run."""
+"""Any two answers together: really installed and checked, and tested and run where that is not the same."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 import rig
-from answers import PAIRWISE, VALUES, Answers, called, filled
+from answers import PAIRWISE, RUN, VALUES, Answers, called, filled
 from rig import Project, sh
 
 
@@ -38,7 +38,7 @@ def test_what_each_example_shows_is_known() -> None:
     "answers",
     [
         pytest.param(answers, marks=[pytest.mark.postgresql] if answers.get("database") == "postgresql" else [])
-        for answers in PAIRWISE
+        for answers in RUN
     ],
     ids=called,
 )
@@ -61,6 +61,16 @@ def test_it_is_installed_checked_tested_and_run(
     assert re.search(rf"^{rows} rows of {example.table} for ", mine.make("develop"), re.MULTILINE)
     assert mine.git("rev-parse", "HEAD") in mine.make("results")
     assert ", ok, " in mine.status("STAGE=develop")["develop"]["last run"]
+    assert mine.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("answers", [each for each in PAIRWISE if each not in RUN], ids=called)
+def test_its_files_pass_the_hooks(answers: Answers, generate: Callable[..., Project], tmp_path: Path) -> None:
+    """The other pairs, which change nothing of what runs: format, lint, types, secrets and the lock."""
+    mine = generate(tmp_path / "p", **answers)
+    mine.make("setup")
+    done = mine.run("sh", "develop/tool.sh", "pre-commit", "run", "--all-files")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert mine.git("status", "--porcelain") == ""
 
 

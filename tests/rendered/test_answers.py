@@ -6,13 +6,27 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
 import rig
 import yaml
-from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called, filled
+from answers import (
+    ALL,
+    DEFAULTS,
+    ELSEWHERE,
+    PAIRWISE,
+    QUESTIONS,
+    REPOSITORY,
+    RUN,
+    RUNNING,
+    VALUES,
+    Answers,
+    asked,
+    called,
+    filled,
+)
 from own_model import PAGE
 from rig import ROOT, Project, sh
 
@@ -95,6 +109,27 @@ def read(name: str, text: str) -> None:
         compile(text, name, "exec")
     elif name.endswith(".sh"):
         subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+
+
+def pairs(names: list[str], rows: list[Answers]) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    """Any two answers that stand in one of these rows; targets that run the same without an engine count as one."""
+    found = set()
+    for row in rows:
+        full = filled(row) | {"words": "odd" if "project_name" in row else "plain"}
+        found |= {((a, full[a]), (b, full[b])) for a, b in combinations(names, 2)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "targets"), [(RUN, RUNNING, ELSEWHERE), (PAIRWISE, list(VALUES), {})], ids=["run", "written"]
+)
+def test_any_two_answers_are_tested_together(rows: list[Answers], names: list[str], targets: dict[str, str]) -> None:
+    given = [row | {"target": targets.get(filled(row)["target"], filled(row)["target"])} for row in rows]
+    tested = pairs(names, given)
+    for a, b in combinations(names, 2):
+        wanted = {((a, x), (b, y)) for x, y in product(VALUES[a], VALUES[b]) if asked({a: x, b: y})}
+        wanted = {pair for pair in wanted if not {("target", each) for each in targets} & {*pair}}
+        assert wanted <= tested
 
 
 @pytest.mark.parametrize("answers", ALL, ids=called)
