@@ -1,4 +1,4 @@
-"""Every combination of answers, as it is written: valid, tidy, and of nothing that was not chosen."""
+"""Any answers together, as they are written: valid, tidy, and of nothing that was not chosen."""
 
 import json
 import re
