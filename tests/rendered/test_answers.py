@@ -6,13 +6,12 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 
 import pytest
 import rig
 import yaml
-from answers import ALL, DEFAULTS, QUESTIONS, REPOSITORY, Answers, called, filled
+from answers import ALL, QUESTIONS, Answers, called, filled
 from own_model import PAGE
 from rig import ROOT, Project, sh
 
@@ -128,21 +127,6 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)
     )
     assert any("colab" in text for text in files.values()) == bool(given["repository"])
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_each_answer_changes_a_file(question: str, write: Write) -> None:
-    values = list(QUESTIONS[question].get("choices", {}).values()) or [DEFAULTS[question], "another"]
-    if question in ("reviewers", "repository"):
-        values = ["", {"reviewers": "@ada", "repository": REPOSITORY}[question]]
-
-    def files(value: str) -> Rendered:
-        needed = {"notebooks": "jupyter"} if question == "repository" else {}
-        _, texts = write(needed if value == DEFAULTS[question] else needed | {question: value})
-        return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
-
-    for one, other in combinations(values, 2):
-        assert files(one) != files(other), f"{one} and {other} give the same"
 
 
 @pytest.mark.parametrize("database", QUESTIONS["database"]["choices"].values())
