@@ -2,6 +2,7 @@
 
 import differences
 import pytest
+from answers import QUESTIONS
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,6 @@ def test_each_answer_changes_files_and_no_two_change_the_same(listings: dict[str
 
 def test_every_choice_of_every_question_is_listed_or_a_default(listings: dict[str, str]) -> None:
     listed = {name.removesuffix(".diff") for name in listings}
-    for question, asked in differences.QUESTIONS.items():
+    for question, asked in QUESTIONS.items():
         answers = {f"{question}={value}" for value in asked.get("choices", {}).values()} or {question}
         assert len(answers - listed) == ("choices" in asked), question
