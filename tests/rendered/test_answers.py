@@ -14,6 +14,7 @@ import yaml
 from answers import ALL, QUESTIONS, Answers, called, filled
 from own_model import PAGE
 from rig import ROOT, Project, sh
+from snippets import paths_missing
 
 Rendered = dict[str, str]
 Write = Callable[[Answers], tuple[Project, Rendered]]
@@ -109,6 +110,7 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         assert "\r" not in text, name
         assert not re.search(r"[ \t]$", text, re.MULTILINE), name
         read(name, text)
+    assert paths_missing(files["AGENTS.md"], files.keys() | {"uv.lock", "var/develop"}) == []
     for check in (["format", "--check"], ["check"]):
         done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", cwd=project.folder)
         assert done.returncode == 0, done.stdout
