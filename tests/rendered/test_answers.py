@@ -110,7 +110,8 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         assert "\r" not in text, name
         assert not re.search(r"[ \t]$", text, re.MULTILINE), name
         read(name, text)
-    assert paths_missing(files["AGENTS.md"], files.keys() | {"uv.lock", "var/develop"}) == []
+    page = files["AGENTS.md"].partition("\n## ")[2]  # after the project's own words
+    assert paths_missing(page, files.keys() | {"uv.lock", "var/develop"}) == []
     for check in (["format", "--check"], ["check"]):
         done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", cwd=project.folder)
         assert done.returncode == 0, done.stdout
