@@ -113,13 +113,9 @@ def _make(template: Path, project: Path, answers: Answers) -> Made:
         str(template), project, data=answers, defaults=True, quiet=True, settings=copier.Settings()
     )
     given = worker.answers.combined
-    files = {
-        path.relative_to(project).as_posix().replace(f"src/{given['package']}/", "src/<package>/"): path.read_text(
-            "utf-8"
-        )
-        for path in project.rglob("*")
-        if path.is_file() and path.name != ".copier-answers.yml"
-    }
+    found = [path for path in project.rglob("*") if path.is_file() and path.name != ".copier-answers.yml"]
+    texts = {path.relative_to(project).as_posix(): path.read_text(encoding="utf-8") for path in found}
+    files = {name.replace(f"src/{given['package']}/", "src/<package>/"): text for name, text in texts.items()}
     shutil.rmtree(project)
     return Made(files, {name: given[name] for name in QUESTIONS}, worker.answers.hidden & QUESTIONS.keys())
 
