@@ -18,6 +18,10 @@ ELSEWHERE = {
     "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
     "make check": (".ci/run", "make check"),
     "make format": ("tests/installed/test_hooks.py", 'mine.make("format")'),
+    "make add PACKAGE=hypothesis GROUP=test": (
+        "tests/installed/test_verbs.py",
+        'make("add", "PACKAGE=hypothesis", "GROUP=test")',
+    ),
     "make explore CHECK=1": ("tests/installed/test_combinations.py", 'mine.make("explore", "CHECK=1")'),
     "make quick": ("Makefile", "test: quick"),
     "make test": (".ci/run", "engine.py make test"),

@@ -112,6 +112,8 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         read(name, text)
     page = files["AGENTS.md"].partition("\n## ")[2]  # after the project's own words
     assert paths_missing(page, files.keys() | {"uv.lock", "var/develop"}) == []
+    verbs = re.findall(r"^([a-z]+):.*## ", files["Makefile"], re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(verbs)
     for check in (["format", "--check"], ["check"]):
         done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", cwd=project.folder)
         assert done.returncode == 0, done.stdout
