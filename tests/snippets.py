@@ -57,5 +57,5 @@ def paths_missing(text: str, names: Iterable[str]) -> list[str]:
     known = {f"/{name}" for name in names}
     folders = {name[: found.end()] for name in known for found in re.finditer("/", name)}
     named = [*re.findall(r"`([^`\n]+)`", text), *re.findall(r"\]\(([^)#]+)\)", text)]
-    paths = [name for name in named if not re.match(r"make\b|_|\[", name)]
+    paths = [name for name in named if not re.match(r"make\b|_|\[|[A-Z]+=", name)]
     return [name for name in paths if not any(fnmatch(each, f"*/{name}") for each in known | folders)]
