@@ -1,4 +1,4 @@
-"""What stands on pages for readers: code and commands, for tests to execute as they stand there, and paths."""
+"""What stands on pages for readers: code, for tests to execute it as it stands there, and paths."""
 
 import ast
 import re
@@ -41,12 +41,6 @@ def blocks(page: Path) -> list[Block]:
         if not title and language != "text":
             found.append(Block(heading, language, code))
     return found
-
-
-def commands(page: Path) -> list[str]:
-    """The commands of a page, in order, without what is said of them."""
-    lines = re.findall(r"^    (\S.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return [re.split(r"   +", line)[0] for line in lines]
 
 
 def paths_missing(text: str, names: Iterable[str]) -> list[str]:

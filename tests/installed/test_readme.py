@@ -1,12 +1,12 @@
-"""Each command of README.md, CONTRIBUTING.md and AGENTS.md, a project's too: run here, or where it says so."""
+"""Each command of README.md and CONTRIBUTING.md: run here, as it stands there, or where it says so."""
 
+import re
 from pathlib import Path
 
 import pexpect
 import pytest
 import rig
 from rig import ROOT, environment, sh
-from snippets import commands
 
 PUBLISHED = "https://github.com/OWNER/copier-ml"
 FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")')
@@ -17,12 +17,6 @@ ELSEWHERE = {
     "make backfill FROM=… TO=…": ("tests/deployed/test_month.py", '.make("backfill", '),
     "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
     "make check": (".ci/run", "make check"),
-    "make format": ("tests/installed/test_hooks.py", 'mine.make("format")'),
-    "make add PACKAGE=hypothesis GROUP=test": (
-        "tests/installed/test_verbs.py",
-        'make("add", "PACKAGE=hypothesis", "GROUP=test")',
-    ),
-    "make explore CHECK=1": ("tests/installed/test_combinations.py", 'mine.make("explore", "CHECK=1")'),
     "make quick": ("Makefile", "test: quick"),
     "make test": (".ci/run", "engine.py make test"),
     "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
@@ -37,6 +31,12 @@ ELSEWHERE = {
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
     "make pictures": ("tests/installed/test_pictures.py", "pictures.main()"),
 }
+
+
+def commands(page: str) -> list[str]:
+    """The commands of a page, in order, without what is said of them."""
+    lines = re.findall(r"^    (\S.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.split(r"   +", line)[0] for line in lines]
 
 
 class Reader:
@@ -77,26 +77,17 @@ def reader(template: Path, tmp_path: Path) -> Reader:
     return Reader(tmp_path, template)
 
 
-def elsewhere(command: str) -> bool:
-    """Whether another test runs it, which has to be there."""
-    file, text = ELSEWHERE.get(command, ("README.md", ""))
-    assert text in (ROOT / file).read_text(encoding="utf-8"), command
-    return command in ELSEWHERE
-
-
 def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
     ours = reader.home / "our-shop"
     ours.mkdir()
     (ours / "pyproject.toml").write_text('[project]\nname = "ours"\n')
     rig.commit(ours, "ours")
-    for command in commands(ROOT / "README.md"):
-        if elsewhere(command):
+    for command in commands("README.md"):
+        if command in ELSEWHERE:
+            file, text = ELSEWHERE[command]
+            assert text in (ROOT / file).read_text(encoding="utf-8")
             continue
         reader.type(command)
-        if command == "make demo" or (command == "make develop" and reader.folder.name == "burger-combos"):
-            for more in commands(reader.folder / "AGENTS.md"):
-                if not elsewhere(more) and f"{reader.folder.name}: {more}" not in reader.said:
-                    reader.type(more)
         if command.startswith("git clone"):  # its tools are installed already
             (reader.home / "copier-ml/.venv").symlink_to(ROOT / ".venv")
             (reader.home / "copier-ml/.venv/ready").touch()
@@ -118,7 +109,9 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
 
 
 def test_each_command_for_contributors_is_run_by_what_it_says() -> None:
-    found = commands(ROOT / "CONTRIBUTING.md")
+    found = commands("CONTRIBUTING.md")
     assert len(found) == 10
-    assert all(elsewhere(command) for command in set(found) - {"make"})
+    for command in set(found) - {"make"}:
+        file, text = ELSEWHERE[command]
+        assert text in (ROOT / file).read_text(encoding="utf-8"), command
     assert "  make quick " in sh("make", cwd=ROOT).stdout
