@@ -62,13 +62,14 @@ check: $(READY) ## format, lint, types and the template's own rules
 	mypy
 	python hooks/rules.py
 	shellcheck $(SCRIPTS)
-	shfmt -d -i 4 $(SCRIPTS) template # whose scripts are linted as they are generated, by tests/rendered
+	shfmt -d $(SCRIPTS) template # as .editorconfig says; its scripts are linted as they are generated, by tests/rendered
 
 bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 	python bench
 
-example: $(READY) ## the default project as it is generated, into example/
+example: $(READY) ## the default project as it is generated, into example/, and what each answer changes, into docs/answers/
 	python docs/example.py
+	python docs/differences.py
 
 pictures: $(READY) ## those of the README, into docs/pictures/; needs chromium
 	python docs/pictures.py

@@ -12,7 +12,7 @@ TEMPLATE = ROOT / "template"
 # What the machinery is made for is any model: the words of an example are in its own folders, `{% if example == … %}`.
 WORDS = re.compile(r"(?i)customer|(?<![\w.\[\"'-])items?\b|\borders\b|\b(?:an|no) order\b|hit[ _]rate|recommend")
 MACHINERY = re.compile(
-    r"src/[^/]+/ops/.*|docs/.*|[^/]+/README\.md(?:\.jinja)?|Makefile\.jinja"
+    r"src/[^/]+/ops/.*|docs/.*|AGENTS\.md\.jinja|[^/]+/README\.md(?:\.jinja)?|Makefile\.jinja"
     r"|[^/]*(?:develop|production)[^/]*/.*\.(?:sh|py)(?:\.jinja)?"
 )
 OF_DYNAMODB = "{% if database == 'dynamodb' %}"  # whose word for a row is item

@@ -201,15 +201,20 @@ def snapshot(folder: Path) -> Path:
         subprocess.run(["tar", "-x"], cwd=folder, input=files, check=True)
         commit(folder, version)
     _empty(folder)
+    copy_work_tree(folder)
+    commit(folder, VERSION)
+    done = sh("git", "repack", "-a", "-d", "-q", cwd=folder)  # one file of all, where each clone has thousands to link
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def copy_work_tree(folder: Path) -> None:
+    """Copy what git keeps here, or would keep, into a folder that is there."""
     listed = sh("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    commit(folder, VERSION)
-    done = sh("git", "repack", "-a", "-d", "-q", cwd=folder)  # one file of all, where each clone has thousands to link
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def _empty(repository: Path) -> None:

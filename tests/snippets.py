@@ -1,8 +1,10 @@
-"""The code that stands on pages of the manual, for tests to execute it as it stands there."""
+"""What stands on pages for readers: code, for tests to execute it as it stands there, and paths."""
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from rig import ROOT
@@ -39,3 +41,15 @@ def blocks(page: Path) -> list[Block]:
         if not title and language != "text":
             found.append(Block(heading, language, code))
     return found
+
+
+def paths_missing(text: str, names: Iterable[str]) -> list[str]:
+    """The paths in backticks and links of a page at the top of a folder that are none of these files or their folders.
+
+    A name alone is that of a file in any folder.
+    """
+    known = {f"/{name}" for name in names}
+    folders = {name[: found.end()] for name in known for found in re.finditer("/", name)}
+    named = [*re.findall(r"`([^`\n]+)`", text), *re.findall(r"\]\(([^)#]+)\)", text)]
+    paths = [name for name in named if not re.match(r"make\b|_|\[|[A-Z]+=", name)]
+    return [name for name in paths if not any(fnmatch(each, f"*/{name}") for each in known | folders)]

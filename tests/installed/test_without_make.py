@@ -1,5 +1,6 @@
 """What the generated manual promises where there is no make: uv alone, and nothing that only POSIX has."""
 
+import json
 import re
 import shutil
 import sys
@@ -21,6 +22,8 @@ def test_uv_alone_does_what_needs_no_container(generate: Callable[..., Project],
     section = (mine.folder / "docs/windows-and-macos.md").read_text()
     commands = re.findall("^    (.+)$", section, re.MULTILINE)
     assert len(commands) == 7
+    tasks = json.loads((mine.folder / ".vscode/tasks.json").read_text())["tasks"]
+    assert commands == [task["windows"]["command"] for task in tasks if "windows" in task]
     (tmp_path / "bin").mkdir()
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(WITHOUT)

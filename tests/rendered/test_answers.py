@@ -14,11 +14,9 @@ import rig
 import yaml
 from answers import (
     ALL,
-    DEFAULTS,
     ELSEWHERE,
     PAIRWISE,
     QUESTIONS,
-    REPOSITORY,
     RUN,
     RUNNING,
     VALUES,
@@ -29,6 +27,7 @@ from answers import (
 )
 from own_model import PAGE
 from rig import ROOT, Project, sh
+from snippets import paths_missing
 
 Rendered = dict[str, str]
 Write = Callable[[Answers], tuple[Project, Rendered]]
@@ -145,6 +144,10 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         assert "\r" not in text, name
         assert not re.search(r"[ \t]$", text, re.MULTILINE), name
         read(name, text)
+    page = files["AGENTS.md"].partition("\n## ")[2]  # after the project's own words
+    assert paths_missing(page, files.keys() | {"uv.lock", "var/develop"}) == []
+    verbs = re.findall(r"^([a-z]+):.*## ", files["Makefile"], re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(verbs)
     for check in (["format", "--check"], ["check"]):
         done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", cwd=project.folder)
         assert done.returncode == 0, done.stdout
@@ -163,21 +166,6 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
         ("explore/first_look.ipynb" in files) == (given["notebooks"] == "jupyter") != ("explore/first_look.py" in files)
     )
     assert any("colab" in text for text in files.values()) == bool(given["repository"])
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_each_answer_changes_a_file(question: str, write: Write) -> None:
-    values = list(QUESTIONS[question].get("choices", {}).values()) or [DEFAULTS[question], "another"]
-    if question in ("reviewers", "repository"):
-        values = ["", {"reviewers": "@ada", "repository": REPOSITORY}[question]]
-
-    def files(value: str) -> Rendered:
-        needed = {"notebooks": "jupyter"} if question == "repository" else {}
-        _, texts = write(needed if value == DEFAULTS[question] else needed | {question: value})
-        return {name: text for name, text in texts.items() if name != ".copier-answers.yml"}
-
-    for one, other in combinations(values, 2):
-        assert files(one) != files(other), f"{one} and {other} give the same"
 
 
 @pytest.mark.parametrize("database", QUESTIONS["database"]["choices"].values())

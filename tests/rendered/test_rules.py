@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 import rules
-from rig import ROOT, VERSION
+from rig import ROOT, VERSION, sh
+from snippets import paths_missing
 
 
 def test_the_changelog_tells_of_this_version() -> None:
     assert f"## {VERSION}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_page_for_changes_names_what_is_there() -> None:
+    listed = sh("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0")
+    assert paths_missing((ROOT / "AGENTS.md").read_text(encoding="utf-8"), listed) == []
 
 
 def test_the_template_keeps_its_own_rules() -> None:
