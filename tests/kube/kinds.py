@@ -6,7 +6,7 @@ from typing import Any
 
 Object = dict[str, Any]
 
-VERSION = "1.32"
+VERSION = "1.37"
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ IN_SET = "spec/template/spec/containers/0"
         (DEPLOYMENT, "spec/strategy/rollingUpdate/maxSurge", 0, 422, "may not be 0 when `maxSurge` is 0"),
         (DEPLOYMENT, "spec/strategy/rollingUpdate/maxSurge", "much", 422, "or a percentage"),
         (DEPLOYMENT, "spec/minReadySeconds", 600, 422, "must be greater than minReadySeconds"),
-        (DEPLOYMENT, "spec/strategy", {"type": "Recreate"}, 501, "spec.strategy.type Recreate"),
+        (DEPLOYMENT, "spec/strategy", {"type": "Recreate"}, 501, "spec.strategy.type: Recreate"),
         (DEPLOYMENT, "spec/paused", True, 501, "spec.paused"),
         (DEPLOYMENT, "spec/template/spec/restartPolicy", "Never", 422, "supported values: 'Always'"),
         (DEPLOYMENT, f"{IN_SET}/readinessProbe", {"periodSeconds": 1}, 422, "must specify a handler type"),

@@ -1,0 +1,214 @@
+"""The published schemas of the API, and of what they have the fields that the stand-in knows."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from .kinds import VERSION, Kind, Object, unknown
+
+# The fields of each type. After `:` their number in Kubernetes' generated.proto, for what comes in protobuf too: 2.6 is
+# field 6 of the message in field 2. After `=` what the API fills in, whatever else an object has. With * all others are
+# known too: they are stored as they come.
+FIELDS = """
+Namespace                  metadata:1 spec status
+NamespaceSpec
+ConfigMap                  metadata:1 data:2 binaryData:3 immutable:4
+Secret                     metadata:1 data:2 type:3=Opaque stringData:4 immutable:5
+ServiceAccount             metadata:1 automountServiceAccountToken:4
+PersistentVolumeClaim      metadata spec status
+Pod                        metadata spec status
+Service                    metadata spec status
+Event                      metadata *
+Deployment                 metadata spec status
+ReplicaSet                 metadata spec status
+CronJob                    metadata spec status
+Job                        metadata:1 spec:2 status
+PodDisruptionBudget        metadata spec status
+NetworkPolicy              metadata *
+Role                       metadata *
+RoleBinding                metadata *
+
+ObjectMeta                 name:1 generateName:2 namespace:3 uid:5 resourceVersion:6 generation creationTimestamp \
+                           deletionTimestamp deletionGracePeriodSeconds labels:11 annotations:12 ownerReferences:13 \
+                           finalizers managedFields
+OwnerReference             kind:1 name:3 uid:4 apiVersion:5 controller:6 blockOwnerDeletion:7
+ManagedFieldsEntry         *
+LabelSelector              matchLabels
+
+PersistentVolumeClaimSpec  accessModes resources storageClassName volumeMode=Filesystem
+VolumeResourceRequirements requests limits
+
+ServiceSpec                selector ports type=ClusterIP clusterIP sessionAffinity=None internalTrafficPolicy=Cluster
+ServicePort                name port targetPort protocol=TCP
+PodDisruptionBudgetSpec    minAvailable maxUnavailable selector
+DeploymentSpec             replicas=1 selector template strategy={} minReadySeconds=0 progressDeadlineSeconds=600 \
+                           revisionHistoryLimit=10
+DeploymentStrategy         type=RollingUpdate rollingUpdate={}
+RollingUpdateDeployment    maxUnavailable=25% maxSurge=25%
+ReplicaSetSpec             replicas=1 selector template minReadySeconds=0
+
+CronJobSpec                schedule timeZone concurrencyPolicy=Allow suspend=false startingDeadlineSeconds \
+                           successfulJobsHistoryLimit=3 failedJobsHistoryLimit=1 jobTemplate
+JobTemplateSpec            metadata spec
+JobSpec                    parallelism:1 completions:2 activeDeadlineSeconds:3 selector template:6 backoffLimit:7 \
+                           ttlSecondsAfterFinished:8 completionMode:9=NonIndexed suspend:10=false \
+                           podFailurePolicy:11 backoffLimitPerIndex:12 maxFailedIndexes:13 podReplacementPolicy:14
+PodFailurePolicy           rules:1
+PodFailurePolicyRule       action:1 onExitCodes:2
+PodFailurePolicyOnExitCodesRequirement operator:2 values:3
+
+PodTemplateSpec            metadata:1 spec:2
+PodSpec                    volumes:1 containers:2 restartPolicy:3=Always terminationGracePeriodSeconds:4=30 \
+                           dnsPolicy:6=ClusterFirst nodeSelector:7 serviceAccountName:8 serviceAccount:9 \
+                           securityContext:14={} imagePullSecrets:15 hostname:16 schedulerName:19=default-scheduler \
+                           initContainers:20 automountServiceAccountToken:21 tolerations:22 enableServiceLinks:30
+Toleration                 key:1 operator:2 value:3 effect:4 tolerationSeconds:5
+LocalObjectReference       name:1
+PodSecurityContext         runAsUser:2 runAsNonRoot:3 supplementalGroups:4 fsGroup:5 runAsGroup:6 \
+                           fsGroupChangePolicy:9 seccompProfile:10
+SeccompProfile             type:1
+Container                  name:1 image:2 command:3 args:4 workingDir:5 ports env:7 resources:8 volumeMounts:9 \
+                           livenessProbe readinessProbe lifecycle terminationMessagePath:13=/dev/termination-log \
+                           imagePullPolicy:14 securityContext:15 envFrom:19 terminationMessagePolicy:20=File \
+                           startupProbe
+SecurityContext            capabilities:1 privileged:2 runAsUser:4 runAsNonRoot:5 readOnlyRootFilesystem:6 \
+                           allowPrivilegeEscalation:7 runAsGroup:8 seccompProfile:11
+Capabilities               add:1 drop:2
+ContainerPort              name containerPort protocol=TCP
+Probe                      httpGet initialDelaySeconds periodSeconds=10 timeoutSeconds=1 successThreshold=1 \
+                           failureThreshold=3
+HTTPGetAction              path=/ port scheme=HTTP
+Lifecycle                  preStop
+LifecycleHandler           exec
+ExecAction                 command
+EnvVar                     name:1 value:2 valueFrom:3
+EnvVarSource               fieldRef:1 configMapKeyRef:3 secretKeyRef:4
+ObjectFieldSelector        apiVersion:1=v1 fieldPath:2
+ConfigMapKeySelector       name:1.1 key:2 optional:3
+SecretKeySelector          name:1.1 key:2 optional:3
+EnvFromSource              prefix:1 configMapRef:2 secretRef:3
+ConfigMapEnvSource         name:1.1 optional:2
+SecretEnvSource            name:1.1 optional:2
+ResourceRequirements       limits:1 requests:2
+VolumeMount                name:1 readOnly:2 mountPath:3 subPath:4
+Volume                     name:1 emptyDir:2.2 secret:2.6 persistentVolumeClaim:2.10 configMap:2.19
+EmptyDirVolumeSource       medium:1 sizeLimit:2
+SecretVolumeSource         secretName:1 items:2 defaultMode:3=420 optional:4
+ConfigMapVolumeSource      name:1.1 items:2 defaultMode:3=420 optional:4
+KeyToPath                  key:1 path:2
+PersistentVolumeClaimVolumeSource claimName:1 readOnly:2
+"""
+Number = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of a type, the fields that are known."""
+
+    fields: set[str]
+    numbers: dict[Number, str]
+    defaults: Object
+
+    def has(self, field: str) -> bool:
+        """Whether a field is one of them."""
+        return field in self.fields or "*" in self.fields
+
+
+def _known(rows: list[str]) -> Known:
+    parts = [row.partition("=") for row in rows]
+    named = [(name.partition(":"), yaml.safe_load(value) if value else None) for name, _, value in parts]
+    numbers = {tuple(map(int, number.split("."))): name for (name, _, number), _ in named if number}
+    defaults = {name: value for (name, *_), value in named if value is not None}
+    return Known({name for (name, *_), _ in named}, numbers, defaults)
+
+
+def _table() -> dict[str, Known]:
+    rows = [line.split() for line in FIELDS.replace("\\\n", "").splitlines() if line]
+    return {name: _known(row) for name, *row in rows}
+
+
+KNOWN = _table()
+
+
+@cache
+def definitions(version: str = VERSION) -> Object:
+    """The schemas of all types of a version of Kubernetes, by their full names."""
+    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
+    found: Object = json.loads((folder / "_definitions.json").read_text())
+    return found
+
+
+@cache
+def validator(kind: Kind, version: str = VERSION) -> Draft202012Validator:
+    """What judges objects of a kind."""
+    schemas = definitions(version)
+    schema = {"$ref": f"{schemas['$id']}#/$defs/{full(kind)}"}
+    return Draft202012Validator(schema, registry=Resource.from_contents(schemas) @ Registry())
+
+
+def full(kind: Kind) -> str:
+    """The name of a kind's type: `io.k8s.api.batch.v1.Job`."""
+    return f"io.k8s.api.{kind.group.partition('.')[0] or 'core'}.v1.{kind.name}"
+
+
+def short(name: str) -> str:
+    """The last part of a type's name."""
+    return name.rpartition(".")[2]
+
+
+def field(name: str, of: str) -> Object:
+    """The schema of a field of a type."""
+    found: Object = definitions()["$defs"][of]["properties"][name]
+    return found
+
+
+def inner(schema: Object) -> str:
+    """The name of a field's own type, or of its items'; empty where that is none."""
+    of = schema.get("items") or schema
+    return str(of.get("$ref", "")).rpartition("/")[2]
+
+
+def default_only(thing: Object, of: str, path: str, *names: str) -> None:
+    """Refuse fields that have another value than the one that is filled in.
+
+    Raises:
+        Refused: one has, with which the stand-in would not do what Kubernetes does.
+    """
+    for name in names:
+        if thing[name] != KNOWN[of].defaults[name]:
+            raise unknown(f"{path}.{name}: {thing[name]}")
+
+
+def parts(thing: Object, of: str, path: str) -> Iterator[tuple[Object, str, str]]:
+    """The objects that are fields of one, or items of such: each with its type and its path."""
+    for name, value in thing.items():
+        place = f"{path}.{name}" if path else name
+        if name != "status" and (name in KNOWN[short(of)].fields) and short(its := inner(field(name, of))) in KNOWN:
+            several = [(each, f"{place}[{number}]") for number, each in enumerate(value)]
+            for each, where in several if isinstance(value, list) else [(value, place)]:
+                yield each, its, where
+
+
+def fill(thing: Object, of: str, path: str = "") -> None:
+    """Fill in what is left out of an object that its schema allows.
+
+    Raises:
+        Refused: it has what Kubernetes knows and the stand-in does not.
+    """
+    known = KNOWN[short(of)]
+    for name in [name for name, value in thing.items() if value is None]:
+        del thing[name]
+    for name in thing.keys() - {"apiVersion", "kind"} if not path else thing:
+        if not known.has(name):
+            raise unknown(f"{path}.{name}".removeprefix("."))
+    for name, value in known.defaults.items():
+        thing.setdefault(name, copy.deepcopy(value))
+    for each, its, place in parts(thing, of, path):
+        fill(each, its, place)
