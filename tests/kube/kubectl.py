@@ -14,11 +14,11 @@ import yaml
 from containers import engine
 from filelock import FileLock
 
-from . import published
+from . import rules
 from .api import Server
 from .controllers import Controllers
 from .deployments import Deployments
-from .kinds import OF_KIND, OLDEST, Object
+from .kinds import OLDEST, Object
 from .node import Node, no_logs
 from .services import Services
 from .store import Clock, Store
@@ -48,13 +48,12 @@ def kustomized(folder: Path) -> list[Object]:
     """The objects that kubectl makes of a folder for kustomize, which the oldest Kubernetes takes, and the stand-in.
 
     Raises:
-        ValidationError: by the published schema, one has a field or a value that may not be.
-        Refused: the stand-in does not take one.
+        Refused: one has a field or a value that may not be, or that the stand-in does not know.
     """
     done = subprocess.run([str(program()), "kustomize", str(folder)], capture_output=True, text=True, check=True)
     made, store = list(yaml.safe_load_all(done.stdout)), Store(Clock(), has_node=False)
     for each in made:
-        published.validator(OF_KIND[each["kind"]], OLDEST).validate(each)
+        rules.schema(each, OLDEST)
         store.create(each | {"metadata": {"namespace": "default"} | each["metadata"]})
     return made
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from . import cron, lasting, pods, published
 from .fields import at
-from .kinds import OF_KIND, Object, Problems, Refused, bad, forbidden, unknown
+from .kinds import OF_KIND, VERSION, Object, Problems, Refused, bad, forbidden, unknown
 from .words import IS_LABEL, IS_SUBDOMAIN, labels, name
 
 NOT_NEGATIVE = (
@@ -27,7 +27,7 @@ def admit(thing: Object, before: Object | None) -> None:
         Refused: it is not one that may be.
     """
     kind, wrong = OF_KIND[thing["kind"]], Problems()
-    _schema(thing)
+    schema(thing)
     published.fill(thing, published.full(kind))
     name(wrong, "metadata.name", at(thing, "metadata.name", ""), IS_LABEL if kind.name == "Namespace" else IS_SUBDOMAIN)
     labels(wrong, "metadata", thing["metadata"])
@@ -62,8 +62,13 @@ def warnings(thing: Object, namespace: Object) -> list[str]:
     )
 
 
-def _schema(thing: Object) -> None:
-    found = list(published.validator(OF_KIND[thing["kind"]]).iter_errors(thing))
+def schema(thing: Object, version: str = VERSION) -> None:
+    """Check an object's fields and their types by what a version of Kubernetes publishes.
+
+    Raises:
+        Refused: one is not as it says.
+    """
+    found = list(published.validator(OF_KIND[thing["kind"]], version).iter_errors(thing))
     found.sort(key=lambda problem: problem.validator == "required")  # what is missing may be there by another name
     for problem in found[:1]:
         path = ".".join(map(str, problem.path))
