@@ -42,7 +42,7 @@ def _probe(probe: Object, kind: str, path: str, wrong: Problems) -> None:
         wrong(path, "Required value: must specify a handler type")
         return
     default_only(probe["httpGet"], "HTTPGetAction", f"{path}.httpGet", "scheme")
-    for field in KNOWN["Probe"].defaults:
+    for field in [name for name, (_, default) in KNOWN["Probe"].items() if default]:
         wrong.check(f"{path}.{field}", probe[field], "must be 1 or more", lambda each: each > 0)
     wrong.check(f"{path}.initialDelaySeconds", probe.get("initialDelaySeconds", 0), "0 or more", lambda each: each >= 0)
     if kind != "readinessProbe" and probe["successThreshold"] != 1:

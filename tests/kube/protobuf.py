@@ -23,7 +23,7 @@ def read(content: bytes) -> Object:
         raise bad("no object in protobuf")
     whole = dict(_fields(content[len(MAGIC) :]))
     typed = {number: text.decode() for number, text in _fields(whole[1])}
-    if typed[2] not in OF_KIND or not KNOWN[typed[2]].numbers:
+    if typed[2] not in OF_KIND or not any(each.number for each in KNOWN[typed[2]].values()):
         raise unknown(f"{typed[2]} in protobuf; in JSON it comes by kubectl create --dry-run=client -o json")
     return {"apiVersion": typed[1], "kind": typed[2], **_message(whole[2], full(OF_KIND[typed[2]]))}
 
@@ -56,7 +56,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
 def _message(content: bytes, of: str, above: Number = ()) -> Object:
     """The fields of a message of a type, or of one in it whose fields are its own."""
     read: Object = {}
-    numbers = KNOWN[short(of)].numbers
+    numbers = {known.number: name for name, known in KNOWN[short(of)].items() if known.number}
     for number, value in _fields(content):
         path = (*above, number)
         if path in numbers:

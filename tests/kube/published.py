@@ -3,9 +3,9 @@
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any, NamedTuple
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -108,33 +108,21 @@ PersistentVolumeClaimVolumeSource claimName:1 readOnly:2
 Number = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Known:
-    """Of a type, the fields that are known."""
+class Field(NamedTuple):
+    """Of a field that is known, the number and what is filled in."""
 
-    fields: set[str]
-    numbers: dict[Number, str]
-    defaults: Object
-
-    def has(self, field: str) -> bool:
-        """Whether a field is one of them."""
-        return field in self.fields or "*" in self.fields
+    number: Number = ()
+    default: Any = None
 
 
-def _known(rows: list[str]) -> Known:
-    parts = [row.partition("=") for row in rows]
-    named = [(name.partition(":"), yaml.safe_load(value) if value else None) for name, _, value in parts]
-    numbers = {tuple(map(int, number.split("."))): name for (name, _, number), _ in named if number}
-    defaults = {name: value for (name, *_), value in named if value is not None}
-    return Known({name for (name, *_), _ in named}, numbers, defaults)
+def _field(text: str) -> tuple[str, Field]:
+    said, _, default = text.partition("=")
+    name, _, number = said.partition(":")
+    return name, Field(tuple(map(int, filter(None, number.split(".")))), yaml.safe_load(default))
 
 
-def _table() -> dict[str, Known]:
-    rows = [line.split() for line in FIELDS.replace("\\\n", "").splitlines() if line]
-    return {name: _known(row) for name, *row in rows}
-
-
-KNOWN = _table()
+ROWS = [line.split() for line in FIELDS.replace("\\\n", "").splitlines() if line]
+KNOWN = {name: dict(map(_field, row)) for name, *row in ROWS}
 
 
 @cache
@@ -175,25 +163,15 @@ def inner(schema: Object) -> str:
     return str(of.get("$ref", "")).rpartition("/")[2]
 
 
-def default_only(thing: Object, of: str, path: str, *names: str) -> None:
-    """Refuse fields that have another value than the one that is filled in.
-
-    Raises:
-        Refused: one has, with which the stand-in would not do what Kubernetes does.
-    """
-    for name in names:
-        if thing[name] != KNOWN[of].defaults[name]:
-            raise unknown(f"{path}.{name}: {thing[name]}")
-
-
 def parts(thing: Object, of: str, path: str) -> Iterator[tuple[Object, str, str]]:
     """The objects that are fields of one, or items of such: each with its type and its path."""
-    for name, value in thing.items():
-        place = f"{path}.{name}" if path else name
-        if name != "status" and (name in KNOWN[short(of)].fields) and short(its := inner(field(name, of))) in KNOWN:
-            several = [(each, f"{place}[{number}]") for number, each in enumerate(value)]
-            for each, where in several if isinstance(value, list) else [(value, place)]:
-                yield each, its, where
+    for name in thing.keys() & KNOWN[short(of)].keys():
+        if short(its := inner(field(name, of))) in KNOWN:
+            place, value = f"{path}.{name}".removeprefix("."), thing[name]
+            if isinstance(value, list):
+                yield from ((each, its, f"{place}[{number}]") for number, each in enumerate(value))
+            else:
+                yield value, its, place
 
 
 def fill(thing: Object, of: str, path: str = "") -> None:
@@ -205,10 +183,22 @@ def fill(thing: Object, of: str, path: str = "") -> None:
     known = KNOWN[short(of)]
     for name in [name for name, value in thing.items() if value is None]:
         del thing[name]
-    for name in thing.keys() - {"apiVersion", "kind"} if not path else thing:
-        if not known.has(name):
+    for name in thing if path else thing.keys() - {"apiVersion", "kind"}:
+        if name not in known and "*" not in known:
             raise unknown(f"{path}.{name}".removeprefix("."))
-    for name, value in known.defaults.items():
-        thing.setdefault(name, copy.deepcopy(value))
+    for name, (_, value) in known.items():
+        if value is not None:
+            thing.setdefault(name, copy.deepcopy(value))
     for each, its, place in parts(thing, of, path):
         fill(each, its, place)
+
+
+def default_only(thing: Object, of: str, path: str, *names: str) -> None:
+    """Refuse fields that have another value than the one that is filled in.
+
+    Raises:
+        Refused: one has, with which the stand-in would not do what Kubernetes does.
+    """
+    for name in names:
+        if thing[name] != KNOWN[of][name].default:
+            raise unknown(f"{path}.{name}: {thing[name]}")

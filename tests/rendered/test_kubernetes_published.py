@@ -136,7 +136,7 @@ def types(version: str = VERSION) -> dict[str, str]:
         if short(of) not in found:
             found[short(of)] = of
             fields = definitions(version)["$defs"][of].get("properties", {})
-            left += [inner(schema) for name, schema in fields.items() if name in KNOWN[short(of)].fields - {"status"}]
+            left += [inner(schema) for name, schema in fields.items() if name in KNOWN[short(of)].keys() - {"status"}]
             left = [each for each in left if "properties" in definitions(version)["$defs"].get(each, {})]
     return found
 
@@ -154,7 +154,7 @@ def stated(of: str, name: str) -> Any:
 
 def filled(given: Object, made: Object, of: str) -> Iterator[tuple[str, str, Any]]:
     """The fields that an object was not given, with their types and what they are then."""
-    for name in sorted(KNOWN[short(of)].fields - {"*", "status"}):
+    for name in sorted(KNOWN[short(of)].keys() - {"*", "status"}):
         before, after, its = given.get(name), made.get(name), inner(field(name, of))
         if short(its) in KNOWN and after is not None:
             several = isinstance(after, list)
@@ -170,7 +170,7 @@ def test_what_is_known_is_published(version: str) -> None:
     assert found.keys() == KNOWN.keys()
     for name, known in KNOWN.items():
         fields = definitions(version)["$defs"][found[name]].get("properties", {})
-        assert known.fields - {"*"} <= fields.keys(), name
+        assert known.keys() - {"*"} <= fields.keys(), name
 
 
 def test_what_is_left_out_is_filled_in_as_is_published() -> None:
@@ -183,9 +183,11 @@ def test_what_is_left_out_is_filled_in_as_is_published() -> None:
             if short(of) not in MADE and name not in MADE:
                 seen.setdefault(f"{short(of)}.{name}", set()).add(value)
     expected = {
-        f"{short(of)}.{name}": stated(of, name) for of in types().values() for name in KNOWN[short(of)].fields - {"*"}
+        f"{short(of)}.{name}": stated(of, name) for of in types().values() for name in KNOWN[short(of)].keys() - {"*"}
     }
-    ours = {f"{name}.{each}" for name, known in KNOWN.items() for each, value in known.defaults.items() if value != {}}
+    ours = {
+        f"{of}.{name}" for of, known in KNOWN.items() for name, each in known.items() if each.default not in (None, {})
+    }
     assert seen.keys() >= ours | {each for each, value in expected.items() if value}
     assert {each: values for each, values in seen.items() if values != {expected[each]}} == OTHERWISE
 
