@@ -7,7 +7,6 @@ from . import pods
 from .fields import at
 from .kinds import Object, Problems, unknown
 from .published import default_only
-from .words import labels
 
 IS_SERVICE = re.compile("[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -23,7 +22,6 @@ def amount(value: int | str, of: int, *, up: bool = False) -> int:
 def deployment(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A Deployment."""
     spec = thing["spec"]
-    _not_negative(spec, wrong)
     default_only(spec["strategy"], "DeploymentStrategy", "spec.strategy", "type")
     rolling = spec["strategy"]["rollingUpdate"]
     for field, value in rolling.items():
@@ -39,7 +37,6 @@ def deployment(thing: Object, before: Object | None, wrong: Problems) -> None:
 
 def replica_set(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A ReplicaSet."""
-    _not_negative(thing["spec"], wrong)
     _pods(thing["spec"], before, wrong)
     thing.setdefault("status", {"replicas": 0})
 
@@ -55,7 +52,7 @@ def service(thing: Object, before: Object | None, wrong: Problems) -> None:
     its = f"10.96.{int(uid[:2], 16)}.{int(uid[2:4], 16)}"  # where nobody listens: see `services.py`
     if spec.setdefault("clusterIP", its) != its:
         raise unknown(f"spec.clusterIP: {spec['clusterIP']}")
-    ports = spec.get("ports") or []
+    ports = spec.get("ports", [])
     if not ports:
         wrong("spec.ports", "Required value")
     for number, port in enumerate(ports):
@@ -79,17 +76,9 @@ def budget(thing: Object, before: Object | None, wrong: Problems) -> None:
         wrong("spec", "Invalid value: minAvailable and maxUnavailable cannot be both set")
     elif not isinstance(spec.get("minAvailable"), int):
         raise unknown("budgets without spec.minAvailable, or with a percentage")
-    else:
-        at_least = "must be greater than or equal to 0"
-        wrong.check("spec.minAvailable", spec["minAvailable"], at_least, lambda each: each >= 0)
     if not at(spec, "selector.matchLabels"):
         raise unknown("budgets whose spec.selector.matchLabels is empty")
     thing.setdefault("status", {})
-
-
-def _not_negative(spec: Object, wrong: Problems) -> None:
-    for field in spec.keys() & {"replicas", "minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLimit"}:
-        wrong.check(f"spec.{field}", spec[field], "must be greater than or equal to 0", lambda each: each >= 0)
 
 
 def _is_amount(value: Any) -> bool:
@@ -100,7 +89,6 @@ def _pods(spec: Object, before: Object | None, wrong: Problems) -> None:
     """Check the selector of what has pods, and their template."""
     chosen = at(spec, "selector.matchLabels", {})
     template = spec["template"]
-    labels(wrong, "spec.template.metadata", template.get("metadata") or {})
     if not chosen:
         wrong("spec.selector", "Invalid value: empty selector is invalid")
     elif not chosen.items() <= at(template, "metadata.labels", {}).items():

@@ -49,7 +49,6 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
     if "serviceAccount" in spec:  # its old name
         spec.setdefault("serviceAccountName", spec["serviceAccount"])
     default_only(spec, "PodSpec", path, "dnsPolicy", "schedulerName")
-    security = spec["securityContext"]
     if not spec["containers"]:
         wrong(f"{path}.containers", "Required value")
     if len(spec["containers"]) > 1:
@@ -58,23 +57,14 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
         raise unknown(f"{path}.restartPolicy OnFailure")
     if spec["restartPolicy"] == "Always" and spec.get("initContainers"):
         raise unknown(f"{path}.initContainers of pods that are begun anew")
-    policies = ("Always", "OnFailure", "Never")
-    wrong.check(f"{path}.restartPolicy", spec["restartPolicy"], f"supported values: {policies}", policies.__contains__)
-    for field in ("runAsUser", "runAsGroup", "fsGroup"):
-        wrong.check(
-            f"{path}.securityContext.{field}", security.get(field, 0), "must be 0 or more", lambda each: each >= 0
-        )
-    for number, each in enumerate(spec.get("tolerations") or []):
+    for number, each in enumerate(spec.get("tolerations", [])):
         inside = f"{path}.tolerations[{number}]"
-        operators = ("Equal", "Exists")
-        given = each.get("operator", "Equal")
-        wrong.check(f"{inside}.operator", given, f"supported values: {operators}", operators.__contains__)
         if each.get("operator") == "Exists" and each.get("value"):
             wrong(f"{inside}.operator", "value must be empty when `operator` is 'Exists'")
-    volumes = _volumes(spec.get("volumes") or [], f"{path}.volumes", wrong)
+    volumes = _volumes(spec.get("volumes", []), f"{path}.volumes", wrong)
     names: set[str] = set()
     for field in ("initContainers", "containers"):
-        for number, container in enumerate(spec.get(field) or []):
+        for number, container in enumerate(spec.get(field, [])):
             inside = f"{path}.{field}[{number}]"
             if container["name"] in names:
                 wrong(f"{inside}.name", f"Duplicate value: {container['name']!r}")
@@ -105,7 +95,7 @@ def _volumes(volumes: list[Object], path: str, wrong: Problems) -> set[str]:
                 wrong.check(
                     f"{inside}.{each}.defaultMode", source["defaultMode"], "0 to 0777", lambda mode: 0 <= mode < 512
                 )
-            for item in source.get("items") or []:
+            for item in source.get("items", []):
                 wrong.check(
                     f"{inside}.{each}.items.path", item["path"], "must be a relative path without '..'", _inside
                 )
@@ -124,21 +114,17 @@ def _container(container: Object, volumes: set[str], path: str, wrong: Problems)
     )
     fresh = re.search(r":latest$|^[^:@]+(:\d+/[^:@]+)?$", container.get("image", ""))
     container.setdefault("imagePullPolicy", "Always" if fresh else "IfNotPresent")
-    policies = ("Always", "IfNotPresent", "Never")
-    wrong.check(
-        f"{path}.imagePullPolicy", container["imagePullPolicy"], f"supported: {policies}", policies.__contains__
-    )
     default_only(container, "Container", path, "terminationMessagePath")
     if at(container, "securityContext.privileged"):
         raise unknown(f"{path}.securityContext.privileged")
-    for number, variable in enumerate(container.get("env") or []):
+    for number, variable in enumerate(container.get("env", [])):
         _variable(variable, f"{path}.env[{number}]", wrong)
-    for number, source in enumerate(container.get("envFrom") or []):
+    for number, source in enumerate(container.get("envFrom", [])):
         if len(source.keys() & {"secretRef", "configMapRef"}) != 1:
             wrong(f"{path}.envFrom[{number}]", "Invalid value: must specify one of: `configMapRef` or `secretRef`")
-    _resources(container.get("resources") or {}, f"{path}.resources", wrong)
+    _resources(container.get("resources", {}), f"{path}.resources", wrong)
     places: set[str] = set()
-    for number, mount in enumerate(container.get("volumeMounts") or []):
+    for number, mount in enumerate(container.get("volumeMounts", [])):
         inside = f"{path}.volumeMounts[{number}]"
         if mount["name"] not in volumes:
             wrong(f"{inside}.name", f"Not found: {mount['name']!r}")
@@ -173,8 +159,8 @@ def _variable(variable: Object, path: str, wrong: Problems) -> None:
 
 
 def _resources(resources: Object, path: str, wrong: Problems) -> None:
-    limits = {key: quantity(value) for key, value in (resources.get("limits") or {}).items()}
-    requests = {key: quantity(value) for key, value in (resources.get("requests") or {}).items()}
+    limits = {key: quantity(value) for key, value in resources.get("limits", {}).items()}
+    requests = {key: quantity(value) for key, value in resources.get("requests", {}).items()}
     for field, amounts in (("limits", limits), ("requests", requests)):
         for key, amount in amounts.items():
             if key not in AMOUNTS:
@@ -192,9 +178,9 @@ def _resources(resources: Object, path: str, wrong: Problems) -> None:
 
 def unrestricted(spec: Object) -> list[str]:
     """What the Pod Security level `restricted` has against a pod."""
-    told, whole = [], spec.get("securityContext") or {}
-    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
-        own = container.get("securityContext") or {}
+    told, whole = [], spec.get("securityContext", {})
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        own = container.get("securityContext", {})
         its, both = f'(container "{container["name"]}"', whole | own
         if own.get("allowPrivilegeEscalation") is not False:
             told.append(

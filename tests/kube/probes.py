@@ -20,7 +20,7 @@ def check(container: Object, path: str, wrong: Problems) -> None:
         Refused: the stand-in does not know something of them.
     """
     names = set()
-    for number, port in enumerate(container.get("ports") or []):
+    for number, port in enumerate(container.get("ports", [])):
         inside = f"{path}.ports[{number}]"
         default_only(port, "ContainerPort", inside, "protocol")
         wrong.check(f"{inside}.containerPort", port["containerPort"], "between 1 and 65535", lambda it: 0 < it < 65536)
@@ -32,7 +32,7 @@ def check(container: Object, path: str, wrong: Problems) -> None:
     for kind in KINDS:
         if kind in container:
             _probe(container[kind], kind, f"{path}.{kind}", wrong)
-    lifecycle = container.get("lifecycle") or {}
+    lifecycle = container.get("lifecycle", {})
     if lifecycle and not at(lifecycle, "preStop.exec.command"):
         wrong(f"{path}.lifecycle.preStop.exec.command", "Required value")
 
@@ -42,9 +42,8 @@ def _probe(probe: Object, kind: str, path: str, wrong: Problems) -> None:
         wrong(path, "Required value: must specify a handler type")
         return
     default_only(probe["httpGet"], "HTTPGetAction", f"{path}.httpGet", "scheme")
-    for field in [name for name, (_, default) in KNOWN["Probe"].items() if default]:
+    for field in [name for name, each in KNOWN["Probe"].items() if each.default]:
         wrong.check(f"{path}.{field}", probe[field], "must be 1 or more", lambda each: each > 0)
-    wrong.check(f"{path}.initialDelaySeconds", probe.get("initialDelaySeconds", 0), "0 or more", lambda each: each >= 0)
     if kind != "readinessProbe" and probe["successThreshold"] != 1:
         wrong(f"{path}.successThreshold", f"Invalid value: {probe['successThreshold']}: must be 1")
 
@@ -89,7 +88,7 @@ class Probes:
     """All of a container's: the others wait until it has started."""
 
     def __init__(self, container: Object, address: str) -> None:
-        ports = {port["name"]: port["containerPort"] for port in container.get("ports") or [] if "name" in port}
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", []) if "name" in port}
         now = time.monotonic()
         self.all: dict[str, Probe] = {}
         for kind in KINDS:

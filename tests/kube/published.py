@@ -11,11 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from .kinds import VERSION, Kind, Object, unknown
+from .kinds import VERSION, Kind, Object, Problems, unknown
+from .words import labels
 
 # The fields of each type. After `:` their number in Kubernetes' generated.proto, for what comes in protobuf too: 2.6 is
-# field 6 of the message in field 2. After `=` what the API fills in, whatever else an object has. With * all others are
-# known too: they are stored as they come.
+# field 6 of the message in field 2. After `=` what the API fills in, whatever else an object has, and after `|` what it
+# may be besides. With * all others are known too: they are stored as they come.
 FIELDS = """
 Namespace                  metadata:1 spec status
 NamespaceSpec
@@ -45,7 +46,8 @@ LabelSelector              matchLabels
 PersistentVolumeClaimSpec  accessModes resources storageClassName volumeMode=Filesystem
 VolumeResourceRequirements requests limits
 
-ServiceSpec                selector ports type=ClusterIP clusterIP sessionAffinity=None internalTrafficPolicy=Cluster
+ServiceSpec                selector ports type=ClusterIP clusterIP sessionAffinity=None \
+                           internalTrafficPolicy=Cluster
 ServicePort                name port targetPort protocol=TCP
 PodDisruptionBudgetSpec    minAvailable maxUnavailable selector
 DeploymentSpec             replicas=1 selector template strategy={} minReadySeconds=0 progressDeadlineSeconds=600 \
@@ -54,30 +56,33 @@ DeploymentStrategy         type=RollingUpdate rollingUpdate={}
 RollingUpdateDeployment    maxUnavailable=25% maxSurge=25%
 ReplicaSetSpec             replicas=1 selector template minReadySeconds=0
 
-CronJobSpec                schedule timeZone concurrencyPolicy=Allow suspend=false startingDeadlineSeconds \
-                           successfulJobsHistoryLimit=3 failedJobsHistoryLimit=1 jobTemplate
+CronJobSpec                schedule timeZone concurrencyPolicy=Allow|Forbid|Replace suspend=false \
+                           startingDeadlineSeconds successfulJobsHistoryLimit=3 failedJobsHistoryLimit=1 jobTemplate
 JobTemplateSpec            metadata spec
 JobSpec                    parallelism:1 completions:2 activeDeadlineSeconds:3 selector template:6 backoffLimit:7 \
-                           ttlSecondsAfterFinished:8 completionMode:9=NonIndexed suspend:10=false \
-                           podFailurePolicy:11 backoffLimitPerIndex:12 maxFailedIndexes:13 podReplacementPolicy:14
+                           ttlSecondsAfterFinished:8 completionMode:9=NonIndexed|Indexed suspend:10=false \
+                           podFailurePolicy:11 backoffLimitPerIndex:12 maxFailedIndexes:13 \
+                           podReplacementPolicy:14|TerminatingOrFailed|Failed
 PodFailurePolicy           rules:1
-PodFailurePolicyRule       action:1 onExitCodes:2
-PodFailurePolicyOnExitCodesRequirement operator:2 values:3
+PodFailurePolicyRule       action:1|FailJob|FailIndex|Ignore|Count onExitCodes:2
+PodFailurePolicyOnExitCodesRequirement operator:2|In|NotIn values:3
 
 PodTemplateSpec            metadata:1 spec:2
-PodSpec                    volumes:1 containers:2 restartPolicy:3=Always terminationGracePeriodSeconds:4=30 \
-                           dnsPolicy:6=ClusterFirst nodeSelector:7 serviceAccountName:8 serviceAccount:9 \
-                           securityContext:14={} imagePullSecrets:15 hostname:16 schedulerName:19=default-scheduler \
-                           initContainers:20 automountServiceAccountToken:21 tolerations:22 enableServiceLinks:30
-Toleration                 key:1 operator:2 value:3 effect:4 tolerationSeconds:5
+PodSpec                    volumes:1 containers:2 restartPolicy:3=Always|OnFailure|Never \
+                           terminationGracePeriodSeconds:4=30 dnsPolicy:6=ClusterFirst nodeSelector:7 \
+                           serviceAccountName:8 serviceAccount:9 securityContext:14={} imagePullSecrets:15 \
+                           hostname:16 schedulerName:19=default-scheduler initContainers:20 \
+                           automountServiceAccountToken:21 tolerations:22 enableServiceLinks:30
+Toleration                 key:1 operator:2|Equal|Exists value:3 effect:4|NoSchedule|PreferNoSchedule|NoExecute \
+                           tolerationSeconds:5
 LocalObjectReference       name:1
 PodSecurityContext         runAsUser:2 runAsNonRoot:3 supplementalGroups:4 fsGroup:5 runAsGroup:6 \
-                           fsGroupChangePolicy:9 seccompProfile:10
-SeccompProfile             type:1
+                           fsGroupChangePolicy:9|OnRootMismatch|Always seccompProfile:10
+SeccompProfile             type:1|RuntimeDefault|Localhost|Unconfined
 Container                  name:1 image:2 command:3 args:4 workingDir:5 ports env:7 resources:8 volumeMounts:9 \
                            livenessProbe readinessProbe lifecycle terminationMessagePath:13=/dev/termination-log \
-                           imagePullPolicy:14 securityContext:15 envFrom:19 terminationMessagePolicy:20=File \
-                           startupProbe
+                           imagePullPolicy:14|Always|IfNotPresent|Never securityContext:15 envFrom:19 \
+                           terminationMessagePolicy:20=File|FallbackToLogsOnError startupProbe
 SecurityContext            capabilities:1 privileged:2 runAsUser:4 runAsNonRoot:5 readOnlyRootFilesystem:6 \
                            allowPrivilegeEscalation:7 runAsGroup:8 seccompProfile:11
 Capabilities               add:1 drop:2
@@ -109,16 +114,19 @@ Number = tuple[int, ...]
 
 
 class Field(NamedTuple):
-    """Of a field that is known, the number and what is filled in."""
+    """Of a field that is known, the number, what is filled in, and what it may be; all, if that is empty."""
 
     number: Number = ()
     default: Any = None
+    values: tuple[str, ...] = ()
 
 
 def _field(text: str) -> tuple[str, Field]:
-    said, _, default = text.partition("=")
+    said, *others = text.split("|")
+    said, _, default = said.partition("=")
     name, _, number = said.partition(":")
-    return name, Field(tuple(map(int, filter(None, number.split(".")))), yaml.safe_load(default))
+    values = (default, *others) if default and others else tuple(others)
+    return name, Field(tuple(map(int, filter(None, number.split(".")))), yaml.safe_load(default), values)
 
 
 ROWS = [line.split() for line in FIELDS.replace("\\\n", "").splitlines() if line]
@@ -174,8 +182,8 @@ def parts(thing: Object, of: str, path: str) -> Iterator[tuple[Object, str, str]
                 yield value, its, place
 
 
-def fill(thing: Object, of: str, path: str = "") -> None:
-    """Fill in what is left out of an object that its schema allows.
+def fill(thing: Object, of: str, wrong: Problems, path: str = "") -> None:
+    """Fill in what is left out of an object that its schema allows, and note values that may not be.
 
     Raises:
         Refused: it has what Kubernetes knows and the stand-in does not.
@@ -186,11 +194,19 @@ def fill(thing: Object, of: str, path: str = "") -> None:
     for name in thing if path else thing.keys() - {"apiVersion", "kind"}:
         if name not in known and "*" not in known:
             raise unknown(f"{path}.{name}".removeprefix("."))
-    for name, (_, value) in known.items():
-        if value is not None:
-            thing.setdefault(name, copy.deepcopy(value))
-    for each, its, place in parts(thing, of, path):
-        fill(each, its, place)
+    for name, each in known.items():
+        if each.default is not None:
+            thing.setdefault(name, copy.deepcopy(each.default))
+    for name in thing.keys() & known.keys():
+        place, value, values = f"{path}.{name}".removeprefix("."), thing[name], known[name].values
+        if values and value not in values:
+            wrong(place, f"Unsupported value: {value!r}: supported values: {', '.join(values)}")
+        if isinstance(value, int) and value < 0 and name != "tolerationSeconds":
+            wrong(place, f"Invalid value: {value}: must be greater than or equal to 0")
+    if short(of) == "ObjectMeta":
+        labels(wrong, path, thing)
+    for inside, its, place in parts(thing, of, path):
+        fill(inside, its, wrong, place)
 
 
 def default_only(thing: Object, of: str, path: str, *names: str) -> None:

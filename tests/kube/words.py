@@ -22,7 +22,7 @@ def name(wrong: Problems, field: str, text: str, form: re.Pattern[str]) -> None:
 
 def labels(wrong: Problems, path: str, metadata: Object) -> None:
     """Check labels and annotations."""
-    for key, value in (metadata.get("labels") or {}).items():
+    for key, value in metadata.get("labels", {}).items():
         wrong.check(f"{path}.labels", key, "name part or prefix part of the key", IS_KEY.fullmatch)
         wrong.check(
             f"{path}.labels",
@@ -30,5 +30,5 @@ def labels(wrong: Problems, path: str, metadata: Object) -> None:
             "a valid label must be an empty string or 63 alphanumerics, -_.",
             IS_VALUE.fullmatch,
         )
-    for key in metadata.get("annotations") or {}:
+    for key in metadata.get("annotations", {}):
         wrong.check(f"{path}.annotations", key, "name part or prefix part of the key", IS_KEY.fullmatch)

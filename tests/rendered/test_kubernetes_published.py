@@ -192,5 +192,12 @@ def test_what_is_left_out_is_filled_in_as_is_published() -> None:
     assert {each: values for each, values in seen.items() if values != {expected[each]}} == OTHERWISE
 
 
+def test_what_a_value_may_be_is_published() -> None:
+    for of in types().values():
+        for name, known in KNOWN[short(of)].items():
+            told = re.findall(r"\w+", field(name, of)["description"]) if known.values else []
+            assert set(known.values) <= set(told), f"{of}.{name}"
+
+
 def test_the_oldest_version_is_that_of_the_manual() -> None:
     assert f"On Kubernetes, {OLDEST} or newer" in README.read_text(encoding="utf-8")

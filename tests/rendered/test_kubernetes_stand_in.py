@@ -204,7 +204,7 @@ IN_SET = "spec/template/spec/containers/0"
         (POD, "spec/initContainers", POD["spec"]["containers"], 422, "Duplicate value: 'main'"),
         (POD, "spec/restartPolicy", "Sometimes", 422, "restartPolicy"),
         (POD, "spec/affinity", {"nodeAffinity": {}}, 501, "spec.affinity"),
-        (POD, "spec/tolerations", [{"key": "a", "operator": "In"}], 422, "supported values: ('Equal', 'Exists')"),
+        (POD, "spec/tolerations", [{"key": "a", "operator": "In"}], 422, "supported values: Equal, Exists"),
         (POD, "spec/tolerations", [{"key": "a", "operator": "Exists", "value": "b"}], 422, "value must be empty"),
         (POD, f"{CONTAINER}/resources/requests", {"nvidia.com/gpu": 1}, 422, "must be equal to nvidia.com/gpu limit"),
         (POD, "spec/volumes/0", {"name": "secrets", "hostPath": {"path": "/"}}, 501, "hostPath"),
