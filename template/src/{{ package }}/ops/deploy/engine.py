@@ -61,6 +61,8 @@ class Engine:
     def build(self, target: str, *options: str) -> str:
         """Build a target of the Dockerfile from what is checked out; return the image's id.
 
+        Where nothing has changed it is the image that is here. One with a provenance would be another each time, as that
+        says when it was built: whoever wants it has to name it.
         What is built goes to, and comes from, the folder BUILD_CACHE too, where one is named: CI keeps that.
 
         Raises:
@@ -75,7 +77,7 @@ class Engine:
         made_of = [word for name, value in told.items() for word in ("--build-arg", f"{name}={value}")]
         with tempfile.TemporaryDirectory() as place:
             written = ["--output", f"type=docker,{PACKED}", "--iidfile", f"{place}/id", "--progress", "plain"]
-            command = ("buildx", "build", *written, *made_of, "--target", target, *options, ".")
+            command = ("buildx", "build", "--provenance=false", *written, *made_of, "--target", target, *options, ".")
             built = self.do(*command, out=False, errors=False)
             if built.returncode:
                 print(*built.stderr.splitlines()[-30:], sep="\n", file=sys.stderr)
