@@ -173,7 +173,7 @@ def inner(schema: Object) -> str:
 
 def parts(thing: Object, of: str, path: str) -> Iterator[tuple[Object, str, str]]:
     """The objects that are fields of one, or items of such: each with its type and its path."""
-    for name in thing.keys() & KNOWN[short(of)].keys():
+    for name in filter(KNOWN[short(of)].__contains__, thing):
         if short(its := inner(field(name, of))) in KNOWN:
             place, value = f"{path}.{name}".removeprefix("."), thing[name]
             if isinstance(value, list):
@@ -191,13 +191,13 @@ def fill(thing: Object, of: str, wrong: Problems, path: str = "") -> None:
     known = KNOWN[short(of)]
     for name in [name for name, value in thing.items() if value is None]:
         del thing[name]
-    for name in thing if path else thing.keys() - {"apiVersion", "kind"}:
-        if name not in known and "*" not in known:
+    for name in thing:
+        if name not in known and "*" not in known and (path or name not in ("apiVersion", "kind")):
             raise unknown(f"{path}.{name}".removeprefix("."))
     for name, each in known.items():
         if each.default is not None:
             thing.setdefault(name, copy.deepcopy(each.default))
-    for name in thing.keys() & known.keys():
+    for name in filter(known.__contains__, thing):
         place, value, values = f"{path}.{name}".removeprefix("."), thing[name], known[name].values
         if values and value not in values:
             wrong(place, f"Unsupported value: {value!r}: supported values: {', '.join(values)}")
