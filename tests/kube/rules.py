@@ -121,6 +121,7 @@ def _data(thing: Object, before: Object | None, wrong: Problems) -> None:
 
 def _claim(thing: Object, before: Object | None, wrong: Problems) -> None:
     spec = thing["spec"]
+    published.default_only(spec, "PersistentVolumeClaimSpec", "spec", "volumeMode")
     modes = spec.get("accessModes", [])
     if not modes:
         wrong("spec.accessModes", "Required value: at least 1 access mode is required")

@@ -229,6 +229,7 @@ IN_SET = "spec/template/spec/containers/0"
         (DAILY, f"{IN_CRON}/backoffLimitPerIndex", 1, 422, "requires indexed completion mode"),
         (DAILY, f"{IN_CRON}/template/spec/containers/0/name", "Main", 422, "RFC 1123"),
         (CLAIM, "spec/accessModes", [], 422, "at least 1 access mode"),
+        (CLAIM, "spec/volumeMode", "Block", 501, "spec.volumeMode: Block"),
         (CLAIM, "spec/resources/requests/storage", "0", 422, "greater than zero"),
         (DEPLOYMENT, "spec/selector/matchLabels", {"app": "other"}, 422, "does not match template `labels`"),
         (DEPLOYMENT, "spec/selector/matchLabels", {}, 422, "empty selector is invalid"),
