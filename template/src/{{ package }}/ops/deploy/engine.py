@@ -67,8 +67,9 @@ class Engine:
     def build(self, target: str, *options: str) -> str:
         """Build a target of the Dockerfile from what is checked out; return the image's id.
 
-        Where nothing has changed it is the image that is here. One with a provenance would be another each time, as that
-        says when it was built: whoever wants it has to name it.
+        Where nothing has changed it is the image that is here. One with a provenance would be another each time, as
+        that says when it was built: whoever wants one has to ask for it.
+
         What is built goes to, and comes from, the folder BUILD_CACHE too, where one is named: CI keeps that.
 
         Raises:
