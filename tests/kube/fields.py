@@ -1,9 +1,10 @@
 """Fields of objects: paths, selectors, patches and who owns what of an object that is applied."""
 
-import copy
 import re
 from collections.abc import Iterator
 from typing import Any
+
+import jsonpatch
 
 from .kinds import Object, Refused, bad, unknown
 
@@ -72,37 +73,14 @@ def merged(thing: Any, patch: Any) -> Any:
 
 def patched(thing: Object, operations: list[Object]) -> Object:
     """A JSON patch, applied: add, replace, remove and test."""
-    root: Object = {"": copy.deepcopy(thing)}
     for operation in operations:
-        parts = ["", *(part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])]
-        word, value = operation["op"], operation.get("value")
-        if word not in ("add", "replace", "remove", "test"):
-            raise unknown(f"the JSON patch operation {word}")
-        try:
-            place: Any = root
-            for part in parts[:-1]:
-                place = place[int(part)] if isinstance(place, list) else place[part]
-            _operate(place, parts[-1], word, value)
-        except (KeyError, IndexError, TypeError, ValueError) as problem:
-            told = f"{word} operation does not apply: doc is missing path: {operation['path']}"
-            raise Refused(422, "Invalid", f"the server rejected our request: {told}") from problem
-    result: Object = root[""]
+        if operation["op"] not in ("add", "replace", "remove", "test"):
+            raise unknown(f"the JSON patch operation {operation['op']}")
+    try:
+        result: Object = jsonpatch.apply_patch(thing, operations)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as problem:
+        raise Refused(422, "Invalid", f"the server rejected our request: {problem}") from problem
     return result
-
-
-def _operate(place: Any, key: str, word: str, value: Any) -> None:
-    if word == "add" and isinstance(place, list):
-        place.insert(len(place) if key == "-" else int(key), value)
-        return
-    where: Any = int(key) if isinstance(place, list) else key
-    if word == "test" and place[where] != value:
-        raise ValueError
-    if word in ("replace", "remove"):
-        place[where]  # has to be there
-    if word == "remove":
-        del place[where]
-    elif word in ("add", "replace"):
-        place[where] = value
 
 
 def strategic(thing: Object, patch: Object) -> Object:

@@ -6,7 +6,7 @@ from typing import Any
 
 Object = dict[str, Any]
 
-VERSION = "1.32"
+VERSION, OLDEST = "1.37", "1.31"  # which the stand-in is, and from which on the manual says that it works
 
 
 @dataclass(frozen=True)

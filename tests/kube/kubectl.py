@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import yaml
 from containers import engine
 from filelock import FileLock
 
+from . import rules
 from .api import Server
 from .controllers import Controllers
 from .deployments import Deployments
+from .kinds import OLDEST, Object
 from .node import Node, no_logs
 from .services import Services
 from .store import Clock, Store
@@ -39,6 +42,20 @@ def program() -> Path | None:
     engine.CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(engine.CACHE / "kubectl.lock"):
         return engine.unpacked("kubectl", ["kubectl"]) / "usr/bin/kubectl"
+
+
+def kustomized(folder: Path) -> list[Object]:
+    """The objects that kubectl makes of a folder for kustomize, which the oldest Kubernetes takes, and the stand-in.
+
+    Raises:
+        Refused: one has a field or a value that may not be, or that the stand-in does not know.
+    """
+    done = subprocess.run([str(program()), "kustomize", str(folder)], capture_output=True, text=True, check=True)
+    made, store = list(yaml.safe_load_all(done.stdout)), Store(Clock(), has_node=False)
+    for each in made:
+        rules.schema(each, OLDEST)
+        store.create(each | {"metadata": {"namespace": "default"} | each["metadata"]})
+    return made
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from typing import Any
 from . import pods
 from .fields import at
 from .kinds import Object, Problems, unknown
-from .words import known, labels
+from .published import default_only
 
-DEPLOYMENT = "replicas selector template strategy minReadySeconds progressDeadlineSeconds revisionHistoryLimit"
-SERVICE = "selector ports type clusterIP sessionAffinity"
 IS_SERVICE = re.compile("[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -24,15 +22,9 @@ def amount(value: int | str, of: int, *, up: bool = False) -> int:
 def deployment(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A Deployment."""
     spec = thing["spec"]
-    known(spec, DEPLOYMENT, "spec")
-    defaults = {"replicas": 1, "minReadySeconds": 0, "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10}
-    _filled(spec, defaults, wrong)
-    strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") != "RollingUpdate":
-        raise unknown(f"spec.strategy.type {strategy['type']}")
-    rolling = strategy.setdefault("rollingUpdate", {})
-    for field in ("maxUnavailable", "maxSurge"):
-        value = rolling.setdefault(field, "25%")
+    default_only(spec["strategy"], "DeploymentStrategy", "spec.strategy", "type")
+    rolling = spec["strategy"]["rollingUpdate"]
+    for field, value in rolling.items():
         told = "must be an integer that is not negative, or a percentage"
         wrong.check(f"spec.strategy.rollingUpdate.{field}", value, told, _is_amount)
     if not wrong and not any(int(str(each).removesuffix("%")) for each in rolling.values()):
@@ -45,8 +37,6 @@ def deployment(thing: Object, before: Object | None, wrong: Problems) -> None:
 
 def replica_set(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A ReplicaSet."""
-    known(thing["spec"], "replicas selector template minReadySeconds", "spec")
-    _filled(thing["spec"], {"replicas": 1, "minReadySeconds": 0}, wrong)
     _pods(thing["spec"], before, wrong)
     thing.setdefault("status", {"replicas": 0})
 
@@ -54,25 +44,20 @@ def replica_set(thing: Object, before: Object | None, wrong: Problems) -> None:
 def service(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A Service."""
     spec = thing["spec"]
-    known(spec, SERVICE, "spec")
     wrong.check("metadata.name", thing["metadata"]["name"], "a DNS-1035 label", IS_SERVICE.fullmatch)
-    for field, value in {"type": "ClusterIP", "sessionAffinity": "None"}.items():
-        if spec.setdefault(field, value) != value:
-            raise unknown(f"spec.{field}: {spec[field]}")
+    default_only(spec, "ServiceSpec", "spec", "type", "sessionAffinity", "internalTrafficPolicy")
     if not spec.get("selector"):
         raise unknown("services without spec.selector")
     uid = thing["metadata"]["uid"]
     its = f"10.96.{int(uid[:2], 16)}.{int(uid[2:4], 16)}"  # where nobody listens: see `services.py`
     if spec.setdefault("clusterIP", its) != its:
         raise unknown(f"spec.clusterIP: {spec['clusterIP']}")
-    ports = spec.get("ports") or []
+    ports = spec.get("ports", [])
     if not ports:
         wrong("spec.ports", "Required value")
     for number, port in enumerate(ports):
         inside = f"spec.ports[{number}]"
-        known(port, "name port targetPort protocol", inside)
-        if port.setdefault("protocol", "TCP") != "TCP":
-            raise unknown(f"{inside}.protocol: {port['protocol']}")
+        default_only(port, "ServicePort", inside, "protocol")
         port.setdefault("targetPort", port["port"])
         wrong.check(f"{inside}.port", port["port"], "must be between 1 and 65535", lambda each: 0 < each < 65536)
         if len(ports) > 1 and not port.get("name"):
@@ -87,24 +72,13 @@ def service(thing: Object, before: Object | None, wrong: Problems) -> None:
 def budget(thing: Object, before: Object | None, wrong: Problems) -> None:
     """A PodDisruptionBudget."""
     spec = thing["spec"]
-    known(spec, "minAvailable maxUnavailable selector", "spec")
     if {"minAvailable", "maxUnavailable"} <= spec.keys():
         wrong("spec", "Invalid value: minAvailable and maxUnavailable cannot be both set")
     elif not isinstance(spec.get("minAvailable"), int):
         raise unknown("budgets without spec.minAvailable, or with a percentage")
-    else:
-        at_least = "must be greater than or equal to 0"
-        wrong.check("spec.minAvailable", spec["minAvailable"], at_least, lambda each: each >= 0)
-    known(spec.get("selector") or {}, "matchLabels", "spec.selector")
     if not at(spec, "selector.matchLabels"):
         raise unknown("budgets whose spec.selector.matchLabels is empty")
     thing.setdefault("status", {})
-
-
-def _filled(spec: Object, defaults: dict[str, int], wrong: Problems) -> None:
-    for field, value in defaults.items():
-        given = spec.setdefault(field, value)
-        wrong.check(f"spec.{field}", given, "must be greater than or equal to 0", lambda each: each >= 0)
 
 
 def _is_amount(value: Any) -> bool:
@@ -113,11 +87,8 @@ def _is_amount(value: Any) -> bool:
 
 def _pods(spec: Object, before: Object | None, wrong: Problems) -> None:
     """Check the selector of what has pods, and their template."""
-    known(spec["selector"], "matchLabels", "spec.selector")
     chosen = at(spec, "selector.matchLabels", {})
     template = spec["template"]
-    known(template, "metadata spec", "spec.template")
-    labels(wrong, "spec.template.metadata", template.get("metadata") or {})
     if not chosen:
         wrong("spec.selector", "Invalid value: empty selector is invalid")
     elif not chosen.items() <= at(template, "metadata.labels", {}).items():

@@ -7,30 +7,12 @@ from typing import Any
 from . import probes
 from .fields import at
 from .kinds import Object, Problems, bad, unknown
-from .words import IS_LABEL, IS_SUBDOMAIN, known, name
+from .published import default_only
+from .words import IS_LABEL, IS_SUBDOMAIN, name
 
-POD = (
-    "containers initContainers volumes restartPolicy terminationGracePeriodSeconds serviceAccountName serviceAccount "
-    "automountServiceAccountToken enableServiceLinks imagePullSecrets hostname securityContext dnsPolicy schedulerName "
-    "nodeSelector tolerations"
-)
-POD_SECURITY = "runAsNonRoot runAsUser runAsGroup fsGroup fsGroupChangePolicy supplementalGroups seccompProfile"
-CONTAINER = (
-    "name image imagePullPolicy command args env envFrom workingDir resources volumeMounts securityContext ports "
-    "startupProbe livenessProbe readinessProbe lifecycle "
-    "terminationMessagePolicy terminationMessagePath"
-)
-SECURITY = (
-    "runAsNonRoot runAsUser runAsGroup readOnlyRootFilesystem capabilities allowPrivilegeEscalation seccompProfile "
-    "privileged"
-)
-SOURCES = {
-    "secret": "secretName items defaultMode optional",
-    "configMap": "name items defaultMode optional",
-    "emptyDir": "medium sizeLimit",
-    "persistentVolumeClaim": "claimName readOnly",
-}
+SOURCES = {"secret", "configMap", "emptyDir", "persistentVolumeClaim"}
 GPU = "nvidia.com/gpu"  # that of a device plugin, of which there is as much as is asked for, or nothing
+AMOUNTS = ("cpu", "memory", "ephemeral-storage", GPU)
 UNITS = dict(zip(["m", "", "k", "M", "G", "T", "P", "E"], [Decimal(1000) ** n for n in range(-1, 7)], strict=True))
 UNITS |= {f"{letter}i": Decimal(1024) ** n for n, letter in enumerate("KMGTPE", 1)}
 FIELDS = r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.serviceAccountName"
@@ -49,22 +31,24 @@ def quantity(value: Any) -> Decimal:
         raise bad(f"quantities must match the regular expression: {value!r}") from problem
 
 
+def complete(spec: Object) -> None:
+    """Fill in what the specification of a pod leaves out, but not that of a template of pods."""
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("enableServiceLinks", True)
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        if limits := at(container, "resources.limits"):
+            container["resources"]["requests"] = limits | container["resources"].get("requests", {})
+
+
 def check(spec: Object, path: str, wrong: Problems) -> None:
     """Fill in what a pod's specification leaves out, and note what is wrong with it.
 
     Raises:
         Refused: the stand-in does not know something of it.
     """
-    known(spec, POD, path)
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("serviceAccountName", spec.get("serviceAccount", "default"))
-    spec.setdefault("securityContext", {})
-    for field, value in {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}.items():
-        if spec.setdefault(field, value) != value:
-            raise unknown(f"{path}.{field}: {spec[field]}")
-    security = spec["securityContext"]
-    known(security, POD_SECURITY, f"{path}.securityContext")
+    if "serviceAccount" in spec:  # its old name
+        spec.setdefault("serviceAccountName", spec["serviceAccount"])
+    default_only(spec, "PodSpec", path, "dnsPolicy", "schedulerName")
     if not spec["containers"]:
         wrong(f"{path}.containers", "Required value")
     if len(spec["containers"]) > 1:
@@ -73,24 +57,14 @@ def check(spec: Object, path: str, wrong: Problems) -> None:
         raise unknown(f"{path}.restartPolicy OnFailure")
     if spec["restartPolicy"] == "Always" and spec.get("initContainers"):
         raise unknown(f"{path}.initContainers of pods that are begun anew")
-    policies = ("Always", "OnFailure", "Never")
-    wrong.check(f"{path}.restartPolicy", spec["restartPolicy"], f"supported values: {policies}", policies.__contains__)
-    for field in ("runAsUser", "runAsGroup", "fsGroup"):
-        wrong.check(
-            f"{path}.securityContext.{field}", security.get(field, 0), "must be 0 or more", lambda each: each >= 0
-        )
-    for number, each in enumerate(spec.get("tolerations") or []):
+    for number, each in enumerate(spec.get("tolerations", [])):
         inside = f"{path}.tolerations[{number}]"
-        known(each, "key operator value effect tolerationSeconds", inside)
-        operators = ("Equal", "Exists")
-        given = each.get("operator", "Equal")
-        wrong.check(f"{inside}.operator", given, f"supported values: {operators}", operators.__contains__)
         if each.get("operator") == "Exists" and each.get("value"):
             wrong(f"{inside}.operator", "value must be empty when `operator` is 'Exists'")
-    volumes = _volumes(spec.get("volumes") or [], f"{path}.volumes", wrong)
+    volumes = _volumes(spec.get("volumes", []), f"{path}.volumes", wrong)
     names: set[str] = set()
     for field in ("initContainers", "containers"):
-        for number, container in enumerate(spec.get(field) or []):
+        for number, container in enumerate(spec.get(field, [])):
             inside = f"{path}.{field}[{number}]"
             if container["name"] in names:
                 wrong(f"{inside}.name", f"Duplicate value: {container['name']!r}")
@@ -104,7 +78,6 @@ def _volumes(volumes: list[Object], path: str, wrong: Problems) -> set[str]:
     names: set[str] = set()
     for number, volume in enumerate(volumes):
         inside = f"{path}[{number}]"
-        known(volume, f"name {' '.join(SOURCES)}", inside)
         name(wrong, f"{inside}.name", volume["name"], IS_LABEL)
         if volume["name"] in names:
             wrong(f"{inside}.name", f"Duplicate value: {volume['name']!r}")
@@ -115,7 +88,6 @@ def _volumes(volumes: list[Object], path: str, wrong: Problems) -> set[str]:
             wrong(inside, told)
         for each in sources:
             source = volume[each]
-            known(source, SOURCES[each], f"{inside}.{each}")
             needed = {"secret": "secretName", "configMap": "name", "persistentVolumeClaim": "claimName"}.get(each)
             if needed:
                 wrong.check(f"{inside}.{each}.{needed}", source.get(needed), "Required value", bool)
@@ -123,8 +95,7 @@ def _volumes(volumes: list[Object], path: str, wrong: Problems) -> set[str]:
                 wrong.check(
                     f"{inside}.{each}.defaultMode", source["defaultMode"], "0 to 0777", lambda mode: 0 <= mode < 512
                 )
-            for item in source.get("items") or []:
-                known(item, "key path", f"{inside}.{each}.items")
+            for item in source.get("items", []):
                 wrong.check(
                     f"{inside}.{each}.items.path", item["path"], "must be a relative path without '..'", _inside
                 )
@@ -136,7 +107,6 @@ def _inside(path: str) -> bool:
 
 
 def _container(container: Object, volumes: set[str], path: str, wrong: Problems) -> None:
-    known(container, CONTAINER, path)
     probes.check(container, path, wrong)
     name(wrong, f"{path}.name", container["name"], IS_LABEL)
     wrong.check(
@@ -144,27 +114,18 @@ def _container(container: Object, volumes: set[str], path: str, wrong: Problems)
     )
     fresh = re.search(r":latest$|^[^:@]+(:\d+/[^:@]+)?$", container.get("image", ""))
     container.setdefault("imagePullPolicy", "Always" if fresh else "IfNotPresent")
-    policies = ("Always", "IfNotPresent", "Never")
-    wrong.check(
-        f"{path}.imagePullPolicy", container["imagePullPolicy"], f"supported: {policies}", policies.__contains__
-    )
-    container.setdefault("terminationMessagePolicy", "File")
-    if container.setdefault("terminationMessagePath", "/dev/termination-log") != "/dev/termination-log":
-        raise unknown(f"{path}.terminationMessagePath")
-    known(container.get("securityContext") or {}, SECURITY, f"{path}.securityContext")
+    default_only(container, "Container", path, "terminationMessagePath")
     if at(container, "securityContext.privileged"):
         raise unknown(f"{path}.securityContext.privileged")
-    for number, variable in enumerate(container.get("env") or []):
+    for number, variable in enumerate(container.get("env", [])):
         _variable(variable, f"{path}.env[{number}]", wrong)
-    for number, source in enumerate(container.get("envFrom") or []):
-        known(source, "prefix secretRef configMapRef", f"{path}.envFrom[{number}]")
+    for number, source in enumerate(container.get("envFrom", [])):
         if len(source.keys() & {"secretRef", "configMapRef"}) != 1:
             wrong(f"{path}.envFrom[{number}]", "Invalid value: must specify one of: `configMapRef` or `secretRef`")
-    _resources(container.get("resources") or {}, f"{path}.resources", wrong)
+    _resources(container.get("resources", {}), f"{path}.resources", wrong)
     places: set[str] = set()
-    for number, mount in enumerate(container.get("volumeMounts") or []):
+    for number, mount in enumerate(container.get("volumeMounts", [])):
         inside = f"{path}.volumeMounts[{number}]"
-        known(mount, "name mountPath subPath readOnly", inside)
         if mount["name"] not in volumes:
             wrong(f"{inside}.name", f"Not found: {mount['name']!r}")
         if mount["mountPath"] in places:
@@ -186,7 +147,6 @@ def _variable(variable: Object, path: str, wrong: Problems) -> None:
     source = variable.get("valueFrom")
     if source is None:
         return
-    known(source, "fieldRef secretKeyRef configMapKeyRef", f"{path}.valueFrom")
     if len(source) != 1:
         wrong(f"{path}.valueFrom", "Invalid value: must specify exactly one source")
     if variable.get("value"):
@@ -199,12 +159,12 @@ def _variable(variable: Object, path: str, wrong: Problems) -> None:
 
 
 def _resources(resources: Object, path: str, wrong: Problems) -> None:
-    known(resources, "limits requests", path)
-    limits = {key: quantity(value) for key, value in (resources.get("limits") or {}).items()}
-    requests = {key: quantity(value) for key, value in (resources.get("requests") or {}).items()}
+    limits = {key: quantity(value) for key, value in resources.get("limits", {}).items()}
+    requests = {key: quantity(value) for key, value in resources.get("requests", {}).items()}
     for field, amounts in (("limits", limits), ("requests", requests)):
-        known(amounts, f"cpu memory ephemeral-storage {GPU}", f"{path}.{field}")
         for key, amount in amounts.items():
+            if key not in AMOUNTS:
+                raise unknown(f"{path}.{field}.{key}")
             wrong.check(f"{path}.{field}[{key}]", amount, "must be greater than or equal to 0", lambda each: each >= 0)
     if GPU in requests and requests[GPU] != limits.get(GPU):
         wrong(f"{path}.requests", f"Invalid value: {requests[GPU]}: must be equal to {GPU} limit")
@@ -218,9 +178,9 @@ def _resources(resources: Object, path: str, wrong: Problems) -> None:
 
 def unrestricted(spec: Object) -> list[str]:
     """What the Pod Security level `restricted` has against a pod."""
-    told, whole = [], spec.get("securityContext") or {}
-    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
-        own = container.get("securityContext") or {}
+    told, whole = [], spec.get("securityContext", {})
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        own = container.get("securityContext", {})
         its, both = f'(container "{container["name"]}"', whole | own
         if own.get("allowPrivilegeEscalation") is not False:
             told.append(

@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 
 from .fields import at
-from .kinds import Object, Problems, unknown
-from .words import known
+from .kinds import VERSION, Object, Problems
+from .published import KNOWN, default_only
 
 KINDS = ("startupProbe", "livenessProbe", "readinessProbe")
-DEFAULTS = {"periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3}
 IS_PORT = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 
 
@@ -21,11 +20,9 @@ def check(container: Object, path: str, wrong: Problems) -> None:
         Refused: the stand-in does not know something of them.
     """
     names = set()
-    for number, port in enumerate(container.get("ports") or []):
+    for number, port in enumerate(container.get("ports", [])):
         inside = f"{path}.ports[{number}]"
-        known(port, "name containerPort protocol", inside)
-        if port.setdefault("protocol", "TCP") != "TCP":
-            raise unknown(f"{inside}.protocol {port['protocol']}")
+        default_only(port, "ContainerPort", inside, "protocol")
         wrong.check(f"{inside}.containerPort", port["containerPort"], "between 1 and 65535", lambda it: 0 < it < 65536)
         if "name" in port:
             wrong.check(f"{inside}.name", port["name"], "at most 15 of a-z, 0-9 and -", IS_PORT.fullmatch)
@@ -35,25 +32,18 @@ def check(container: Object, path: str, wrong: Problems) -> None:
     for kind in KINDS:
         if kind in container:
             _probe(container[kind], kind, f"{path}.{kind}", wrong)
-    lifecycle = container.get("lifecycle") or {}
-    known(lifecycle, "preStop", f"{path}.lifecycle")
-    known(lifecycle.get("preStop") or {}, "exec", f"{path}.lifecycle.preStop")
+    lifecycle = container.get("lifecycle", {})
     if lifecycle and not at(lifecycle, "preStop.exec.command"):
         wrong(f"{path}.lifecycle.preStop.exec.command", "Required value")
 
 
 def _probe(probe: Object, kind: str, path: str, wrong: Problems) -> None:
-    known(probe, f"httpGet initialDelaySeconds {' '.join(DEFAULTS)}", path)
     if "httpGet" not in probe:
         wrong(path, "Required value: must specify a handler type")
         return
-    known(probe["httpGet"], "path port scheme", f"{path}.httpGet")
-    if probe["httpGet"].setdefault("scheme", "HTTP") != "HTTP":
-        raise unknown(f"{path}.httpGet.scheme {probe['httpGet']['scheme']}")
-    probe["httpGet"].setdefault("path", "/")
-    for field, value in DEFAULTS.items():
-        wrong.check(f"{path}.{field}", probe.setdefault(field, value), "must be 1 or more", lambda each: each > 0)
-    wrong.check(f"{path}.initialDelaySeconds", probe.get("initialDelaySeconds", 0), "0 or more", lambda each: each >= 0)
+    default_only(probe["httpGet"], "HTTPGetAction", f"{path}.httpGet", "scheme")
+    for field in [name for name, each in KNOWN["Probe"].items() if each.default]:
+        wrong.check(f"{path}.{field}", probe[field], "must be 1 or more", lambda each: each > 0)
     if kind != "readinessProbe" and probe["successThreshold"] != 1:
         wrong(f"{path}.successThreshold", f"Invalid value: {probe['successThreshold']}: must be 1")
 
@@ -83,7 +73,7 @@ class Probe:
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(self.address, self.port, timeout=self.spec["timeoutSeconds"])
         try:
-            connection.request("GET", self.spec["httpGet"]["path"], headers={"User-Agent": "kube-probe/1.32"})
+            connection.request("GET", self.spec["httpGet"]["path"], headers={"User-Agent": f"kube-probe/{VERSION}"})
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             self.last = str(error)
@@ -98,7 +88,7 @@ class Probes:
     """All of a container's: the others wait until it has started."""
 
     def __init__(self, container: Object, address: str) -> None:
-        ports = {port["name"]: port["containerPort"] for port in container.get("ports") or [] if "name" in port}
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", []) if "name" in port}
         now = time.monotonic()
         self.all: dict[str, Probe] = {}
         for kind in KINDS:

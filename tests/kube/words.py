@@ -1,8 +1,8 @@
-"""Names, labels and the fields that are known."""
+"""Names and labels."""
 
 import re
 
-from .kinds import Object, Problems, unknown
+from .kinds import Object, Problems
 
 LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 IS_LABEL = re.compile(LABEL)
@@ -10,17 +10,6 @@ IS_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9
 PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 IS_KEY = re.compile(rf"({IS_SUBDOMAIN.pattern.replace('$', '/')}/)?{PART}")
 IS_VALUE = re.compile(f"({PART})?")
-
-
-def known(tree: Object, fields: str, path: str) -> None:
-    """Refuse what Kubernetes knows and the stand-in does not.
-
-    Raises:
-        Refused: a field is not among those known.
-    """
-    for field in tree:
-        if field not in fields.split():
-            raise unknown(f"{path}.{field}")
 
 
 def name(wrong: Problems, field: str, text: str, form: re.Pattern[str]) -> None:
@@ -33,7 +22,7 @@ def name(wrong: Problems, field: str, text: str, form: re.Pattern[str]) -> None:
 
 def labels(wrong: Problems, path: str, metadata: Object) -> None:
     """Check labels and annotations."""
-    for key, value in (metadata.get("labels") or {}).items():
+    for key, value in metadata.get("labels", {}).items():
         wrong.check(f"{path}.labels", key, "name part or prefix part of the key", IS_KEY.fullmatch)
         wrong.check(
             f"{path}.labels",
@@ -41,5 +30,5 @@ def labels(wrong: Problems, path: str, metadata: Object) -> None:
             "a valid label must be an empty string or 63 alphanumerics, -_.",
             IS_VALUE.fullmatch,
         )
-    for key in metadata.get("annotations") or {}:
+    for key in metadata.get("annotations", {}):
         wrong.check(f"{path}.annotations", key, "name part or prefix part of the key", IS_KEY.fullmatch)

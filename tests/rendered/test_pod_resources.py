@@ -1,14 +1,13 @@
 """What Kubernetes is told that a run may use, as kubectl makes it of the project's manifests and of its settings."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rig
 import yaml
-from kube.kubectl import program
+from kube.kubectl import kustomized, program
 from rig import Project, sh
 
 OVERLAY = """
@@ -32,15 +31,13 @@ def project(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def job(project: Project, said: str) -> dict[str, Any]:
     """The specification of the jobs."""
-    kubectl = program()
-    if kubectl is None:
+    if program() is None:
         rig.missing("KUBECTL", "no kubectl here, and only root on Debian can unpack one")
     script = OVERLAY.format(package=project.package, said=said, commit="c" * 40, digest="1" * 64)
     done = sh("python3", "-c", script, cwd=project.folder, env=rig.environment() | {"BURGER_COMBOS_BRANCH": "main"})
     assert done.returncode == 0, done.stderr
-    command = [str(kubectl), "kustomize", done.stdout.strip()]
-    made = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True)
-    (cronjob,) = (each for each in yaml.safe_load_all(made.stdout) if each["kind"] == "CronJob")
+    made = kustomized(project.folder / done.stdout.strip())
+    (cronjob,) = (each for each in made if each["kind"] == "CronJob")
     assert cronjob["metadata"]["name"] == "burger-combos-production-main"
     found: dict[str, Any] = cronjob["spec"]["jobTemplate"]["spec"]
     return found
@@ -53,6 +50,8 @@ def test_without_a_word_it_is_as_the_manifests_have_it(project: Project) -> None
     assert pod["containers"][0]["resources"] == before["containers"][0]["resources"]
     assert [each["name"] for each in pod["volumes"]] == ["secrets", "runs", "tmp"]
     assert not pod.keys() & {"nodeSelector", "tolerations"}
+    made = kustomized(project.folder / "production/kubernetes/develop")
+    assert [each["kind"] for each in made] == ["ServiceAccount", "PersistentVolumeClaim", "CronJob"]
 
 
 def test_each_amount_is_requested_and_is_the_limit(project: Project) -> None:

@@ -1,13 +1,12 @@
 """What Kubernetes is told of a service, as kubectl makes it of the project's manifests."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rig
 import yaml
-from kube.kubectl import program
+from kube.kubectl import kustomized, program
 from rig import Project, sh
 
 COMMIT, DIGEST = "c" * 40, f"sha256:{'1' * 64}"
@@ -29,17 +28,13 @@ def project(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def objects(project: Project, stage: str) -> tuple[str, dict[str, Any]]:
     """What the stage is called, and what is applied for its service, by kind."""
-    kubectl = program()
-    if kubectl is None:
+    if program() is None:
         rig.missing("KUBECTL", "no kubectl here, and only root on Debian can unpack one")
     script = OVERLAY.format(package=project.package, stage=stage, digest=DIGEST, commit=COMMIT)
     done = sh("python3", "-c", script, cwd=project.folder, env=rig.environment() | {"BURGER_COMBOS_BRANCH": "main"})
     assert done.returncode == 0, done.stderr
     name, folder = done.stdout.split()
-    made = subprocess.run(
-        [kubectl, "kustomize", folder], cwd=project.folder, capture_output=True, text=True, check=True
-    )
-    return name, {each["kind"]: each for each in yaml.safe_load_all(made.stdout)}
+    return name, {each["kind"]: each for each in kustomized(project.folder / folder)}
 
 
 @pytest.mark.parametrize("stage", ["develop", "production"])
