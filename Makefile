@@ -70,7 +70,10 @@ bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 example: $(READY) ## the default project as it is generated, into example/
 	python docs/example.py
 
-pictures: $(READY) ## those of the README, into docs/pictures/; needs chromium
+docs: $(READY) ## the documentation as a website, into var/website/; a broken link fails
+	python docs/website.py
+
+pictures: $(READY) ## those of the documentation, into docs/pictures/; needs chromium
 	python docs/pictures.py
 
 pins: $(READY) ## newer versions in requirements.txt
@@ -97,5 +100,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test updated alone installed deployed engines check bench example pictures pins release
+.PHONY: help demo quick test updated alone installed deployed engines check bench docs example pictures pins release
 .DEFAULT_GOAL := help

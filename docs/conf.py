@@ -13,3 +13,4 @@ highlight_language = "text"
 html_theme = "furo"
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
 html_permalinks_icon = "#"
+html_use_index = False

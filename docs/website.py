@@ -53,12 +53,30 @@ class Answered:
 
 HTTP, AWS = (("serving", "http"), ("features", "feast"), ("tracking", "mlflow")), ("target", "metaflow-aws")
 ANSWERED = (
-    Answered("Own a project", "Serve by HTTP", "docs/serving.md", "manual/serving.md", HTTP, "rows, pages, predictions"),
+    Answered(
+        "Own a project", "Serve by HTTP", "docs/serving.md", "manual/serving.md", HTTP, "rows, pages, predictions"
+    ),
     Answered("Own a project", "Feature store", "docs/feast.md", "manual/feast.md", HTTP, "Feast, online and offline"),
-    Answered("Own a project", "DynamoDB", "docs/dynamodb.md", "manual/dynamodb.md", (("database", "dynamodb"), AWS), "rows by key"),
-    Answered("Own a project", "MLflow", "docs/mlflow.md", "manual/mlflow.md", HTTP, "runs side by side, a registry of models"),
+    Answered(
+        "Own a project",
+        "DynamoDB",
+        "docs/dynamodb.md",
+        "manual/dynamodb.md",
+        (("database", "dynamodb"), AWS),
+        "rows by key",
+    ),
+    Answered(
+        "Own a project", "MLflow", "docs/mlflow.md", "manual/mlflow.md", HTTP, "runs side by side, a registry of models"
+    ),
     *(
-        Answered("Operate", f"Production on {title}", "production/README.md", f"production/{name}.md", answers, f"`target={name}`")
+        Answered(
+            "Operate",
+            f"Production on {title}",
+            "production/README.md",
+            f"production/{name}.md",
+            answers,
+            f"`target={name}`",
+        )
         for name, title, answers in (
             ("kubernetes", "Kubernetes", (("target", "kubernetes"),)),
             ("metaflow-aws", "Metaflow, AWS", (("database", "dynamodb"), AWS)),
@@ -75,7 +93,7 @@ def pages() -> dict[str, str]:
     Raises:
         SystemExit: a page stands twice in the contents, or is none of them.
     """
-    listed = [_resolved(CONTENTS, found["page"]) for found in ENTRY.finditer(_text(CONTENTS))]
+    listed = [_resolved(CONTENTS, found["page"]) for found in ENTRY.finditer(markdown(CONTENTS))]
     if twice := {page for page in listed if listed.count(page) > 1}:
         sys.exit(f"docs: {CONTENTS} lists {', '.join(sorted(twice))} twice")
     names = {page: NAMES.get(page) or _name(page) for page in ("README.md", CONTENTS, *listed)}
@@ -91,7 +109,12 @@ def _name(page: str) -> str:
     return f"{'manual/' if page.startswith('example/') else ''}{PurePosixPath(page).name}"
 
 
-def _text(page: str) -> str:
+def markdown(page: str) -> str:
+    """The text of a page of the repository.
+
+    Raises:
+        SystemExit: there is no such file.
+    """
     path = rig.ROOT / page
     if not path.is_file():
         sys.exit(f"docs: {CONTENTS} lists {page}, which is not there")
@@ -124,7 +147,7 @@ def _prose(text: str) -> Iterator[tuple[bool, str]]:
         yield not code, line
 
 
-def _linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
+def linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
     """A page's text with the links of the website; `names` has every page's name by its path.
 
     Raises:
@@ -138,11 +161,11 @@ def _linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
         target, anchor = _resolved(page, path), found["anchor"] or ""
         if target in names:
             return _relative(name, names[target]) + anchor
-        if target.startswith("docs/pictures/"):
-            return _relative(name, target.removeprefix("docs/"))
         place = rig.ROOT / target
         if not place.exists():
             sys.exit(f"docs: {page} has a link to {path}, which is not there")
+        if target.startswith("docs/pictures/"):
+            return _relative(name, target.removeprefix("docs/"))
         return f"{_host()}/{'tree' if place.is_dir() else 'blob'}/main/{target}{anchor}"
 
     def source(found: re.Match[str]) -> str:
@@ -157,16 +180,13 @@ def _linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
 def _answered(folder: Path) -> dict[str, str]:
     """The texts of the pages that other answers give, by their names on the website."""
     template = folder / "template"
-    kept = shutil.ignore_patterns(".*", "__pycache__")
-    for part in ("hooks", "template"):
-        shutil.copytree(rig.ROOT / part, template / part, ignore=kept if part == "hooks" else None)
-    for file in ("copier.yml", "CHANGELOG.md"):
-        shutil.copy(rig.ROOT / file, template)
+    for part in ("hooks", "template/docs", "template/production"):  # of which alone Copier is soon done
+        shutil.copytree(rig.ROOT / part, template / part)
+    shutil.copy(rig.ROOT / "copier.yml", template)
     texts: dict[str, str] = {}
     for number, answers in enumerate(dict.fromkeys(each.answers for each in ANSWERED)):
         project = folder / f"project-{number}"
-        others = ["*", "!docs", "!docs/*.md", "!production", "!production/README.md"]
-        copier.run_copy(str(template), project, data=dict(answers), exclude=others, defaults=True, quiet=True)
+        copier.run_copy(str(template), project, data=dict(answers), defaults=True, quiet=True)
         for each in ANSWERED:
             if each.answers == answers:
                 texts[each.name] = (project / each.page).read_text(encoding="utf-8")
@@ -202,11 +222,11 @@ def write(folder: Path) -> None:
         texts = _answered(Path(place))
     inside = {f"example/{each.page}": each.name for each in ANSWERED} | names
     inside |= {f"example/{each.name}": each.name for each in ANSWERED}  # as the contents have them
-    shown = {names[page]: _linked(page, names[page], _text(page), inside) for page in names if page != CONTENTS}
+    shown = {names[page]: linked(page, names[page], markdown(page), inside) for page in names if page != CONTENTS}
     for each in ANSWERED:  # which lies in a project where it lies in example/
         text = re.sub(r"(?m)\A((?:<!--.*-->\n)?)# Production$", rf"\1# {each.title}", texts[each.name])
-        shown[each.name] = _linked(f"example/{each.page}", each.name, text, inside)
-    shown[names[CONTENTS]] = _linked(CONTENTS, names[CONTENTS], _with_answered(_text(CONTENTS)), inside)
+        shown[each.name] = linked(f"example/{each.page}", each.name, text, inside)
+    shown[names[CONTENTS]] = linked(CONTENTS, names[CONTENTS], _with_answered(markdown(CONTENTS)), inside)
     shown[names["README.md"]] += _navigation(names[CONTENTS], shown[names[CONTENTS]])
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in shown.items():
@@ -215,19 +235,29 @@ def write(folder: Path) -> None:
     shutil.copytree(rig.ROOT / "docs/pictures", folder / "pictures")
 
 
-def build(folder: Path = WEBSITE) -> Path:
-    """Build the website; return the folder of its files.
+def generate(source: Path, built: Path) -> None:
+    """Make a website of pages.
 
     Raises:
         SystemExit: the generator warns of anything, as a link to a heading that is not there.
     """
+    shutil.rmtree(built, ignore_errors=True)
+    options = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env", f"--conf-dir={rig.ROOT / 'docs'}"]
+    with tempfile.TemporaryDirectory(prefix="docs") as doctrees:
+        places = [f"--doctree-dir={doctrees}", str(source), str(built)]
+        if subprocess.run([sys.executable, "-m", "sphinx", *options, *places]).returncode:
+            sys.exit("docs: the website is not built")
+
+
+def build(folder: Path = WEBSITE) -> Path:
+    """Write all pages and make the website of them; return the folder of its files.
+
+    Raises:
+        SystemExit: a page, a link or the generator is wrong.
+    """
     source, built = folder / "source", folder / "html"
     write(source)
-    shutil.rmtree(built, ignore_errors=True)
-    options = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env", "--conf-dir", str(rig.ROOT / "docs")]
-    command = [sys.executable, "-m", "sphinx", *options, "--doctree-dir", str(folder / "doctrees"), str(source), str(built)]
-    if subprocess.run(command).returncode:
-        sys.exit("docs: the website is not built")
+    generate(source, built)
     shutil.copytree(source / "pictures", built / "pictures")  # which raw HTML names, as that of a dark picture
     return built
 

@@ -1,0 +1,118 @@
+"""The documentation as a website: strict, whole, of what the repository says, and with a search."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+
+import pytest
+import website
+from rig import ROOT
+
+APART = {"search.html"}  # which the search box leads to
+
+
+class Links(HTMLParser):
+    """What a page loads, and what it leads to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.lead: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value for name, value in attributes if value}
+        if tag == "a":
+            self.lead += [found["href"]] if "href" in found else []
+        else:
+            names = ("href", "src", "srcset") if tag == "link" else ("src", "srcset")
+            self.loaded += [found[name] for name in names if name in found]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return website.build(tmp_path_factory.mktemp("website"))
+
+
+def test_each_page_is_reached_and_loads_nothing_from_elsewhere(built: Path) -> None:
+    written = {path.relative_to(built).as_posix(): Links(path.read_text()) for path in built.rglob("*.html")}
+    assert len(written) > 40
+    navigation = {link.partition("#")[0] for link in written["index.html"].lead}
+    assert written.keys() - navigation - APART - {"index.html"} == set()
+    for name, links in written.items():
+        here = (built / name).parent
+        local = links.loaded + [link for link in links.lead if not re.match(r"[a-z]+:", link)]
+        files = {re.split(r"[?#]", link)[0] for link in local} - {""}
+        assert [file for file in files if not (here / file).resolve().exists()] == [], name
+
+
+def test_each_page_is_said_by_a_file_of_the_repository(built: Path) -> None:
+    for page in website.pages():
+        title = re.search(r"^# (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+        assert title, page
+        shown = built / PurePosixPath(website.pages()[page]).with_suffix(".html")
+        heading = re.search(r"<h1>(.*?)<a", shown.read_text())
+        assert heading, page
+        assert re.sub(r"\W", "", heading[1]) == re.sub(r"\W", "", title[1])
+
+
+def test_the_search_finds_words(built: Path) -> None:
+    index = json.loads((built / "searchindex.js").read_text().removeprefix("Search.setIndex(").removesuffix(")"))
+
+    def pages(word: str) -> set[str]:
+        found = [index[kind].get(word, []) for kind in ("terms", "titleterms")]
+        return {index["docnames"][at] for each in found for at in (each if isinstance(each, list) else [each])}
+
+    for word, page in {
+        "rollback": "production/docker",
+        "webhook": "production/kubernetes",
+        "exclud": "manual/libraries",
+        "xcode": "install",
+        "floor": "how-fast",
+        "parquet": "manual/read-the-results",
+    }.items():
+        assert page in pages(word), (word, pages(word))
+    assert pages("coffee") == set()
+
+
+def test_links_of_a_page_are_those_of_the_website() -> None:
+    names = {"docs/a.md": "a.md", "example/docs/b.md": "manual/b.md"}
+    text = "[b](../example/docs/b.md#c) [code](website.py) [folder](../bench) [web](https://a.org/b) [here](#x)\n"
+    text += "    [code](../no/link.md)\n"
+    said = website.linked("docs/a.md", "a.md", text, names)
+    host = "https://github.com/OWNER/copier-ml"
+    assert said == (
+        f"[b](manual/b.md#c) [code]({host}/blob/main/docs/website.py) [folder]({host}/tree/main/bench) "
+        "[web](https://a.org/b) [here](#x)\n    [code](../no/link.md)\n"
+    )
+    assert website.linked("example/docs/b.md", "manual/b.md", "[a](../../docs/a.md)", names) == "[a](../a.md)"
+
+
+@pytest.mark.parametrize("text", ["[b](no-file.md)", "![b](pictures/no.svg)", '<img src="pictures/no.png">'])
+def test_a_link_to_no_file_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit, match=r"docs/a\.md .* (no-file\.md|pictures/no\.\w+), which is not there"):
+        website.linked("docs/a.md", "a.md", text, {})
+
+
+def test_a_page_that_is_not_in_the_contents_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = website.markdown(website.CONTENTS)
+    for entry, said in {
+        "- [Where it runs](targets.md)": "does not list docs/targets.md",
+        "- [Runs](../example/docs/runs.md)": "does not list example/docs/runs.md",
+    }.items():
+        assert entry in contents
+        monkeypatch.setattr(website, "markdown", lambda _, entry=entry: contents.replace(entry, ""))
+        with pytest.raises(SystemExit, match=said):
+            website.pages()
+    monkeypatch.setattr(website, "markdown", lambda _: contents + "- [Again](targets.md)\n")
+    with pytest.raises(SystemExit, match=r"lists docs/targets.md twice"):
+        website.pages()
+
+
+def test_a_link_to_no_heading_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/index.md").write_text("# Index\n[b](#no-heading)\n")
+    with pytest.raises(SystemExit, match="not built"):
+        website.generate(tmp_path / "source", tmp_path / "html")
+    assert "no-heading" in capfd.readouterr().err
