@@ -22,20 +22,24 @@ class Links(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = {name: value for name, value in attributes if value}
+        given = {name: value for name, value in attributes if value}
         if tag == "a":
-            self.lead += [found["href"]] if "href" in found else []
+            self.lead += [given["href"]] if "href" in given else []
         else:
             names = ("href", "src", "srcset") if tag == "link" else ("src", "srcset")
-            self.loaded += [found[name] for name in names if name in found]
+            self.loaded += [given[name] for name in names if name in given]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return website.build(tmp_path_factory.mktemp("website"))
+def test_the_website_is_whole(tmp_path: Path) -> None:
+    """One test, as it takes seconds to build it."""
+    built = website.build(tmp_path)
+    reached(built)
+    said(built)
+    found(built)
 
 
-def test_each_page_is_reached_and_loads_nothing_from_elsewhere(built: Path) -> None:
+def reached(built: Path) -> None:
+    """Each page is in the navigation, and loads nothing from elsewhere."""
     written = {path.relative_to(built).as_posix(): Links(path.read_text()) for path in built.rglob("*.html")}
     assert len(written) > 40
     navigation = {link.partition("#")[0] for link in written["index.html"].lead}
@@ -47,7 +51,8 @@ def test_each_page_is_reached_and_loads_nothing_from_elsewhere(built: Path) -> N
         assert [file for file in files if not (here / file).resolve().exists()] == [], name
 
 
-def test_each_page_is_said_by_a_file_of_the_repository(built: Path) -> None:
+def said(built: Path) -> None:
+    """Each page is what a file of the repository says."""
     for page in website.pages():
         title = re.search(r"^# (.*)$", (ROOT / page).read_text(), re.MULTILINE)
         assert title, page
@@ -57,12 +62,13 @@ def test_each_page_is_said_by_a_file_of_the_repository(built: Path) -> None:
         assert re.sub(r"\W", "", heading[1]) == re.sub(r"\W", "", title[1])
 
 
-def test_the_search_finds_words(built: Path) -> None:
+def found(built: Path) -> None:
+    """The search knows where words stand."""
     index = json.loads((built / "searchindex.js").read_text().removeprefix("Search.setIndex(").removesuffix(")"))
 
     def pages(word: str) -> set[str]:
-        found = [index[kind].get(word, []) for kind in ("terms", "titleterms")]
-        return {index["docnames"][at] for each in found for at in (each if isinstance(each, list) else [each])}
+        stands = [index[kind].get(word, []) for kind in ("terms", "titleterms")]
+        return {index["docnames"][at] for each in stands for at in (each if isinstance(each, list) else [each])}
 
     for word, page in {
         "rollback": "production/docker",
@@ -80,9 +86,9 @@ def test_links_of_a_page_are_those_of_the_website() -> None:
     names = {"docs/a.md": "a.md", "example/docs/b.md": "manual/b.md"}
     text = "[b](../example/docs/b.md#c) [code](website.py) [folder](../bench) [web](https://a.org/b) [here](#x)\n"
     text += "    [code](../no/link.md)\n"
-    said = website.linked("docs/a.md", "a.md", text, names)
+    shown = website.linked("docs/a.md", "a.md", text, names)
     host = "https://github.com/OWNER/copier-ml"
-    assert said == (
+    assert shown == (
         f"[b](manual/b.md#c) [code]({host}/blob/main/docs/website.py) [folder]({host}/tree/main/bench) "
         "[web](https://a.org/b) [here](#x)\n    [code](../no/link.md)\n"
     )
@@ -97,13 +103,13 @@ def test_a_link_to_no_file_is_refused(text: str) -> None:
 
 def test_a_page_that_is_not_in_the_contents_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     contents = website.markdown(website.CONTENTS)
-    for entry, said in {
+    for entry, complaint in {
         "- [Where it runs](targets.md)": "does not list docs/targets.md",
         "- [Runs](../example/docs/runs.md)": "does not list example/docs/runs.md",
     }.items():
         assert entry in contents
         monkeypatch.setattr(website, "markdown", lambda _, entry=entry: contents.replace(entry, ""))
-        with pytest.raises(SystemExit, match=said):
+        with pytest.raises(SystemExit, match=complaint):
             website.pages()
     monkeypatch.setattr(website, "markdown", lambda _: contents + "- [Again](targets.md)\n")
     with pytest.raises(SystemExit, match=r"lists docs/targets.md twice"):
