@@ -64,8 +64,8 @@ check: $(READY) ## format, lint, types and the template's own rules
 	shellcheck $(SCRIPTS)
 	shfmt -d -i 4 $(SCRIPTS) template # whose scripts are linted as they are generated, by tests/rendered
 
-bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
-	python bench
+bench: $(READY) ## how fast, each beside its floor, into bench/RESULTS.md; goes on where it was broken off (FRESH=1, MINUTES=)
+	python bench $(if $(FRESH),--fresh) $(if $(MINUTES),--minutes $(MINUTES))
 
 example: $(READY) ## the default project as it is generated, into example/
 	python docs/example.py
