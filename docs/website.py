@@ -1,7 +1,6 @@
 """The documentation as a website: `make docs` builds it into var/website/, from the Markdown of this repository.
 
-docs/README.md is its table of contents. The manual's pages are those of example/, and those that other answers add to a
-project are generated here. Links between pages stay links between pages; those to other files lead to the git host.
+docs/README.md is its table of contents. Links between pages stay what they are; those to other files lead to the git host.
 """
 
 import os
@@ -11,119 +10,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import copier
 import rig
+from pages import CONTENTS, ENTRY, answered, generated, markdown, pages, resolved
 
 WEBSITE = rig.ROOT / "var/website"
-CONTENTS = "docs/README.md"
-# Whose addresses are not those of the files.
-NAMES = {
-    "README.md": "index.md",
-    CONTENTS: "contents.md",
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-    "bench/RESULTS.md": "how-fast.md",
-    "example/README.md": "manual/a-project.md",
-    "example/docs/README.md": "manual/index.md",
-    "example/develop/README.md": "manual/develop.md",
-    "example/explore/README.md": "manual/explore.md",
-    "example/production/README.md": "production/docker.md",
-}
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:)(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
-SOURCE = re.compile(r'(?<=\bsrc=")(?P<path>[^":]+)(?=")|(?<=\bsrcset=")(?P<set>[^":]+)(?=")')
-ENTRY = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<page>[^)#\s]+\.md)\)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A page of the manual that a project has by another answer than the default one."""
-
-    part: str  # of the contents
-    title: str
-    page: str  # in the project
-    name: str  # on the website
-    answers: tuple[tuple[str, str], ...]
-    about: str
-
-
-HTTP, AWS = (("serving", "http"), ("features", "feast"), ("tracking", "mlflow")), ("target", "metaflow-aws")
-ANSWERED = (
-    Answered(
-        "Own a project", "Serve by HTTP", "docs/serving.md", "manual/serving.md", HTTP, "rows, pages, predictions"
-    ),
-    Answered("Own a project", "Feature store", "docs/feast.md", "manual/feast.md", HTTP, "Feast, online and offline"),
-    Answered(
-        "Own a project",
-        "DynamoDB",
-        "docs/dynamodb.md",
-        "manual/dynamodb.md",
-        (("database", "dynamodb"), AWS),
-        "rows by key",
-    ),
-    Answered(
-        "Own a project", "MLflow", "docs/mlflow.md", "manual/mlflow.md", HTTP, "runs side by side, a registry of models"
-    ),
-    *(
-        Answered(
-            "Operate",
-            f"Production on {title}",
-            "production/README.md",
-            f"production/{name}.md",
-            answers,
-            f"`target={name}`",
-        )
-        for name, title, answers in (
-            ("kubernetes", "Kubernetes", (("target", "kubernetes"),)),
-            ("metaflow-aws", "Metaflow, AWS", (("database", "dynamodb"), AWS)),
-            ("metaflow-argo", "Metaflow, Argo", (("target", "metaflow-argo"),)),
-            ("kubeflow", "Kubeflow", (("target", "kubeflow"),)),
-        )
-    ),
-)
-
-
-def pages() -> dict[str, str]:
-    """The Markdown files of this repository that are pages, each with its name on the website.
-
-    Raises:
-        SystemExit: a page stands twice in the contents, or is none of them.
-    """
-    listed = [_resolved(CONTENTS, found["page"]) for found in ENTRY.finditer(markdown(CONTENTS))]
-    if twice := {page for page in listed if listed.count(page) > 1}:
-        sys.exit(f"docs: {CONTENTS} lists {', '.join(sorted(twice))} twice")
-    names = {page: NAMES.get(page) or _name(page) for page in ("README.md", CONTENTS, *listed)}
-    there = [f"docs/{path.name}" for path in (rig.ROOT / "docs").glob("*.md")]
-    there += [path.relative_to(rig.ROOT).as_posix() for path in (rig.ROOT / "example").glob("[!.]*/*.md")]
-    if missing := sorted({*there} - {*names}):
-        sys.exit(f"docs: {CONTENTS} does not list {', '.join(missing)}")
-    return names
-
-
-def _name(page: str) -> str:
-    """The manual's pages are below manual/, those of docs/ at the top."""
-    return f"{'manual/' if page.startswith('example/') else ''}{PurePosixPath(page).name}"
-
-
-def markdown(page: str) -> str:
-    """The text of a page of the repository.
-
-    Raises:
-        SystemExit: there is no such file.
-    """
-    path = rig.ROOT / page
-    if not path.is_file():
-        sys.exit(f"docs: {CONTENTS} lists {page}, which is not there")
-    return path.read_text(encoding="utf-8")
-
-
-def _resolved(page: str, link: str) -> str:
-    """The path in the repository to which a page's relative link leads."""
-    return os.path.normpath(PurePosixPath(page).parent / link)
+SOURCE = re.compile(r'(?<=\bsrc=")[^":]+(?=")|(?<=\bsrcset=")[^":]+(?=")')  # of raw HTML
 
 
 def _host() -> str:
@@ -158,7 +54,7 @@ def linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
         path = found["path"]
         if not path:
             return found[0]
-        target, anchor = _resolved(page, path), found["anchor"] or ""
+        target, anchor = resolved(page, path), found["anchor"] or ""
         if target in names:
             return _relative(name, names[target]) + anchor
         place = rig.ROOT / target
@@ -169,7 +65,7 @@ def linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
         return f"{_host()}/{'tree' if place.is_dir() else 'blob'}/main/{target}{anchor}"
 
     def source(found: re.Match[str]) -> str:
-        target = _resolved(page, found[0])
+        target = resolved(page, found[0])
         if not (rig.ROOT / target).is_file():
             sys.exit(f"docs: {page} shows {found[0]}, which is not there")
         return _relative(name, target.removeprefix("docs/"))
@@ -177,25 +73,9 @@ def linked(page: str, name: str, text: str, names: dict[str, str]) -> str:
     return "".join(SOURCE.sub(source, LINK.sub(link, line)) if prose else line for prose, line in _prose(text))
 
 
-def _answered(folder: Path) -> dict[str, str]:
-    """The texts of the pages that other answers give, by their names on the website."""
-    template = folder / "template"
-    for part in ("hooks", "template/docs", "template/production"):  # of which alone Copier is soon done
-        shutil.copytree(rig.ROOT / part, template / part)
-    shutil.copy(rig.ROOT / "copier.yml", template)
-    texts: dict[str, str] = {}
-    for number, answers in enumerate(dict.fromkeys(each.answers for each in ANSWERED)):
-        project = folder / f"project-{number}"
-        copier.run_copy(str(template), project, data=dict(answers), defaults=True, quiet=True)
-        for each in ANSWERED:
-            if each.answers == answers:
-                texts[each.name] = (project / each.page).read_text(encoding="utf-8")
-    return texts
-
-
 def _with_answered(contents: str) -> str:
     """The contents, with the pages that other answers give at the end of each part's list."""
-    for each in ANSWERED:
+    for each in answered():
         entry = f"- [{each.title}]({_relative(CONTENTS, f'example/{each.name}')}): {each.about}\n"
         before, heading, rest = contents.partition(f"## {each.part}\n")
         if not heading:
@@ -217,15 +97,12 @@ def _navigation(name: str, contents: str) -> str:
 
 def write(folder: Path) -> None:
     """Write all pages and pictures, as the website's generator reads them."""
-    names = pages()
-    with tempfile.TemporaryDirectory(prefix="docs") as place:
-        texts = _answered(Path(place))
-    inside = {f"example/{each.page}": each.name for each in ANSWERED} | names
-    inside |= {f"example/{each.name}": each.name for each in ANSWERED}  # as the contents have them
+    names, texts = pages(), generated()
+    inside = {f"example/{each.page}": each.name for each in answered()} | names
+    inside |= {f"example/{name}": name for name in texts}  # as _with_answered has them
     shown = {names[page]: linked(page, names[page], markdown(page), inside) for page in names if page != CONTENTS}
-    for each in ANSWERED:  # which lies in a project where it lies in example/
-        text = re.sub(r"(?m)\A((?:<!--.*-->\n)?)# Production$", rf"\1# {each.title}", texts[each.name])
-        shown[each.name] = linked(f"example/{each.page}", each.name, text, inside)
+    for each in answered():
+        shown[each.name] = linked(f"example/{each.page}", each.name, texts[each.name], inside)
     shown[names[CONTENTS]] = linked(CONTENTS, names[CONTENTS], _with_answered(markdown(CONTENTS)), inside)
     shown[names["README.md"]] += _navigation(names[CONTENTS], shown[names[CONTENTS]])
     shutil.rmtree(folder, ignore_errors=True)

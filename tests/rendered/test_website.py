@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 
+import pages
 import pytest
 import website
 from rig import ROOT
@@ -53,10 +54,10 @@ def reached(built: Path) -> None:
 
 def said(built: Path) -> None:
     """Each page is what a file of the repository says."""
-    for page in website.pages():
+    for page in pages.pages():
         title = re.search(r"^# (.*)$", (ROOT / page).read_text(), re.MULTILINE)
         assert title, page
-        shown = built / PurePosixPath(website.pages()[page]).with_suffix(".html")
+        shown = built / PurePosixPath(pages.pages()[page]).with_suffix(".html")
         heading = re.search(r"<h1>(.*?)<a", shown.read_text())
         assert heading, page
         assert re.sub(r"\W", "", heading[1]) == re.sub(r"\W", "", title[1])
@@ -66,7 +67,7 @@ def found(built: Path) -> None:
     """The search knows where words stand."""
     index = json.loads((built / "searchindex.js").read_text().removeprefix("Search.setIndex(").removesuffix(")"))
 
-    def pages(word: str) -> set[str]:
+    def having(word: str) -> set[str]:
         stands = [index[kind].get(word, []) for kind in ("terms", "titleterms")]
         return {index["docnames"][at] for each in stands for at in (each if isinstance(each, list) else [each])}
 
@@ -78,8 +79,8 @@ def found(built: Path) -> None:
         "floor": "how-fast",
         "parquet": "manual/read-the-results",
     }.items():
-        assert page in pages(word), (word, pages(word))
-    assert pages("coffee") == set()
+        assert page in having(word), (word, having(word))
+    assert having("coffee") == set()
 
 
 def test_links_of_a_page_are_those_of_the_website() -> None:
@@ -102,18 +103,33 @@ def test_a_link_to_no_file_is_refused(text: str) -> None:
 
 
 def test_a_page_that_is_not_in_the_contents_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    contents = website.markdown(website.CONTENTS)
+    contents = pages.markdown(pages.CONTENTS)
     for entry, complaint in {
         "- [Where it runs](targets.md)": "does not list docs/targets.md",
         "- [Runs](../example/docs/runs.md)": "does not list example/docs/runs.md",
     }.items():
         assert entry in contents
-        monkeypatch.setattr(website, "markdown", lambda _, entry=entry: contents.replace(entry, ""))
+        monkeypatch.setattr(pages, "markdown", lambda _, entry=entry: contents.replace(entry, ""))
         with pytest.raises(SystemExit, match=complaint):
-            website.pages()
-    monkeypatch.setattr(website, "markdown", lambda _: contents + "- [Again](targets.md)\n")
+            pages.pages()
+    monkeypatch.setattr(pages, "markdown", lambda _: contents + "- [Again](targets.md)\n")
     with pytest.raises(SystemExit, match=r"lists docs/targets.md twice"):
-        website.pages()
+        pages.pages()
+
+
+def test_two_pages_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pages.NAMES, "bench/RESULTS.md", "changelog.md")
+    with pytest.raises(SystemExit, match=r"CHANGELOG\.md, bench/RESULTS\.md would have the website's name of another"):
+        pages.pages()
+
+
+def test_each_page_of_the_manual_is_shown() -> None:
+    """Those that only some answers give, too."""
+    found = [re.search(r"[\w-]+\.md", path.name) for path in (ROOT / "template/docs").iterdir()]
+    written = {f"docs/{name[0]}" for name in found if name}
+    assert len(written) == len(found)
+    shown = {page.removeprefix("example/") for page in pages.pages()} | {each.page for each in pages.answered()}
+    assert written - shown == set()
 
 
 def test_a_link_to_no_heading_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
