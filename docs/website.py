@@ -1,6 +1,6 @@
 """The documentation as a website: `make docs` builds it into var/website/, from the Markdown of this repository.
 
-docs/README.md is its table of contents. Links between pages stay what they are; those to other files lead to the git host.
+docs/README.md is its table of contents. Links between pages stay such links; those to other files lead to the git host.
 """
 
 import os
