@@ -45,7 +45,7 @@ async def ask(path):
         body.append(message)
     async def receive():
         return {{"type": "http.request", "body": b"", "more_body": False}}
-    await application.gate(scope, receive, send)
+    await application.middleware(scope, receive, send)
     assert body[0]["status"] == 200, body
     return body[-1]["body"]
 

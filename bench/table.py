@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -145,7 +146,7 @@ class Bench(Generic[Place]):
         except Exception as error:
             print(f"bench: {name} failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             self.failed.append(name)
-            self.missing[name] = f"**failed**: {_last_line(error)}"
+            self.missing[name] = f"**failed**: {_told(error)}"
 
     def days(self) -> str:
         """The days on which the rows were measured, in words."""
@@ -160,7 +161,8 @@ def _about(row: Callable[..., object]) -> str:
     return (row.__doc__ or row.__name__).partition("\n")[0].rstrip(".")
 
 
-def _last_line(error: Exception) -> str:
-    """The end of what an error says, as a table's cell."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:160].replace("|", "\\|")
+def _told(error: Exception) -> str:
+    """What an error says, as a table's cell: of a traceback its end, else the last line."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    ends = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return (ends or lines[-1:])[0][:160].replace("|", "\\|")

@@ -43,6 +43,12 @@ def failing(_: list[str]) -> Iterator[Line]:
     yield
 
 
+def raising(_: list[str]) -> Iterator[Line]:
+    """What raises in a process of its own."""
+    raise AssertionError("Traceback\n  much\nKeyError: 'no such'\nException ignored in: <function>\nTraceback\n  more")
+    yield
+
+
 def skipping(_: list[str]) -> Iterator[Line]:
     """What a helper of the tests skips."""
     pytest.skip("no kubectl here")
@@ -100,6 +106,8 @@ def test_a_row_that_fails_does_not_lose_the_others(tmp_path: Path, capsys: pytes
     assert lines[0] == "| What fails | not measured: **failed**: boom \\| bang | | | | | |"
     assert place == ["two"]
     assert bench.failed == ["failing"]
+    told = measured(tmp_path / "other.json", raising)[0]
+    assert told == ["| What raises in a process of its own | not measured: **failed**: KeyError: 'no such' | | | | | |"]
     assert "much" in capsys.readouterr().err
     assert json.loads((tmp_path / "rows.json").read_text())["rows"].keys() == {"two"}
 
