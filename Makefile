@@ -64,14 +64,17 @@ check: $(READY) ## format, lint, types and the template's own rules
 	shellcheck $(SCRIPTS)
 	shfmt -d $(SCRIPTS) template # as .editorconfig says; its scripts are linted as they are generated, by tests/rendered
 
-bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
-	python bench
+bench: $(READY) ## how fast, each beside its floor, into bench/RESULTS.md; goes on where it was broken off (FRESH=1, MINUTES=)
+	python bench $(if $(FRESH),--fresh) $(if $(MINUTES),--minutes $(MINUTES))
 
 example: $(READY) ## the default project as it is generated, into example/, and what each answer changes, into docs/answers/
 	python docs/example.py
 	python docs/differences.py
 
-pictures: $(READY) ## those of the README, into docs/pictures/; needs chromium
+docs: $(READY) ## the documentation as a website, into var/website/; a broken link fails
+	python docs/website.py
+
+pictures: $(READY) ## those of the documentation, into docs/pictures/; needs chromium
 	python docs/pictures.py
 
 pins: $(READY) ## newer versions in requirements.txt
@@ -98,5 +101,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test updated alone installed deployed engines check bench example pictures pins release
+.PHONY: help demo quick test updated alone installed deployed engines check bench docs example pictures pins release
 .DEFAULT_GOAL := help

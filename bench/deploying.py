@@ -1,7 +1,6 @@
 """The rows of production: a committed change to its first result there, and looking at it."""
 
 import math
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,11 @@ LOOK = "import adbc_driver_sqlite.dbapi, polars, pydantic_settings, rich.table, 
 
 def deployed(lab: Lab) -> Iterator[Line]:
     """A committed change to production on a Docker host, and its first run done."""
-    yield _deployed(lab, lab.project, "Docker", 2)
-    yield from _looked_at(lab)
-    lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=lab.project.folder, containers=True)
+    try:
+        yield _deployed(lab, lab.project, "Docker", 2)
+        yield from _looked_at(lab)
+    finally:
+        lab.seconds("make", "clean", "STAGE=production", f"SURE={CONTAINER}", cwd=lab.project.folder, containers=True)
 
 
 def _looked_at(lab: Lab) -> Iterator[Line]:
@@ -35,13 +36,16 @@ def _looked_at(lab: Lab) -> Iterator[Line]:
         yield Line(f"`{' '.join(look)}`", ours, "Python there importing what that needs", floor, 2)
 
 
-def elsewhere(lab: Lab) -> Iterator[Line]:
-    """The same on the targets that a stand-in of the tests executes."""
-    programs = rig.postgresql_programs()
-    if programs is None:
-        sys.exit("bench: no PostgreSQL server's programs (initdb) here")
+def on_a_cluster(lab: Lab) -> Iterator[Line]:
+    """A committed change to production on Kubernetes, by the stand-in of the tests that executes it."""
     with on_kubernetes(lab.template, _new(lab)) as (project, _):
         yield _deployed(lab, project, "Kubernetes, a stand-in")
+
+
+def on_an_account(lab: Lab) -> Iterator[Line]:
+    """A committed change to production on AWS, by Metaflow, on moto."""
+    programs = rig.postgresql_programs()
+    assert programs, "no PostgreSQL server's programs"
     with rig.postgresql_server(programs) as server, on_aws(lab.template, _new(lab), server) as (project, _):
         yield _deployed(lab, project, "Metaflow, on moto's AWS")
 

@@ -138,5 +138,7 @@ def changing(project: rig.Project) -> Iterator[Callable[[], None]]:
     def change() -> None:
         model.write_text(original + CHANGED.format(time.time_ns()), encoding="utf-8")
 
-    yield change
-    model.write_text(original, encoding="utf-8")
+    try:
+        yield change
+    finally:
+        model.write_text(original, encoding="utf-8")

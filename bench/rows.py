@@ -5,17 +5,17 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import dynamodb
+import needs
 import rig
 import yaml
 from catalogues import catalogue, films, shards, since
 from containers import npm
-from deploying import deployed, elsewhere
+from deploying import deployed, on_a_cluster, on_an_account
 from developing import again, committing, devcontainer, developed
 from features import feast
 from lab import Lab, Line, best
@@ -34,13 +34,7 @@ def copy(lab: Lab) -> Iterator[Line]:
 
 
 def from_nothing(lab: Lab) -> Iterator[Line]:
-    """From nothing to the first recommendations, packages in uv's cache and no network asked; and Kedro's way there."""
-
-    def everything() -> float:
-        folder = lab.fresh()
-        return lab.seconds("copier", "copy", "--quiet", "--defaults", lab.template, folder) + lab.seconds(
-            "make", "develop", cwd=folder, UV_OFFLINE="1"
-        )
+    """From nothing to the first recommendations, packages in uv's cache and no network asked."""
 
     def least() -> float:
         folder = lab.fresh()
@@ -50,21 +44,28 @@ def from_nothing(lab: Lab) -> Iterator[Line]:
         shutil.copytree(lab.project.folder / "src", folder / "src")
         return seconds + lab.seconds("uv", "sync", "--quiet", "--no-dev", cwd=folder, UV_OFFLINE="1")
 
-    ours, floor = best(3, everything, least)
+    ours, floor = best(3, lambda: _everything(lab), least)
     python, folder = lab.project.folder / ".venv/bin/python", lab.fresh()
     first = lab.seconds(python, "-c", "import numpy, polars", PYTHONPYCACHEPREFIX=str(folder))
     remark = f"Python compiles libraries at their first import: numpy and polars alone take {first:.2f} s"
     yield Line(
         "from nothing to recommendations", ours, "an empty template + `uv sync` of the runtime", floor, 3.5, remark
     )
-    starters = os.environ.get("KEDRO_STARTERS")
-    if starters is None:
-        print("bench: no row beside Kedro's: KEDRO_STARTERS names no copy of its starters", file=sys.stderr)
-        return
-    starter = Path(starters).resolve() / "spaceflights-pandas"
+
+
+def from_nothing_by_kedro(lab: Lab) -> Iterator[Line]:
+    """From nothing to recommendations, beside Kedro's way to the results of its starter."""
+    starter = Path(os.environ["KEDRO_STARTERS"]).resolve() / "spaceflights-pandas"
     _spaceflights(lab, starter, "0")
-    ours, theirs = best(3, everything, lambda: _spaceflights(lab, starter, "1"))
+    ours, theirs = best(3, lambda: _everything(lab), lambda: _spaceflights(lab, starter, "1"))
     yield Line("from nothing to recommendations", ours, "to Kedro's spaceflights-pandas", theirs, 1 / 8)
+
+
+def _everything(lab: Lab) -> float:
+    """How long it takes from nothing to the first recommendations."""
+    folder = lab.fresh()
+    copied = lab.seconds("copier", "copy", "--quiet", "--defaults", lab.template, folder)
+    return copied + lab.seconds("make", "develop", cwd=folder, UV_OFFLINE="1")
 
 
 def _spaceflights(lab: Lab, starter: Path, offline: str) -> float:
@@ -184,23 +185,27 @@ FLOOR_SQLITE = """
 """
 
 
-def publish(lab: Lab) -> Iterator[Line]:
-    """A million rows into each database, beside the bare bulk write of the same rows into the same and a bare table."""
+def publish_postgresql(lab: Lab) -> Iterator[Line]:
+    """A million rows to PostgreSQL, beside the bare bulk write of the same rows into the same and a bare table."""
     programs = rig.postgresql_programs()
-    if programs is None:
-        sys.exit("bench: no PostgreSQL server's programs (initdb) here")
+    assert programs, "no PostgreSQL server's programs"
     with rig.postgresql_server(programs) as server:
-        url = rig.new_database(server, lab.project)
-        for name, address, floor, bare in (
-            ("PostgreSQL", url, FLOOR_POSTGRESQL.format(file=lab.folder / "rows.csv"), "COPY from a file"),
-            ("SQLite", f"sqlite:///{lab.folder}/rows{{turn}}.db", FLOOR_SQLITE, "bulk insert"),
-        ):
-            script = PUBLISH.format(package=lab.project.package, url=address, floor=floor.strip())
-            done = lab.project.python(script)
-            assert done.returncode == 0, done.stderr
-            ours, keyed, keyless = json.loads(done.stdout.splitlines()[-1])
-            remark = f"into a table without a key the floor is {keyless:.2f} s: {ours / keyless:.2f} ×"
-            yield Line(f"1 M rows to {name}", ours, bare + ", same table", keyed, 2, remark)
+        floor = FLOOR_POSTGRESQL.format(file=lab.folder / "rows.csv")
+        yield _published(lab, "PostgreSQL", rig.new_database(server, lab.project), floor, "COPY from a file")
+
+
+def publish_sqlite(lab: Lab) -> Iterator[Line]:
+    """A million rows to SQLite, beside the bare bulk write of the same rows into the same and a bare table."""
+    yield _published(lab, "SQLite", f"sqlite:///{lab.folder}/rows{{turn}}.db", FLOOR_SQLITE, "bulk insert")
+
+
+def _published(lab: Lab, name: str, url: str, floor: str, bare: str) -> Line:
+    script = PUBLISH.format(package=lab.project.package, url=url, floor=floor.strip())
+    done = lab.project.python(script)
+    assert done.returncode == 0, done.stderr
+    ours, keyed, keyless = json.loads(done.stdout.splitlines()[-1])
+    remark = f"into a table without a key the floor is {keyless:.2f} s: {ours / keyless:.2f} ×"
+    return Line(f"1 M rows to {name}", ours, bare + ", same table", keyed, 2, remark)
 
 
 # In the environment of a project on DynamoDB: the same rows published, and written by boto3 into a table beside it.
@@ -251,11 +256,7 @@ print(json.dumps([min(column) for column in zip(*times)]))
 
 def publish_dynamodb(lab: Lab) -> Iterator[Line]:
     """Five thousand rows into DynamoDB, as dynalite has it, beside boto3's own writer of the same rows."""
-    try:
-        npm.install("dynalite", dynamodb.DYNALITE)
-    except RuntimeError as error:
-        print(f"bench: no row of DynamoDB: {error}", file=sys.stderr)
-        return
+    npm.install("dynalite", dynamodb.DYNALITE)
     project = rig.generate(lab.template, lab.fresh(), database="dynamodb")
     project.make("setup")
     with dynamodb.serving("dynalite") as address:
@@ -283,16 +284,19 @@ def first_look(lab: Lab) -> Iterator[Line]:
 ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     copy,
     from_nothing,
+    from_nothing_by_kedro,
     again,
     first_look,
     committing,
     developed,
     deployed,
-    elsewhere,
+    on_a_cluster,
+    on_an_account,
     devcontainer,
     tracked,
     growth,
-    publish,
+    publish_postgresql,
+    publish_sqlite,
     parquet,
     publish_dynamodb,
     served,
@@ -302,4 +306,18 @@ ROWS: tuple[Callable[[Lab], Iterator[Line]], ...] = (
     shards,
     films,
 )
-CONTAINED = (developed, deployed, elsewhere, devcontainer)  # these need a container engine
+NEEDS: dict[Callable[[Lab], Iterator[Line]], tuple[needs.Check, ...]] = {
+    from_nothing_by_kedro: (needs.kedro,),
+    developed: (needs.container_engine,),
+    deployed: (needs.container_engine,),
+    on_a_cluster: (needs.container_engine,),
+    on_an_account: (needs.container_engine, needs.postgresql),
+    devcontainer: (needs.container_engine, needs.npm),
+    publish_postgresql: (needs.postgresql,),
+    publish_dynamodb: (needs.npm,),
+    served: (needs.postgresql,),
+    growth: (needs.memory(3),),  # the most that a row may take
+    catalogue: (needs.memory(4),),
+    shards: (needs.memory(6),),
+    films: (needs.memory(8),),
+}

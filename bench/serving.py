@@ -1,7 +1,6 @@
 """Rows that are served by HTTP: a read beside the bare query, and how much memory a million rows take page by page."""
 
 import json
-import sys
 from collections.abc import Iterator
 
 import rig
@@ -46,7 +45,7 @@ async def ask(path):
         body.append(message)
     async def receive():
         return {{"type": "http.request", "body": b"", "more_body": False}}
-    await application.gate(scope, receive, send)
+    await application.middleware(scope, receive, send)
     assert body[0]["status"] == 200, body
     return body[-1]["body"]
 
@@ -82,8 +81,7 @@ print(json.dumps(uvloop.run(measure())))
 def served(lab: Lab) -> Iterator[Line]:
     """The slowest of a hundred reads of a key beside that of the bare query, in one process, of a million rows."""
     programs = rig.postgresql_programs()
-    if programs is None:
-        sys.exit("bench: no PostgreSQL server's programs (initdb) here")
+    assert programs, "no PostgreSQL server's programs"
     project = rig.generate(lab.template, lab.fresh(), serving="http")
     project.make("setup")
     with rig.postgresql_server(programs) as server:

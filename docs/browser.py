@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WIDTH, SCALE = 1000, 1.5
-TALLEST = 1200  # what a README has room for
+TALLEST = 1200  # what a page has room for
 OPTIONS = [
     "--headless",
     "--no-sandbox",

@@ -1,4 +1,4 @@
-"""The README's pictures, each of the real thing: `make pictures` puts them into docs/pictures/."""
+"""The documentation's pictures, each of the real thing: `make pictures` puts them into docs/pictures/."""
 
 import socket
 import sys

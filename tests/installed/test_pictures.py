@@ -1,4 +1,4 @@
-"""The README's pictures are made of the real thing."""
+"""The documentation's pictures are made of the real thing."""
 
 import shutil
 from pathlib import Path

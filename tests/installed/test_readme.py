@@ -1,42 +1,14 @@
-"""Each command of README.md and CONTRIBUTING.md: run here, as it stands there, or where it says so."""
+"""The commands of the documents, as they stand there: what tests/documents.py does not say is run elsewhere."""
 
-import re
 from pathlib import Path
 
 import pexpect
 import pytest
 import rig
+from documents import ELSEWHERE, PLAYED, commands
 from rig import ROOT, environment, sh
 
 PUBLISHED = "https://github.com/OWNER/copier-ml"
-FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")')
-# What runs it: a file, and what stands there.
-ELSEWHERE = {
-    "make deploy": FIVE,
-    "make rollback": FIVE,
-    "make backfill FROM=… TO=…": ("tests/deployed/test_month.py", '.make("backfill", '),
-    "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
-    "make check": (".ci/run", "make check"),
-    "make quick": ("Makefile", "test: quick"),
-    "make test": (".ci/run", "engine.py make test"),
-    "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
-    "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),
-    "make answer target=kubernetes": (
-        "tests/updated/test_merging.py",
-        '"kubernetes": "production/kubernetes/base/pipeline.yaml"',
-    ),
-    "make answer serving=http": ("tests/updated/test_working.py", '(RELEASES[-1], {"serving": "http", '),
-    "make engines": (".ci/run", "engine.py make engines"),
-    "python3 tests/containers/engine.py make engines": (".ci/run", "python3 tests/containers/engine.py make engines"),
-    "make example": (".pre-commit-config.yaml", "docs/example.py"),
-    "make pictures": ("tests/installed/test_pictures.py", "pictures.main()"),
-}
-
-
-def commands(page: str) -> list[str]:
-    """The commands of a page, in order, without what is said of them."""
-    lines = re.findall(r"^    (\S.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
-    return [re.split(r"   +", line)[0] for line in lines]
 
 
 class Reader:
@@ -68,7 +40,7 @@ class Reader:
         child.wait()
         child.close()
         assert child.exitstatus == 0, f"{command}: {said}"
-        self.said[f"{self.folder.name}: {command}"] = said
+        self.said[f"{'~' if self.folder == self.home else self.folder.name}: {command}"] = said
 
 
 @pytest.fixture
@@ -77,15 +49,14 @@ def reader(template: Path, tmp_path: Path) -> Reader:
     return Reader(tmp_path, template)
 
 
-def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
+def test_each_command_of_the_documents_does_what_it_says(reader: Reader) -> None:
     ours = reader.home / "our-shop"
     ours.mkdir()
     (ours / "pyproject.toml").write_text('[project]\nname = "ours"\n')
     rig.commit(ours, "ours")
-    for command in commands("README.md"):
+    typed = [command for page in PLAYED for command in commands((ROOT / page).read_text(encoding="utf-8"))]
+    for command in typed:
         if command in ELSEWHERE:
-            file, text = ELSEWHERE[command]
-            assert text in (ROOT / file).read_text(encoding="utf-8")
             continue
         reader.type(command)
         if command.startswith("git clone"):  # its tools are installed already
@@ -94,7 +65,7 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
         if "upgrade" in command:  # the next one wants nothing uncommitted
             sh("git", "commit", "--all", "--allow-empty", "--message=Upgrade", cwd=reader.folder)
     said = reader.said
-    assert "rows of recommendations for" in said["copier-ml: make demo"]
+    assert "rows of recommendations for" in said["~: make -C ~/copier-ml demo"]
     assert "Fourteen questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
     assert "rows of recommendations for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
@@ -106,12 +77,3 @@ def test_each_command_of_the_readme_does_what_it_says(reader: Reader) -> None:
     assert (reader.home / "burger-combos/develop/compose.yaml").exists()
     for folder in ("burger-combos", "our-shop"):
         assert "\n_src_path: gh:OWNER/copier-ml\n" in (reader.home / folder / ".copier-answers.yml").read_text()
-
-
-def test_each_command_for_contributors_is_run_by_what_it_says() -> None:
-    found = commands("CONTRIBUTING.md")
-    assert len(found) == 10
-    for command in set(found) - {"make"}:
-        file, text = ELSEWHERE[command]
-        assert text in (ROOT / file).read_text(encoding="utf-8"), command
-    assert "  make quick " in sh("make", cwd=ROOT).stdout
