@@ -29,7 +29,7 @@ def defaults(example: str = "recommend") -> Answers:
         {name: question["default"] for name, question in QUESTIONS.items()}
         | told
         | {"example": example, "author": f"The {told['project_name']} team"}
-        | {"license": "Proprietary", "target": "docker", "notebooks": "marimo"}
+        | {"license": "Proprietary", "target": "docker", "ci": "github", "notebooks": "marimo", "folder": ""}
     )
 
 
