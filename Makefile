@@ -62,7 +62,7 @@ check: $(READY) ## format, lint, types and the template's own rules
 	mypy
 	python hooks/rules.py
 	shellcheck $(SCRIPTS)
-	shfmt -d -i 4 $(SCRIPTS) template # whose scripts are linted as they are generated, by tests/rendered
+	shfmt -d -i 4 $(SCRIPTS) template workspace # whose scripts are linted as they are generated, by tests/rendered
 
 bench: $(READY) ## how fast, each beside its floor; writes bench/RESULTS.md
 	python bench

@@ -54,6 +54,9 @@ SERVING = ("docker", "kubernetes")  # the targets to which a service can be depl
 
 VALUES: dict[str, list[str]] = {
     **{name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question},
+    "example": [
+        each for each in QUESTIONS["example"]["choices"].values() if each != "workspace"
+    ],  # which is no project
     "reviewers": ["", REVIEWERS],
     "repository": ["", REPOSITORY],
     "words": ["plain", "odd"],
