@@ -333,6 +333,16 @@ def test_a_pull_request_has_a_develop_of_its_own_until_it_is_closed(repository: 
     assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if preview.name in name]
 
 
+def with_gh(repository: Repository, place: Path) -> Path:
+    """Give its machine a gh that knows of no pull request; return the file with what it is asked for."""
+    said, gh = place / "said", place / "bin/gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\necho "$GH_TOKEN: gh $*" >>"{said}"\n[ "$2" != list ] || echo 0\n')
+    gh.chmod(0o755)
+    repository.env["PATH"] = f"{gh.parent}:{repository.env['PATH']}"
+    return said
+
+
 def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:
     newer = rig.next_release(template, tmp_path / "template", rig.append("template/Makefile.jinja", "\n# Newer.\n"))
     project = generate(tmp_path / "shop")
@@ -341,12 +351,7 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
     metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
     project.make("setup")
     repository = Repository(project, tmp_path / "place", env=machine(tmp_path / "docker"))
-    said = tmp_path / "said"
-    (tmp_path / "bin").mkdir()
-    gh = tmp_path / "bin/gh"
-    gh.write_text(f'#!/bin/sh\necho "$GH_TOKEN: gh $*" >>"{said}"\n[ "$2" != list ] || echo 0\n')
-    gh.chmod(0o755)
-    repository.env["PATH"] = f"{tmp_path}/bin:{repository.env['PATH']}"
+    said = with_gh(repository, tmp_path)
     done = repository.run("update", Event("schedule"))
     assert set(done.results.values()) == {"success"}, str(done)
     origin = tmp_path / "place/github/origin.git"
@@ -367,6 +372,39 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
     project.git("pull", "--quiet", str(origin), "update")  # merged: there is nothing more to propose
     again = repository.run("update", Event("schedule"))
     assert "this is the newest release" in str([job.output for job in again.values()])
+
+
+def test_once_a_week_updates_of_a_workspace_and_of_each_project_are_proposed(template: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "template"
+
+    def change(folder: Path) -> None:
+        for name in ("template/Makefile.jinja", "workspace/Makefile"):
+            rig.append(name, "\n# Newer.\n")(folder)
+
+    rig.next_release(template, newer, change)
+    root = workspaces.generate(template, tmp_path / "shop", ci="github")
+    for each in (root, *(workspaces.project(root, name) for name in workspaces.PROJECTS)):
+        rig.follow(each, newer)
+    metadata = root.folder / "pyproject.toml"
+    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
+    assert root.run("sh", "develop/uv.sh", "lock", "--quiet").returncode == 0
+    workspaces.change(root)
+    repository = Repository(root, tmp_path / "place", machine(tmp_path / "docker"))
+    said = with_gh(repository, tmp_path)
+    done = repository.run("update", Event("schedule"))
+    assert set(done.results.values()) == {"success"}, str(done)
+    assert len(done) == 5
+    origin = tmp_path / "place/github/origin.git"
+
+    def proposed(branch: str) -> list[str]:
+        """The files that a branch changes."""
+        return rig.sh("git", "diff", "--name-only", f"main...{branch}", cwd=origin).stdout.split()
+
+    assert proposed("update") == [".copier-answers.yml", "Makefile"]
+    for name in workspaces.PROJECTS:
+        assert proposed(f"update-{name}") == [f"models/{name}/{file}" for file in (".copier-answers.yml", "Makefile")]
+    assert {"pyproject.toml", "uv.lock"} >= {*proposed("upgrade")} > {"pyproject.toml"}
+    assert said.read_text().count("token-of-the-run: gh pr create --fill --head up") == 4
 
 
 @pytest.fixture

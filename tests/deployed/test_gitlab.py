@@ -255,3 +255,20 @@ def test_each_event_brings_the_jobs_of_the_projects_that_it_touches(many: Pipeli
     assert many.jobs("merge_request_event") == mine | of("churn", jobs=TO_MERGE)
     workspaces.change(many.project, workspaces.SHARED)
     assert many.jobs("merge_request_event") == mine | of("churn", "demand", jobs=TO_MERGE)
+
+
+@pytest.mark.docker
+def test_a_commit_deploys_the_project_of_a_workspace_that_it_touches(containers: None, many: Pipelines) -> None:
+    head = workspaces.change(many.project, "models/demand/src/ws_demand/pipeline.py")
+    with running(many) as run:
+        done = run.run("push")
+        jobs = {"check", "demand check", "demand build", "demand develop"}
+        assert done.passed == dict.fromkeys(jobs, True), done.output
+        assert "hooks of the workspace passed" in done.logs["check"]
+        assert "explore/first_look.py runs to its end" in done.logs["demand check"]
+        assert list(run.artifact("demand build", "models/demand/var/develop").rglob("report.html"))
+        told = run.artifact("demand build", ".gitlab-ci-reports/dotenv/models/demand/var/image.env").read_text()
+        image = told.removeprefix("IMAGE=").strip()
+        assert re.fullmatch(rf"{run.registry}/group/shop/ws-demand@sha256:[0-9a-f]{{64}}", image), told
+        assert f"deployed {head} as {image}" in done.logs["demand develop"]
+        assert f"commit   {head}" in done.logs["demand develop"]
