@@ -26,10 +26,10 @@ def defaults(example: str = "recommend") -> Answers:
         for name in ("project_name", "description")
     }
     return (
-        {name: question["default"] for name, question in QUESTIONS.items()}
+        {name: question["default"] for name, question in QUESTIONS.items() if name != "folder"}  # of a workspace
         | told
         | {"example": example, "author": f"The {told['project_name']} team"}
-        | {"license": "Proprietary", "target": "docker", "ci": "github", "notebooks": "marimo", "folder": ""}
+        | {"license": "Proprietary", "target": "docker", "ci": "github", "notebooks": "marimo"}
     )
 
 
