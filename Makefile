@@ -62,7 +62,7 @@ check: $(READY) ## format, lint, types and the template's own rules
 	mypy
 	python hooks/rules.py
 	shellcheck $(SCRIPTS)
-	shfmt -d $(SCRIPTS) template # as .editorconfig says; its scripts are linted as they are generated, by tests/rendered
+	shfmt -d $(SCRIPTS) template workspace # as .editorconfig says; its scripts are linted as they are generated, by tests/rendered
 
 bench: $(READY) ## how fast, each beside its floor, into bench/RESULTS.md; goes on where it was broken off (FRESH=1, MINUTES=)
 	python bench $(if $(FRESH),--fresh) $(if $(MINUTES),--minutes $(MINUTES))

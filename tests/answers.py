@@ -26,10 +26,10 @@ def defaults(example: str = "recommend") -> Answers:
         for name in ("project_name", "description")
     }
     return (
-        {name: question["default"] for name, question in QUESTIONS.items()}
+        {name: question["default"] for name, question in QUESTIONS.items() if name != "folder"}  # of a workspace
         | told
         | {"example": example, "author": f"The {told['project_name']} team"}
-        | {"license": "Proprietary", "target": "docker", "notebooks": "marimo"}
+        | {"license": "Proprietary", "target": "docker", "ci": "github", "notebooks": "marimo"}
     )
 
 
@@ -54,6 +54,9 @@ SERVING = ("docker", "kubernetes")  # the targets to which a service can be depl
 
 VALUES: dict[str, list[str]] = {
     **{name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question},
+    "example": [
+        each for each in QUESTIONS["example"]["choices"].values() if each != "workspace"
+    ],  # which is no project
     "reviewers": ["", REVIEWERS],
     "repository": ["", REPOSITORY],
     "words": ["plain", "odd"],

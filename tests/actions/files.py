@@ -14,7 +14,7 @@ from .expressions import Open, Value, WorkflowError, number, text
 WORKFLOW = {"name", "on", "permissions", "concurrency", "env", "defaults", "jobs"}
 JOB = {"name", "needs", "if", "permissions", "environment", "concurrency", "runs-on", "outputs", "env", "defaults"}
 JOB |= {"steps", "strategy", "timeout-minutes"}
-CALL = {"name", "needs", "if", "permissions", "concurrency", "uses", "with", "secrets"}
+CALL = {"name", "needs", "if", "permissions", "concurrency", "strategy", "uses", "with", "secrets"}
 HERE = "./"  # how the names of what is in the repository itself begin
 STEP = {"name", "id", "if", "env", "continue-on-error", "timeout-minutes"}
 EVENTS = {
@@ -25,7 +25,7 @@ EVENTS = {
     "workflow_call": {"inputs", "outputs", "secrets"},
 }
 # What only some events have, and is null in the others; all else that an event does not have is an error.
-FIELDS = ("action", "after", "inputs", "number", "pull_request", "ref", "schedule")
+FIELDS = ("action", "after", "before", "inputs", "number", "pull_request", "ref", "schedule")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Event:
     """What starts a workflow.
 
     Of a pull request, `commit` and `branch` are the head's. `base` is the default branch, and the one that a pull
-    request is to be merged into; it has to be there.
+    request is to be merged into; it has to be there. A push brings the branch from `before` to its commit; from that
+    one's first parent, if none is named. The base of a pull request was at `before`, if that is named.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Event:
     action: str = "opened"
     number: int = 7
     from_fork: bool = False
+    before: str = ""
     repository: str = "ada/shop"
     actor: str = "ada"
 
@@ -65,7 +67,7 @@ class Event:
         base = {"ref": self.base, "sha": base_commit, "repo": mine}
         request = {"number": self.number, "head": head, "base": base, "draft": False, "user": {"login": self.actor}}
         about: dict[str, dict[str, Any]] = {
-            "push": {"ref": self.ref, "after": self.commit},
+            "push": {"ref": self.ref, "before": self.before, "after": self.commit},
             "pull_request": {"action": self.action, "number": self.number, "pull_request": request},
             "workflow_dispatch": {"ref": self.ref, "inputs": Open(inputs)},
             "schedule": {"schedule": cron},
@@ -222,6 +224,7 @@ def _check(tree: Any) -> None:
 
 def _check_call(job: dict[str, Any]) -> None:
     _known(job, CALL)
+    _check_strategy(job)
     _known(job.get("with", {}), None)
     if job.get("secrets") != "inherit":
         _known(job.get("secrets", {}), None)
@@ -231,7 +234,7 @@ def _check_call(job: dict[str, Any]) -> None:
 
 def _check_job(job: dict[str, Any]) -> None:
     _known(job, JOB, "runs-on", "steps")
-    _known(job.get("strategy", {}), {"matrix", "fail-fast", "max-parallel"})
+    _check_strategy(job)
     _known(job.get("outputs", {}), None)
     if isinstance(job.get("environment"), dict):
         _known(job["environment"], {"name", "url"}, "name")
@@ -241,6 +244,10 @@ def _check_job(job: dict[str, Any]) -> None:
     for place, step in enumerate(job["steps"], 1):
         with at(f"step {place}"):
             _check_step(step)
+
+
+def _check_strategy(job: dict[str, Any]) -> None:
+    _known(job.get("strategy", {}), {"matrix", "fail-fast", "max-parallel"})
 
 
 def _check_common(tree: dict[str, Any]) -> None:

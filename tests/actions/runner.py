@@ -132,7 +132,7 @@ class Workflow(WorkflowFile):
         `uses` are the stand-ins by the action's name without its version; that of actions/checkout is there already.
         All jobs have their folders, each new, at the same path. With `place` it is `place`/work, so that several runs
         can share it, and what the jobs pushed stays in `place`/origin.git. If the event starts nothing, no job runs.
-        Jobs of `passed` are taken for good ones without outputs, and not run.
+        Jobs of `passed` are taken for good ones without outputs, and not run; of a called workflow, `job / its job`.
         """
         with at(self.file.name), tempfile.TemporaryDirectory(prefix="actions", ignore_cleanup_errors=True) as own:
             if unknown := self.actions() - (uses or {}).keys() - {CHECKOUT}:
@@ -155,6 +155,7 @@ class _Run:
         self.env = {key: each for key, each in env.items() if not key.startswith(("GITHUB_", "RUNNER_", "ACTIONS_"))}
         self.origin = place / "origin.git"
         self.ended: dict[str, dict[str, Value]] = {}
+        self.inherits = True
 
     def begin(self, folder: Path, event: Event, inputs: dict[str, Value]) -> None:
         """Copy the repository and find the commits; make the contexts that all jobs have."""
@@ -162,8 +163,9 @@ class _Run:
         shutil.rmtree(self.origin, ignore_errors=True)
         self.git("clone", "--quiet", "--mirror", str(folder.resolve()), str(self.origin), cwd=self.place)
         self.git("config", "uploadpack.allowAnySHA1InWant", "true")
-        self.event = replace(event, commit=self.commit_of(event.commit))
-        base = self.commit_of(f"refs/heads/{event.base}") if event.is_request else ""
+        commit = self.commit_of(event.commit)
+        self.event = replace(event, commit=commit, before=event.before or self._before(commit))
+        base = self.commit_of(event.before or f"refs/heads/{event.base}") if event.is_request else ""
         self.commit = self._merged(base) if event.is_request else self.event.commit
         cron = (self.workflow.on.get("schedule") or [{}])[0].get("cron", "")
         payload = self.event.payload(base, {name: text(each) for name, each in inputs.items()}, cron)
@@ -189,6 +191,11 @@ class _Run:
     def commit_of(self, name: str) -> str:
         """The commit that is meant by a name."""
         return self.git("rev-parse", "--verify", f"{name}^{{commit}}")
+
+    def _before(self, commit: str) -> str:
+        """What a branch was before a push of one commit: its first parent; zeros where there was nothing."""
+        parents = self.git("rev-list", "--parents", "--max-count=1", commit).split()[1:]
+        return parents[0] if parents else "0" * 40
 
     def _merged(self, base: str) -> str:
         """Make the commit that GitHub runs a pull request on: the head merged into the base."""
@@ -243,26 +250,25 @@ class _Run:
         if not condition(job.get("if"), Scope(contexts, _status(before <= {"success"}, "failure" in before))):
             self.ended[key] = {"result": "skipped", "outputs": empty}
             return {key: JobResult(key, "skipped")}
-        if calls:
-            results, outputs = self._called(key, contexts)
-        else:
-            results, outputs = self._combined(key, contexts)
+        results, outputs = self._combined(key, contexts)
         good = all(result.result != "failure" for result in results.values())
         self.ended[key] = {"result": "success" if good else "failure", "outputs": empty | outputs}
         return results
 
-    def _called(self, key: str, contexts: dict[str, Value]) -> tuple[dict[str, JobResult], Outputs]:
+    def _called(self, key: str, name: str, contexts: dict[str, Value]) -> tuple[dict[str, JobResult], Outputs]:
         job, called = self.workflow.jobs[key], self.workflow.called(key)
         run = copy.copy(self)
-        run.workflow, run.ended, run.passed = called, {}, ()
+        run.workflow, run.ended = called, {}
+        run.passed = [each.removeprefix(f"{key} / ") for each in self.passed if each.startswith(f"{key} / ")]
         given = called.inputs("workflow_call", _texts(job.get("with"), Scope(contexts, {})))
         run.contexts = self.contexts | {"inputs": Open(given)}
         if job.get("secrets") != "inherit":
             passed = _texts(job.get("secrets"), Scope(contexts | {"secrets": self.secrets}, {}))
             run.secrets = Open(passed | {"GITHUB_TOKEN": TOKEN})
+            run.inherits = False
         evaluate([job.get("name"), job.get("concurrency")], Scope(contexts, {}))
         with at(called.file.name):
-            results = {f"{key} / {name}": replace(each, name=f"{key} / {name}") for name, each in run.all().items()}
+            results = {f"{name} / {key}": replace(each, name=f"{name} / {key}") for key, each in run.all().items()}
             outputs = (called.on["workflow_call"] or {}).get("outputs", {})
             values = {name: each["value"] for name, each in outputs.items()}
             return results, _texts(values, Scope(run.contexts | {"jobs": run.ended}, {}))
@@ -272,11 +278,18 @@ class _Run:
         matrix = evaluate(job.get("strategy", {}), Scope(contexts, {})).get("matrix")
         combinations = [{}] if matrix is None else _combinations(matrix)
         nothing: dict[str, Value] = {name: None for each in combinations for name in each}
-        results = {}
+        results: dict[str, JobResult] = {}
+        outputs: Outputs = {}
         for each in combinations:
             name = f"{key} ({', '.join(map(text, each.values()))})" if each else key
-            results[name] = _Job(self, key, name, contexts | {"matrix": nothing | each}).run()
-        outputs = {name: each for result in results.values() for name, each in result.outputs.items() if each}
+            inside = contexts | {"matrix": nothing | each}
+            if "uses" in job:
+                ended, left = self._called(key, name, inside)
+            else:
+                result = _Job(self, key, name, inside).run()
+                ended, left = {name: result}, result.outputs
+            results |= ended
+            outputs |= {output: value for output, value in left.items() if value}
         return results, outputs
 
     def checkout(self, call: Call) -> Outputs:
@@ -319,6 +332,9 @@ class _Job:
         shown = evaluate(shown["name"] if isinstance(shown, dict) else shown, Scope(contexts, {}))
         more = run.environments.get(text(shown), Environment())
         self.secrets = Open(run.secrets | more.secrets)
+        if not run.inherits:
+            # Of an environment's secrets a called workflow gets those alone whose names it is passed.
+            self.secrets = Open({name: self.secrets[name] for name in run.secrets})
         contexts = contexts | {"vars": Open(contexts["vars"] | more.variables)}
         self.result = JobResult(name)
         self.root = run.place / "work"
@@ -486,6 +502,8 @@ def _combinations(matrix: dict[str, Any]) -> list[dict[str, Value]]:
         for place in fitting:
             combinations[place] |= extra
         more += [] if fitting else [dict(extra)]
+    if not combinations + more:
+        raise WorkflowError("a matrix without a combination")
     return combinations + more
 
 

@@ -46,8 +46,9 @@ def provide(project: Path, *more: str) -> None:
 
 
 def names(project: Path) -> list[str]:
-    """The images that a project begins from, and what buildx needs for an SBOM."""
-    files = [project / "Dockerfile", *project.glob("develop/*.yaml"), *project.glob(".gitlab-ci.yml")]
+    """The images that a project, or each of a workspace, begins from, and what buildx needs for an SBOM."""
+    patterns = ("Dockerfile", "models/*/Dockerfile", "develop/*.yaml", ".gitlab-ci.yml")
+    files = [file for pattern in patterns for file in sorted(project.glob(pattern))]
     text = "\n".join(file.read_text() for file in files)
     found = re.findall(r"^(?:FROM|\s*image:|\s*- name:) (\S+:\S+)", text, re.MULTILINE)
     return [*dict.fromkeys(found), SBOM]

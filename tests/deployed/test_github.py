@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import rig
+import workspaces
 from actions.runner import Environment, Event, Results, Workflow
 from actions.stand_ins import cache, upload_artifact
 from containers import host as ssh
@@ -38,7 +39,6 @@ class Repository:
 
     def __post_init__(self) -> None:
         self.branch = self.project.git("symbolic-ref", "--short", "HEAD")
-        self.slug = self.project.run(".venv/bin/python", "-m", "burger_combos.ops.version").stdout.split()[-1]
 
     def run(self, workflow: str, event: Event, passed: Collection[str] = (), **inputs: str) -> Results:
         """What comes of an event; only what the workflows themselves name is stood in for."""
@@ -97,15 +97,21 @@ def repository(
     project.make("setup")
     project.git("switch", "--quiet", "--create", f"feature/{secrets.token_hex(3)}")
     made = Repository(project, tmp_path / "place", machine(tmp_path / "docker"))
+    slug = slug_of(project)
     yield made
-    branches = [made.slug, "main"]
+    branches = [slug, "main"]
     for stage in ("develop", "production"):
         for branch in branches if made.deploys else []:
             name = f"burger-combos-{stage}-{branch}"
             subprocess.run(["docker", "rm", "--force", name, f"{name}-next"], capture_output=True)
             subprocess.run(["docker", "volume", "rm", f"{name}_var", f"{name}_secrets"], capture_output=True)
-    for image in image_names(f"burger-combos:*{made.slug}*"):
+    for image in image_names(f"burger-combos:*{slug}*"):
         docker("image", "rm", "--force", image)
+
+
+def slug_of(project: Project) -> str:
+    """What the branch is called in the names of containers."""
+    return project.run(".venv/bin/python", "-m", "burger_combos.ops.version").stdout.split()[-1]
 
 
 def test_what_deploy_checks_is_not_checked_twice(repository: Repository) -> None:
@@ -312,7 +318,7 @@ def test_a_pull_request_has_a_develop_of_its_own_until_it_is_closed(repository: 
     repository.deploys = True
     opened = repository.run("preview", Event("pull_request", branch=repository.branch))
     assert opened.results == {"preview": "success"}, str(opened)
-    preview = Production(repository.project, repository.slug, "develop")
+    preview = Production(repository.project, slug_of(repository.project), "develop")
     assert preview.seen()["record"]["git_commit"] == head
     assert f"commit   {head}" in opened["preview"].output
     fork = repository.run("preview", Event("pull_request", branch=repository.branch, from_fork=True))
@@ -327,6 +333,16 @@ def test_a_pull_request_has_a_develop_of_its_own_until_it_is_closed(repository: 
     assert not [name for name in docker("volume", "ls", "--format={{.Name}}").split() if preview.name in name]
 
 
+def with_gh(repository: Repository, place: Path) -> Path:
+    """Give its machine a gh that knows of no pull request; return the file with what it is asked for."""
+    said, gh = place / "said", place / "bin/gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\necho "$GH_TOKEN: gh $*" >>"{said}"\n[ "$2" != list ] || echo 0\n')
+    gh.chmod(0o755)
+    repository.env["PATH"] = f"{gh.parent}:{repository.env['PATH']}"
+    return said
+
+
 def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[..., Project], tmp_path: Path) -> None:
     newer = rig.next_release(template, tmp_path / "template", rig.append("template/Makefile.jinja", "\n# Newer.\n"))
     project = generate(tmp_path / "shop")
@@ -335,12 +351,7 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
     metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
     project.make("setup")
     repository = Repository(project, tmp_path / "place", env=machine(tmp_path / "docker"))
-    said = tmp_path / "said"
-    (tmp_path / "bin").mkdir()
-    gh = tmp_path / "bin/gh"
-    gh.write_text(f'#!/bin/sh\necho "$GH_TOKEN: gh $*" >>"{said}"\n[ "$2" != list ] || echo 0\n')
-    gh.chmod(0o755)
-    repository.env["PATH"] = f"{tmp_path}/bin:{repository.env['PATH']}"
+    said = with_gh(repository, tmp_path)
     done = repository.run("update", Event("schedule"))
     assert set(done.results.values()) == {"success"}, str(done)
     origin = tmp_path / "place/github/origin.git"
@@ -361,3 +372,124 @@ def test_once_a_week_updates_are_proposed(template: Path, generate: Callable[...
     project.git("pull", "--quiet", str(origin), "update")  # merged: there is nothing more to propose
     again = repository.run("update", Event("schedule"))
     assert "this is the newest release" in str([job.output for job in again.values()])
+
+
+def test_once_a_week_updates_of_a_workspace_and_of_each_project_are_proposed(template: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "template"
+
+    def change(folder: Path) -> None:
+        for name in ("template/Makefile.jinja", "workspace/Makefile"):
+            rig.append(name, "\n# Newer.\n")(folder)
+
+    rig.next_release(template, newer, change)
+    root = workspaces.generate(template, tmp_path / "shop", ci="github")
+    for each in (root, *(workspaces.project(root, name) for name in workspaces.PROJECTS)):
+        rig.follow(each, newer)
+    metadata = root.folder / "pyproject.toml"
+    metadata.write_text(re.sub(r'(exclude-newer = ")[^T]+', r"\g<1>2026-11-20", metadata.read_text()))
+    assert root.run("sh", "develop/uv.sh", "lock", "--quiet").returncode == 0
+    workspaces.change(root)
+    repository = Repository(root, tmp_path / "place", machine(tmp_path / "docker"))
+    said = with_gh(repository, tmp_path)
+    done = repository.run("update", Event("schedule"))
+    assert set(done.results.values()) == {"success"}, str(done)
+    assert len(done) == 5
+    origin = tmp_path / "place/github/origin.git"
+
+    def proposed(branch: str) -> list[str]:
+        """The files that a branch changes."""
+        return rig.sh("git", "diff", "--name-only", f"main...{branch}", cwd=origin).stdout.split()
+
+    assert proposed("update") == [".copier-answers.yml", "Makefile"]
+    for name in workspaces.PROJECTS:
+        assert proposed(f"update-{name}") == [f"models/{name}/{file}" for file in (".copier-answers.yml", "Makefile")]
+    assert {"pyproject.toml", "uv.lock"} >= {*proposed("upgrade")} > {"pyproject.toml"}
+    assert said.read_text().count("token-of-the-run: gh pr create --fill --head up") == 4
+
+
+@pytest.fixture
+def many(template: Path, containers: None, tmp_path: Path) -> Iterator[Repository]:
+    """A workspace on main, with a registry; nothing of its images and containers is left."""
+    if not registry.is_there():
+        rig.missing("DOCKER", "no docker-registry here: python3 tests/containers/engine.py brings one")
+    root = replace(workspaces.generate(template, tmp_path / "shop", ci="github"), containers=True)
+    for name in workspaces.PROJECTS:
+        grow_once(workspaces.project(root, name))
+        distinguish(workspaces.project(root, name))
+    keep_no_layers(root)
+    workspaces.change(root)
+    made = Repository(root, tmp_path / "place", machine(tmp_path / "docker"))
+    with registry.serving(tmp_path) as address:
+        made.variables = {"REGISTRY": f"{address}/Shop"}
+        yield made
+    for name in (package.replace("_", "-") for package in workspaces.PROJECTS.values()):
+        for stage in ("develop", "production"):
+            deployed = f"{name}-{stage}-main"
+            subprocess.run(["docker", "rm", "--force", deployed, f"{deployed}-next"], capture_output=True)
+            subprocess.run(["docker", "volume", "rm", f"{deployed}_var", f"{deployed}_secrets"], capture_output=True)
+        for image in [*image_names(f"{name}*:*"), *image_names(f"{address}/shop/{name}:*")]:
+            docker("image", "rm", "--force", image)
+
+
+CHECKS = [f"check / {job}" for job in ("workspace", "hooks", "image")]
+
+
+def test_a_commit_deploys_the_projects_of_a_workspace_that_it_touches(many: Repository) -> None:
+    churn, demand = (
+        {
+            stage: Production(workspaces.project(many.project, name), "main", stage)
+            for stage in ("develop", "production")
+        }
+        for name in workspaces.PROJECTS
+    )
+
+    def names(project: str, checked: bool = False) -> set[str]:
+        """The jobs of a project alone, and those that a commit brings all the same."""
+        matrix = f"({project}, docker)"
+        deployed = {f"deploy {matrix} / {job}" for job in ("image", "develop / stage", "production / stage")}
+        return {"check / changed / changed", "check / check", *deployed} | (
+            {"check / workspace", f"check / hooks {matrix}", f"check / image {matrix}"} if checked else set()
+        )
+
+    def deployed(where: dict[str, Production], commit: str, done: Results) -> None:
+        """Both stages have what was pushed of this commit."""
+        project = where["develop"].project.folder.name
+        image = done[f"deploy ({project}, docker) / image"].outputs["name"]
+        assert re.search(rf"/shop/ws-{project}@sha256:[0-9a-f]{{64}}$", image)
+        for stage in where.values():
+            assert inspected(stage.name)["Config"]["Image"] == image
+            assert stage.seen()["record"]["git_commit"] == commit
+            assert stage.seen()["record"]["status"] == "ok"
+
+    # One of the two: all its jobs, and none of the other's.
+    first = workspaces.change(many.project, "models/demand/src/ws_demand/pipeline.py")
+    done = many.run("deploy", Event("push"))
+    assert done.results == dict.fromkeys(names("demand", checked=True), "success"), str(done)
+    deployed(demand, first, done)
+    assert [stage.containers() for stage in churn.values()] == [[], []]
+    assert [path.name for path in many.artifacts.iterdir()] == ["run-demand"]
+    assert list(many.artifacts.rglob("report.html"))
+    said = "a rehearsal, on this runner, as environment demand-production has no variable DOCKER_HOST"
+    assert said in done["deploy (demand, docker) / production / stage"].output
+
+    # What they could share: the one that uses it, with the new one inside.
+    many.environments["churn-production"] = Environment(secrets={"SETTINGS": "ALERT__HEARTBEAT=http://127.0.0.1:9/\n"})
+    file = many.project.folder / workspaces.SHARED
+    file.write_text(file.read_text() + 'WORD = "shared"\n')
+    second = workspaces.change(many.project)
+    done = many.run("deploy", Event("push"), CHECKS)
+    assert done.results == dict.fromkeys(names("churn"), "success"), str(done)
+    deployed(churn, second, done)
+    deployed_before = inspected(demand["production"].name)["Config"]["Image"]
+    assert churn["production"].inside("python -c 'import shared; print(shared.WORD)'") == "shared"
+    assert "ALERT__HEARTBEAT" in churn["production"].inside("ls /run/secrets")
+    assert demand["production"].seen()["record"]["git_commit"] == first
+
+    # Neither: a result nevertheless.
+    third = workspaces.change(many.project, "README.md")
+    done = many.run("deploy", Event("push"), CHECKS)
+    assert done.results == {"check / changed / changed": "success", "check / check": "success", "deploy": "skipped"}
+    back = many.run("rollback", Event("workflow_dispatch", commit=third), project="demand", stage="production")
+    assert back["rollback / stage"].result == "failure"  # there is no version before
+    assert "no earlier" in back["rollback / stage"].output
+    assert inspected(demand["production"].name)["Config"]["Image"] == deployed_before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rig
+import workspaces
 import yaml
 from containers.docker import docker, image_names, keep_no_layers
 from gitlab import ORIGIN, Pipelines, idle, running
@@ -218,3 +219,56 @@ def test_one_deployment_of_a_stage_at_a_time_and_none_is_interrupted(pipelines: 
     end = written[written["preview"]["environment"]["on_stop"]]
     assert end["environment"] == {"name": places["preview"], "action": "stop"}
     assert written["default"].get("interruptible") is None
+
+
+@pytest.fixture
+def many(template: Path, tmp_path: Path) -> Pipelines:
+    """Those of a workspace, on main as GitLab has it."""
+    root = replace(workspaces.generate(template, tmp_path / "shop", ci="gitlab"), containers=True)
+    for name in workspaces.PROJECTS:
+        grow_once(workspaces.project(root, name))
+    keep_no_layers(root)
+    workspaces.change(root)
+    return idle(root, tmp_path / "runner")
+
+
+def of(*projects: str, jobs: dict[str, str]) -> dict[str, str]:
+    """These jobs of the projects of a workspace."""
+    return {f"{project} {name}": when for project in projects for name, when in jobs.items()}
+
+
+def test_each_event_brings_the_jobs_of_the_projects_that_it_touches(many: Pipelines) -> None:
+    mine = {"check": "on_success"}
+    undoing = of("churn", "demand", jobs=UNDOING)
+    deployed = {name: when for name, when in ON_MAIN.items() if name not in UNDOING}
+    workspaces.change(many.project, "README.md")
+    assert many.jobs("push") == mine | undoing
+    workspaces.change(many.project, "models/demand/README.md")
+    assert many.jobs("push") == mine | undoing | of("demand", jobs=deployed)
+    workspaces.change(many.project, "uv.lock")
+    assert many.jobs("push") == mine | undoing | of("churn", "demand", jobs=deployed)
+    own = {f"{project} propose": "on_success" for project in workspaces.PROJECTS}
+    assert many.jobs("schedule") == {UPDATE: "on_success", UPGRADE: "on_success"} | own
+    many.project.git("switch", "--quiet", "--create", "feature/Next", "origin/main")
+    workspaces.change(many.project, "models/churn/src/ws_churn/pipeline.py")
+    assert many.jobs("push") == mine | of("churn", jobs=CHECKS)
+    assert many.jobs("merge_request_event") == mine | of("churn", jobs=TO_MERGE)
+    workspaces.change(many.project, workspaces.SHARED)
+    assert many.jobs("merge_request_event") == mine | of("churn", "demand", jobs=TO_MERGE)
+
+
+@pytest.mark.docker
+def test_a_commit_deploys_the_project_of_a_workspace_that_it_touches(containers: None, many: Pipelines) -> None:
+    head = workspaces.change(many.project, "models/demand/src/ws_demand/pipeline.py")
+    with running(many) as run:
+        done = run.run("push")
+        jobs = {"check", "demand check", "demand build", "demand develop"}
+        assert done.passed == dict.fromkeys(jobs, True), done.output
+        assert "hooks of the workspace passed" in done.logs["check"]
+        assert "explore/first_look.py runs to its end" in done.logs["demand check"]
+        assert list(run.artifact("demand build", "models/demand/var/develop").rglob("report.html"))
+        told = run.artifact("demand build", ".gitlab-ci-reports/dotenv/models/demand/var/image.env").read_text()
+        image = told.removeprefix("IMAGE=").strip()
+        assert re.fullmatch(rf"{run.registry}/group/shop/ws-demand@sha256:[0-9a-f]{{64}}", image), told
+        assert f"deployed {head} as {image}" in done.logs["demand develop"]
+        assert f"commit   {head}" in done.logs["demand develop"]

@@ -454,16 +454,20 @@ def test_github_context(steps: Callable[..., Results], repository: Path) -> None
 - run: |
     echo $GITHUB_EVENT_NAME $GITHUB_REF $GITHUB_REF_NAME [$GITHUB_HEAD_REF] $GITHUB_REPOSITORY $GITHUB_ACTOR
     echo ${{ github.sha == env.GITHUB_SHA }} [${{ github.event.pull_request.head.sha }}] ${{ github.event.action }}
-    echo ${{ github.event.repository.default_branch }} [${{ secrets.S }}] [${{ vars.V }}]
+    echo ${{ github.event.repository.default_branch }} [${{ secrets.S }}] [${{ vars.V }}] ${{ github.event.before }}
     test ${{ github.sha }} = $GITHUB_SHA && test -d "$GITHUB_WORKSPACE" && grep -q default_branch "$GITHUB_EVENT_PATH"
 """
     given: dict[str, Any] = {"secrets": {"S": "secret"}, "variables": {"V": "open"}}
     push = steps(show, event=PUSH, **given)["it"]
+    before = sh("git", "rev-parse", "main~1", cwd=repository).stdout.strip()
     assert push.output.splitlines() == [
         "push refs/heads/main main [] ada/shop ada",
         "false []",
-        "main [secret] [open]",
+        f"main [secret] [open] {before}",
     ]
+    assert steps(show, event=replace(PUSH, before=before[:7]), **given)["it"].output.endswith(f" {before[:7]}\n")
+    root = sh("git", "rev-parse", "main~1", cwd=repository).stdout.strip()
+    assert steps(show, event=replace(PUSH, commit=root), **given)["it"].output.endswith(f" {'0' * 40}\n")
     head = sh("git", "rev-parse", "topic", cwd=repository).stdout.strip()
     request = steps(show, event=replace(REQUEST, from_fork=True), **given)["it"]
     assert request.result == "success"
@@ -562,6 +566,39 @@ jobs:
         run("  it: {uses: ./.github/workflows/check.yml}")
 
 
+def test_workflow_called_for_each_combination_of_a_matrix(run: Callable[..., Results], tmp_path: Path) -> None:
+    """Of an environment's secrets it gets, unless it inherits all, no more than the names that it is passed."""
+    (tmp_path / "called.yml").write_text("""
+on: {workflow_call: {inputs: {name: {type: string}}, outputs: {last: {value: "${{ jobs.one.outputs.name }}"}}}}
+jobs:
+  one:
+    runs-on: x
+    environment: ${{ inputs.name }}-live
+    outputs: {name: "${{ inputs.name }}"}
+    steps: [{run: "echo ${{ inputs.name }} [${{ secrets.KEY }}] [${{ secrets.OWN }}] && test ${{ inputs.name }} != b"}]
+""")
+    call = "uses: ./.github/workflows/called.yml, with: {name: '${{ matrix.name }}'}"
+    matrix = (
+        """strategy: {matrix: "${{ fromJSON('{\\"include\\": [{\\"name\\": \\"a\\"}, {\\"name\\": \\"b\\"}]}') }}"}"""
+    )
+    jobs = f"""
+  all: {{{matrix}, {call}, secrets: inherit}}
+  one: {{{matrix}, {call}, secrets: {{KEY: "${{{{ secrets.KEY }}}}"}}}}
+  none: {{{matrix}, {call}}}
+  end: {{needs: all, if: always(), runs-on: x, steps: [{{run: "echo ${{{{ needs.all.outputs.last }}}}"}}]}}
+"""
+    live = {f"{name}-live": Environment({}, {"KEY": f"key {name}", "OWN": f"own {name}"}) for name in "ab"}
+    done = run(jobs, secrets={"KEY": "mine"}, environments=live)
+    assert [done[f"{job} (a) / one"].output for job in ("all", "one", "none")] == [
+        "a [key a] [own a]\n",
+        "a [key a] []\n",
+        "a [] []\n",
+    ]
+    assert done.results["all (b) / one"] == "failure"
+    assert done["all (b) / one"].output.startswith("b [key b] [own b]\n")
+    assert done["end"].output == "b\n"
+
+
 def test_environment(run: Callable[..., Results]) -> None:
     def job(more: str) -> str:
         show = "echo ${{ vars.HOST }} ${{ vars.ALL }} [${{ secrets.KEY }}] ${{ env.HOST }}"
@@ -646,6 +683,7 @@ def test_yaml_is_as_github_reads_it(read: Callable[..., WorkflowFile]) -> None:
         ("{a: {runs-on: '${{ x }}', steps: []}}", "not known here: x"),
         ("{a: {runs-on: x, outputs: {o: '${{ secrets.S }}'}, steps: []}}", "the output o has a secret in it"),
         ("{a: {runs-on: x, strategy: {matrix: {n: 1}}, steps: []}}", "no list of values in the matrix: n"),
+        ("{a: {runs-on: x, strategy: {matrix: {include: []}}, steps: []}}", "a matrix without a combination"),
         (
             "{a: {runs-on: x, steps: []}, b: {runs-on: x, steps: [{run: '${{ needs.a.result }}'}]}}",
             "no a among: nothing",

@@ -1,16 +1,20 @@
 """What is written for GitHub Actions and GitLab CI, here and in generated projects: as schemas and linters want it."""
 
+import json
 import re
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rig
+import workspaces
 import yaml
 from actions.runner import Event, Workflow
 from answers import VALUES, Answers
 from rig import ROOT, VERSION, Project, environment, sh
+from workspaces import SHARED
 
 PATH = {"PATH": f"{ROOT}/.venv/bin:{environment()['PATH']}"}  # where actionlint finds shellcheck
 
@@ -38,10 +42,17 @@ def github(plain: Path, tmp_path: Path) -> Path:
     return rig.generate(plain, tmp_path / "p", reviewers="@ada").folder
 
 
-def test_workflows_have_no_findings(plain: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def many(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A workspace for GitHub; tests leave its files as they are."""
+    return workspaces.generate(plain, tmp_path_factory.mktemp("many") / "shop", locked=False, ci="github")
+
+
+def test_workflows_have_no_findings(plain: Path, many: Project, tmp_path: Path) -> None:
     answers: list[Answers] = [{"database": "postgresql"}, *({"target": target} for target in VALUES["target"])]
     made = [rig.generate(plain, tmp_path / str(number), **each).folder for number, each in enumerate(answers)]
-    assert workflows(ROOT, *made) == ""
+    assert workflows(ROOT, many.folder, *made) == ""
+    assert not list(many.folder.glob("models/*/.github"))
 
 
 # What is put where in a workflow, and what is then said of it.
@@ -63,8 +74,8 @@ def test_a_bad_workflow_is_found(github: Path) -> None:
         assert re.search(finding, found), found
 
 
-def test_actions_are_pinned_by_commit_and_tokens_may_do_what_a_job_needs(github: Path) -> None:
-    for folder in (github, ROOT):
+def test_actions_are_pinned_by_commit_and_tokens_may_do_what_a_job_needs(github: Path, many: Project) -> None:
+    for folder in (github, many.folder, ROOT):
         for file in (folder / ".github/workflows").glob("*.yml"):
             text = file.read_text()
             for use in re.findall(r"uses: (\S+)(.*)", text):
@@ -75,46 +86,175 @@ def test_actions_are_pinned_by_commit_and_tokens_may_do_what_a_job_needs(github:
             assert workflow["permissions"] == {}
             for job in workflow["jobs"].values():
                 assert "contents" in job["permissions"]
-    writes = {
-        (file.stem, name, right)
-        for file in (github / ".github/workflows").glob("*.yml")
-        for name, job in yaml.safe_load(file.read_text())["jobs"].items()
-        for right, level in job["permissions"].items()
-        if level == "write"
-    }
-    assert writes == {
+    assert writes(github) == {
         ("deploy", "image", "packages"),
         ("update", "propose", "contents"),
         ("update", "propose", "pull-requests"),
     }
+    assert writes(many.folder) == {
+        ("deploy", "deploy", "packages"),
+        ("preview", "preview", "packages"),
+        ("project", "image", "packages"),
+        *(("update", job, right) for job in ("propose", "project") for right in ("contents", "pull-requests")),
+    }
 
 
-def test_one_deployment_a_stage_at_a_time_and_the_others_wait(github: Path) -> None:
-    deploying = []
-    for file in (github / ".github/workflows").glob("*.yml"):
+def writes(folder: Path) -> set[tuple[str, str, str]]:
+    """What the jobs of a folder's workflows may write: workflow, job, what."""
+    return {
+        (file.stem, name, right)
+        for file in (folder / ".github/workflows").glob("*.yml")
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items()
+        for right, level in job["permissions"].items()
+        if level == "write"
+    }
+
+
+def test_one_deployment_a_stage_at_a_time_and_the_others_wait(github: Path, many: Project) -> None:
+    stages = ["${{ inputs.stage }}", "develop", "preview-${{ github.event.number }}", "production"]
+    assert deploying(github) == stages
+    assert deploying(many.folder) == ["${{ inputs.project }}-${{ inputs.stage }}-${{ github.event.number }}"]
+
+
+def deploying(folder: Path) -> list[str]:
+    """The group of each job that deploys, of which one runs at a time and is not interrupted."""
+    groups = []
+    for file in (folder / ".github/workflows").glob("*.yml"):
         workflow = yaml.safe_load(file.read_text())
         for job in workflow["jobs"].values():
             if "environment" in job:
                 limit = job.get("concurrency") or workflow["concurrency"]
                 assert limit["queue"] == "max"
                 assert "cancel-in-progress" not in limit
-                deploying.append(limit["group"])
-    assert sorted(deploying) == ["${{ inputs.stage }}", "develop", "preview-${{ github.event.number }}", "production"]
+                groups.append(limit["group"])
+    return sorted(groups)
 
 
-def test_checks_need_no_secret(github: Path) -> None:
-    assert "secrets." not in (github / ".github/workflows/check.yml").read_text()
+def test_checks_need_no_secret(github: Path, many: Project) -> None:
+    checks = [folder / ".github/workflows/check.yml" for folder in (github, many.folder)]
+    for file in (*checks, many.folder / ".github/workflows/changed.yml"):
+        assert not re.search(r"secrets(\.|: inherit)", file.read_text())
 
 
-def test_renovates_configuration_is_one(generate: Callable[..., Project], tmp_path: Path) -> None:
-    made = generate(tmp_path / "p", ci="gitlab").folder
-    assert checked(made, "check-jsonschema", "--builtin-schema", "vendor.renovate", "renovate.json") == ""
+def test_a_workspaces_project_is_deployed_with_what_one_alone_is(folders: dict[str, Path], many: Project) -> None:
+    """By its target: the condition without which nothing is, and what the step is given."""
+
+    def steps(file: Path, job: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = yaml.safe_load(file.read_text())["jobs"][job]["steps"]
+        return found
+
+    there = steps(many.folder / ".github/workflows/stage.yml", "stage")
+    for target, folder in folders.items():
+        *_, alone = steps(folder / ".github/workflows/deploy.yml", "production")
+        wanted = " && ".join([f"inputs.target == '{target}'", *filter(None, [alone.get("if")])])
+        (step,) = [each for each in there if each.get("if") == wanted]
+        assert step["env"] == alone["env"]
+    assert len([each for each in there if "xargs make" in each.get("run", "")]) == len(folders)
 
 
-def test_both_platforms_ask_the_same_of_a_change(generate: Callable[..., Project], tmp_path: Path) -> None:
-    github = generate(tmp_path / "github").folder / ".github/pull_request_template.md"
-    gitlab = generate(tmp_path / "gitlab", ci="gitlab").folder / ".gitlab/merge_request_templates/Default.md"
-    assert github.read_bytes() == gitlab.read_bytes()
+NAMED = """
+on: {push: , pull_request: {types: [opened, closed]}, schedule: [{cron: "0 4 * * 1"}]}
+jobs:
+  which: {uses: ./.github/workflows/changed.yml}
+"""
+ONE = "on: {workflow_dispatch: {inputs: {project: {type: string}}}}\njobs:\n"
+ONE += "  which: {uses: ./.github/workflows/changed.yml, with: {project: '${{ inputs.project }}'}}\n"
+
+
+def test_the_projects_that_a_change_touches_are_checked(many: Project, tmp_path: Path) -> None:
+    many = replace(many, folder=shutil.copytree(many.folder, tmp_path / "shop"))
+    folder = many.folder / ".github/workflows"
+    (folder / "named.yml").write_text(NAMED)
+    (folder / "one.yml").write_text(ONE)
+    begun = workspaces.change(many, "README.md")
+
+    def named(event: Event, file: str = "named", **inputs: str) -> dict[str, str]:
+        done = Workflow.read(folder / f"{file}.yml").run(many.folder, event, env=environment(), inputs=inputs)
+        assert done.results == {"which / changed": "success"}, str(done)
+        found = json.loads(done["which / changed"].outputs["projects"])
+        return {each["project"]: each["target"] for each in found}
+
+    both = {"churn": "docker", "demand": "docker"}
+    assert named(Event("push")) == {}
+    workspaces.change(many, SHARED)
+    assert named(Event("push")) == {"churn": "docker"}  # which uses the package
+    workspaces.change(many, "models/demand/README.md")
+    assert named(Event("push")) == {"demand": "docker"}
+    assert named(Event("push", before=begun)) == both
+    assert named(Event("push", before="1" * 40)) == both  # as after a push by force
+    workspaces.change(many, "pyproject.toml")
+    assert named(Event("push")) == both
+
+    many.git("switch", "--quiet", "--create", "topic", begun)
+    workspaces.change(many, "models/churn/README.md")
+    later = workspaces.change(many, "README.md")
+    assert named(Event("push", branch="topic", commit=later)) == {"churn": "docker"}  # all that the branch brings
+    request = Event("pull_request", branch="topic", commit="topic")
+    assert named(request) == {"churn": "docker"}
+    many.git("switch", "--quiet", "main")
+    many.git("merge", "--quiet", "--no-edit", "topic")
+    assert named(replace(request, before=begun, action="closed")) == {"churn": "docker"}
+    assert named(Event("schedule")) == both
+    assert named(Event("workflow_dispatch"), "one", project="demand") == {"demand": "docker"}
+    wrong = Workflow.read(folder / "one.yml").run(
+        many.folder, Event("workflow_dispatch"), env=environment(), inputs={"project": "other"}
+    )
+    assert "::error::models/other is no project" in wrong["which / changed"].output
+    assert wrong.results == {"which / changed": "failure"}
+
+
+@pytest.fixture(scope="module")
+def on_gitlab(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A project alone, and a workspace, for GitLab; tests leave their files as they are."""
+    top = tmp_path_factory.mktemp("gitlab")
+    alone = rig.generate(plain, top / "alone", example="blank", package="ws_churn", ci="gitlab").folder
+    return alone, workspaces.generate(plain, top / "many", locked=False, ci="gitlab").folder
+
+
+def test_renovates_configuration_is_one(on_gitlab: tuple[Path, Path]) -> None:
+    alone, many = on_gitlab
+    assert checked(alone, "check-jsonschema", "--builtin-schema", "vendor.renovate", "renovate.json") == ""
+    assert (alone / "renovate.json").read_bytes() == (many / "renovate.json").read_bytes()
+    assert not list(many.glob("models/*/renovate.json"))
+
+
+def test_a_workspaces_project_has_the_jobs_of_one_alone(on_gitlab: tuple[Path, Path]) -> None:
+    """Under its name and in its folder, each with the same script; its environments and what it keeps are its own."""
+    alone, many = on_gitlab
+    mine = yaml.safe_load((alone / ".gitlab-ci.yml").read_text())
+    theirs = yaml.safe_load((many / "models/churn/.gitlab-ci.yml").read_text())
+    jobs = {name: job for name, job in mine.items() if isinstance(job, dict) and not name.startswith(".")}
+    jobs = {name: job for name, job in jobs.items() if name not in ("workflow", "variables", "default")}
+    assert {f"churn {name}" for name in jobs} == {name for name in theirs if not name.startswith(".")}
+    for name in ("check", "build"):
+        assert theirs[f"churn {name}"]["script"] == jobs[name]["script"]
+    assert theirs[".churn deployed"]["script"] == mine[".deployed"]["script"]
+    assert theirs[".churn undone"]["script"] == mine[".undone"]["script"]
+    assert theirs[".churn"]["before_script"] == [*mine["default"]["before_script"], "cd models/churn"]
+    for name, job in jobs.items():
+        if "environment" in job:
+            there = theirs[f"churn {name}"]
+            assert there["resource_group"] == f"churn/{job['resource_group']}"
+            assert (there["environment"] == f"churn/{job['environment']}") != isinstance(job["environment"], dict)
+    assert theirs["churn preview"]["environment"]["on_stop"] == "churn preview's end"
+    build = theirs["churn build"]["artifacts"]
+    kept = [*build["paths"], build["reports"]["dotenv"], *theirs[".churn built"]["cache"]["paths"]]
+    assert all(path.startswith("models/churn/") for path in kept)
+
+
+def test_the_pipelines_of_a_workspace_are_as_gitlabs_schema_says(on_gitlab: tuple[Path, Path]) -> None:
+    _, many = on_gitlab
+    files = [str(file) for file in (many / ".gitlab-ci.yml", *many.glob("models/*/.gitlab-ci.yml"))]
+    assert len(files) == 3
+    assert checked(many, "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *files) == ""
+
+
+def test_both_platforms_ask_the_same_of_a_change_and_a_workspace_does(
+    github: Path, many: Project, on_gitlab: tuple[Path, Path]
+) -> None:
+    asked = [folder / ".github/pull_request_template.md" for folder in (github, many.folder)]
+    asked += [folder / ".gitlab/merge_request_templates/Default.md" for folder in on_gitlab]
+    assert len({file.read_bytes() for file in asked}) == 1
 
 
 def test_a_new_version_of_the_template_is_released_once(tmp_path: Path) -> None:

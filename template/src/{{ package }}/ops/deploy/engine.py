@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..problems import Problem
-from ..version import template
+from ..version import ROOT, folder_in_workspace, template
 from .checkout import IN_DEVCONTAINER, PACKAGE, PREFIX, Checkout
 from .programs import Ended, ask, call
 
@@ -84,7 +84,9 @@ class Engine:
         made_of = [word for name, value in told.items() for word in ("--build-arg", f"{name}={value}")]
         with tempfile.TemporaryDirectory() as place:
             written = ["--output", f"type=docker,{PACKED}", "--metadata-file", f"{place}/made", "--progress", "plain"]
-            command = ("buildx", "build", "--provenance=false", *written, *made_of, "--target", target, *options, ".")
+            workspace = ("--build-context", f"workspace={ROOT}") if folder_in_workspace() else ()
+            build = ("buildx", "build", "--provenance=false", *workspace)
+            command = (*build, *written, *made_of, "--target", target, *options, ".")
             built = self.do(*command, out=False, errors=False)
             if built.returncode:
                 print(*built.stderr.splitlines()[-30:], sep="\n", file=sys.stderr)
