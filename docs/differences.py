@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -18,7 +19,11 @@ from quick_copies import quick_copies
 LISTINGS = rig.ROOT / "docs/answers"
 SHOWN = 40  # as many changed lines of a file are listed themselves; of more, their number
 # What else somebody could answer where there are no choices; "another" elsewhere.
-TEXTS = {"reviewers": "@ada @shop/ml", "repository": "https://github.com/shop/burger-combos"}
+TEXTS = {
+    "folder": "models/another",
+    "reviewers": "@ada @shop/ml",
+    "repository": "https://github.com/shop/burger-combos",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,10 @@ def listings() -> dict[str, str]:
         ]
         for answer, made in others:
             found[_named(answer)] = f"{_named(answer)} beside the defaults\n\n{made.beside(default)}"
-        for question in (each for each in QUESTIONS if each in default.unasked):
+        if "folder" in default.unasked:  # asked where a folder above is a workspace's root, whatever else is answered
+            made = _make(template, project, {"folder": TEXTS["folder"]})
+            found["folder"] = f"folder beside the defaults\n\n{made.beside(default)}"
+        for question in (each for each in QUESTIONS if each in default.unasked - {"folder"}):
             asked = next(((answer, made) for answer, made in others if question not in made.unasked), None)
             if asked is None:
                 raise LookupError(
@@ -108,16 +116,21 @@ def _named(answer: Answers) -> str:
     return f"{question}={value}" if "choices" in QUESTIONS[question] else question
 
 
-def _make(template: Path, project: Path, answers: Answers) -> Made:
-    worker = copier.run_copy(
-        str(template), project, data=answers, defaults=True, quiet=True, settings=copier.Settings()
-    )
+def _make(template: Path, top: Path, answers: Answers) -> Made:
+    project = top / answers.get("folder", "")
+    if project != top:
+        _copy(template, top, {"example": "workspace"})
+    worker = _copy(template, project, answers)
     given = worker.answers.combined
     found = [path for path in project.rglob("*") if path.is_file() and path.name != ".copier-answers.yml"]
     texts = {path.relative_to(project).as_posix(): path.read_text(encoding="utf-8") for path in found}
     files = {name.replace(f"src/{given['package']}/", "src/<package>/"): text for name, text in texts.items()}
-    shutil.rmtree(project)
+    shutil.rmtree(top)
     return Made(files, {name: given[name] for name in QUESTIONS}, worker.answers.hidden & QUESTIONS.keys())
+
+
+def _copy(template: Path, folder: Path, answers: Answers) -> Any:
+    return copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True, settings=copier.Settings())
 
 
 def main() -> None:
