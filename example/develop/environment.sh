@@ -24,7 +24,7 @@ if grep -q '^cuda = \[' pyproject.toml; then
     esac
 fi
 [ -z "$build" ] || [ "$build" = "$(cat "$venv/build" 2>/dev/null)" ] || rm -f "$ready"
-if [ "$what" != all ] && [ -e "$ready" ] && [ -z "$(find pyproject.toml uv.lock develop/environment.sh -newer "$ready" 2>&1)" ]; then
+if [ "$what" != all ] && [ -e "$ready" ] && [ -z "$(find pyproject.toml "$root/pyproject.toml" "$root/uv.lock" develop/environment.sh -newer "$ready" 2>&1)" ]; then
     exit 0 # make setup has installed it meanwhile
 fi
 [ "$venv" = .venv ] || [ "$what" = upgrade ] || what=all # the devcontainer's image has everything
@@ -68,11 +68,11 @@ done
 if [ "$what" = upgrade ]; then
     today=$(date -u +%Y-%m-%dT00:00:00Z)
     say "the newest versions of $today into uv.lock and $venv"
-    cp pyproject.toml "$venv/pyproject.toml"
-    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" "$venv/pyproject.toml" >pyproject.toml
+    cp "$root/pyproject.toml" "$venv/pyproject.toml"
+    sed "s/^exclude-newer = .*/exclude-newer = \"$today\"/" "$venv/pyproject.toml" >"$root/pyproject.toml"
     # shellcheck disable=SC2086
     sh develop/uv.sh sync --upgrade $groups || {
-        cp "$venv/pyproject.toml" pyproject.toml
+        cp "$venv/pyproject.toml" "$root/pyproject.toml"
         exit 1
     }
 else
@@ -81,7 +81,7 @@ else
     runtime) say "what a run needs of uv.lock into $venv" ;;
     *) say "the group $what of uv.lock into $venv" ;;
     esac
-    [ ! -f uv.lock ] || locked=${CI:-} # CI takes the lock as it is, or not at all
+    [ ! -f "$root/uv.lock" ] || locked=${CI:-} # CI takes the lock as it is, or not at all
     # shellcheck disable=SC2086
     sh develop/uv.sh sync --quiet ${locked:+--locked} $groups
 fi

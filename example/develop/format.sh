@@ -28,18 +28,23 @@ stripped() {
 # What is wrong with these notebooks as git has them, a line each, or as it would take them. Their files may have output
 # where the filter keeps it out of commits.
 found() {
-    seen=$(mktemp -d)
+    seen=$(mktemp -d) within=
+    if [ "$root" != . ]; then # a hook looks at this folder alone, and the commit is the workspace's
+        unset GIT_DIR GIT_WORK_TREE
+        [ -z "${HOOK_INDEX:-}" ] || export GIT_INDEX_FILE="$HOOK_INDEX"
+        within=$(git rev-parse --show-prefix 2>/dev/null || true)
+    fi
     git checkout-index --quiet --prefix="$seen/" -- "$@" 2>/dev/null || true
     for file; do
         shift
-        if [ ! -e "$seen/$file" ]; then
+        if [ ! -e "$seen/$within$file" ]; then
             ! git config --local filter.nbstripout.clean >/dev/null || continue
-            mkdir -p "$(dirname "$seen/$file")"
-            cp "$file" "$seen/$file"
+            mkdir -p "$(dirname "$seen/$within$file")"
+            cp "$file" "$seen/$within$file"
         fi
-        set -- "$@" "$seen/$file"
+        set -- "$@" "$seen/$within$file"
     done
-    [ $# = 0 ] || stripped --verify "$@" 2>&1 | sed -n "s|$seen/||; s|^Dry run: would have stripped ||p; s|^[CN]o.*'\(.*\)'.*|\1: no notebook|p"
+    [ $# = 0 ] || stripped --verify "$@" 2>&1 | sed -n "s|$seen/$within||; s|^Dry run: would have stripped ||p; s|^[CN]o.*'\(.*\)'.*|\1: no notebook|p"
     rm -r "$seen"
 }
 

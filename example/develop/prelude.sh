@@ -9,6 +9,10 @@ unset UV_DEV UV_FROZEN UV_LOCKED UV_NO_DEFAULT_GROUPS UV_NO_DEV UV_NO_EDITABLE U
     UV_NO_INSTALL_PROJECT UV_NO_SOURCES UV_NO_SYNC UV_PROJECT UV_SYSTEM_PYTHON UV_WORKING_DIR UV_WORKING_DIRECTORY
 unset UV_EXCLUDE_NEWER UV_FORK_STRATEGY UV_PRERELEASE UV_RESOLUTION
 export PYTHONUTF8=1
+# In a workspace the lock is its root's, two folders above.
+root=.
+# shellcheck disable=SC2034 # of those that source this
+! grep -q '^folder: models/' "$(dirname "$0")/../.copier-answers.yml" 2>/dev/null || root=../..
 [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8 # Python begins by reading paths in the locale's
 
 # Where nothing can be kept in the home folder, what programs keep there is kept here.

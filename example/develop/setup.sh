@@ -24,23 +24,30 @@ if ! command -v git >/dev/null; then
     say "no git here: no repository, and runs will not know their commit"
 elif [ -n "$fatal" ] && [ "${fatal#"not a git repository (or any"}" = "$fatal" ]; then
     say "no first commit and no hook: git refuses, $fatal (git status says what to do)"
+elif [ "$root" != . ]; then
+    : # the workspace's, see below
 elif [ -n "$fatal" ] || git check-ignore --quiet .; then
     git init --quiet --initial-branch=main
     say "a new git repository"
 fi
 top=$(git rev-parse --show-toplevel 2>/dev/null || true)
 # A folder of this machine is no address for others; what is committed already is left as it is.
+fresh=
+[ -z "$top" ] || fresh=$(git status --porcelain -- $answers)
+[ -n "$top" ] || [ "$root" = . ] || fresh=yes # the workspace begins its repository below
 source=$(answer _src_path)
-if [ -z "${SOURCE:-}" ] && [ -n "$top" ] && [ -n "$(git status --porcelain -- $answers)" ] &&
+if [ -z "${SOURCE:-}" ] && [ -n "$fresh" ] &&
     place=$(place "$source") && [ "$place" != "$source" ]; then
     follow "$place"
     say "$answers names the template's address now: $place"
 fi
-if [ -n "$top" ] && [ "$top" != "$(pwd -P)" ]; then
+if [ "$root" != . ]; then
+    sh "$root/develop/setup.sh" # its repository and hooks
+elif [ -n "$top" ] && [ "$top" != "$(pwd -P)" ]; then
     say "part of the repository in $top: its commits and hooks are left to you"
 elif [ -n "$top" ]; then
     # Before the first commit: what a notebook puts out stays in its file, and out of git.
-    git config filter.nbstripout.clean "sh develop/format.sh stored"
+    git config filter.nbstripout.clean "sh develop/format.sh stored %f"
     say "the git filter by which notebooks are committed without output"
     if git rev-parse --quiet --verify HEAD >/dev/null; then
         say "git has commits already: none made"

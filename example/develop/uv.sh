@@ -15,4 +15,12 @@ if [ -z "$uv" ]; then
         "${uv%uv}python" -m pip install --no-user --quiet --disable-pip-version-check 'uv>=0.9'
     fi
 fi
+# Of a workspace uv would make one environment for all; each project has one of its own, in its folder.
+if [ "$root" != . ]; then
+    case ${UV_PROJECT_ENVIRONMENT:=.venv} in
+    /*) ;;
+    *) UV_PROJECT_ENVIRONMENT=$(cd "$(dirname "$0")/.." && pwd -P)/$UV_PROJECT_ENVIRONMENT ;;
+    esac
+    export UV_PROJECT_ENVIRONMENT
+fi
 exec "$uv" "$@"

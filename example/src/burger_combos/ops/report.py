@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import charts, plots, provenance, records, training, turned_out, unusual
 from .metrics import Metric, all_of, measured, value_of, words
@@ -11,6 +12,9 @@ from .runs import Record, Run
 from .settings import StageSettings
 from .trials import ROWS
 from .version import short
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FILE = "report.html"
 PROJECT = "project.txt"  # what the project is called, as its answers say
@@ -28,13 +32,8 @@ class Bar:
 
 def write(run: Run, settings: StageSettings) -> Path:
     """Draw the report into the run's folder."""
-    from jinja2 import Environment, FileSystemLoader
-
-    here = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     trials = records.trials(settings, run.record.git_commit)
-    page = here.get_template("report.html.j2").render(
+    page = _template().render(
         project=Path(__file__).with_name(PROJECT).read_text(encoding="utf-8").strip(),
         run=run.record,
         commit=short(run.record.git_commit),
@@ -58,6 +57,16 @@ def write(run: Run, settings: StageSettings) -> Path:
     file = run.path(FILE)
     file.write_text(page, encoding="utf-8")
     return file
+
+
+@cache
+def _template() -> "Template":
+    """The report's page, compiled once in a process, which may do the runs of many days."""
+    from jinja2 import Environment, FileSystemLoader
+
+    here = FileSystemLoader(Path(__file__).parent)
+    pages = Environment(loader=here, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return pages.get_template("report.html.j2")
 
 
 def tiles(record: Record, wanted: str) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import zlib
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from .problems import Problem, told_in_one_line
 # What CI names the branch of a pull request, and of a push.
 CI_BRANCH = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
+ROOT = "../.."  # of a workspace, from the folder of a project
+
 # By these a git hook tells its children of its own repository, which may be another one.
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 
@@ -20,6 +23,8 @@ _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_C
 @cache
 def commit() -> str:
     """The commit of the working directory's repository, with `-dirty` where any file differs from it or is new.
+
+    In a workspace that is any file of this project, of the packages that it uses, or of what is everybody's there.
 
     `uncommitted` before the first commit, `unknown` where there is no git repository.
 
@@ -29,7 +34,7 @@ def commit() -> str:
     if told := os.environ.get(PREFIX + "COMMIT"):
         return told
     try:
-        status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=normal")
+        status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", *_made_of())
     except FileNotFoundError:
         return "unknown"
     if not _in_repository(status):
@@ -41,7 +46,7 @@ def commit() -> str:
     changes = [line for line in lines if not line.startswith("#")]
     if changes and all(line.startswith("1 .M ") for line in changes):
         # A notebook with output is listed too, though what a commit would have of it is the same.
-        return head + ("-dirty" if _git("diff", "--quiet").returncode else "")
+        return head + ("-dirty" if _git("diff", "--quiet", "--", *_made_of()).returncode else "")
     return head + ("-dirty" if changes else "")
 
 
@@ -73,12 +78,12 @@ def template() -> str:
     """The version of copier-ml that this project was last updated to; empty where nothing tells."""
     if told := os.environ.get(PREFIX + "TEMPLATE"):
         return told
-    try:
-        answers = Path(".copier-answers.yml").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    found = re.search("^_commit: *['\"]?([^'\"\n]+)", answers, re.MULTILINE)
-    return found[1] if found else ""
+    return _answer("_commit")
+
+
+def folder_in_workspace() -> str:
+    """The folder of the workspace that this project is in, as models/churn; empty where it is in none."""
+    return _answer("folder")
 
 
 def short(commit: str) -> str:
@@ -88,12 +93,15 @@ def short(commit: str) -> str:
 
 
 def distance(commit: str) -> str:
-    """Where a commit stands, as in `HEAD`, `HEAD + changes`, `3 commits behind HEAD`, `1 commit ahead of HEAD`."""
+    """Where a commit stands, as in `HEAD`, `HEAD + changes`, `3 commits behind HEAD`, `1 commit ahead of HEAD`.
+
+    In a workspace commits count that touch this project.
+    """
     digits, _, dirty = commit.partition("-")
     if digits in ("uncommitted", "unknown"):
         return "no commit"
     try:
-        counts = _git("rev-list", "--left-right", "--count", f"{digits}...HEAD")
+        counts = _git("rev-list", "--left-right", "--count", f"{digits}...HEAD", "--", *_made_of())
     except FileNotFoundError:
         return "no git here"
     if counts.returncode != 0:
@@ -117,6 +125,33 @@ def subject(commit: str) -> str:
 
 def _commits(count: int) -> str:
     return f"{count} commit" + "s" * (count != 1)
+
+
+@cache
+def _made_of() -> list[str]:
+    """What of the repository makes this project, as git names it: all of it, without a word, or a part of a workspace.
+
+    Raises:
+        Problem: the workspace's root does not tell.
+    """
+    if not folder_in_workspace():
+        return []
+    command = [sys.executable, f"{ROOT}/develop/workspace.py", "paths", folder_in_workspace()]
+    told = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if told.returncode:
+        why = (told.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise Problem(f"{ROOT}/develop/workspace.py does not tell what {folder_in_workspace()} is made of: {why}")
+    return told.stdout.splitlines()
+
+
+def _answer(question: str) -> str:
+    """What the project was answered, or is told by Copier; empty where nothing tells."""
+    try:
+        answers = Path(".copier-answers.yml").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(f"^{question}: *['\"]?([^'\"\n]+)", answers, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import version
 from ..problems import Problem
 from . import needs
 from .checkout import IN_DEVCONTAINER, PREFIX, VENV, Checkout, setting, variables
@@ -121,10 +122,12 @@ class Develop:
                 become(*command)  # it is there already
             raise Problem(f"{why}: the devcontainer's image needs one")
         image = self.engine.build("dev", "--tag", f"{here.project}:dev-{self.slug}")
-        place = f"/workspaces/{here.project}"
-        mount = f'type=bind,"source={self.folder}",target={place}'
+        place, folder = f"/workspaces/{here.project}", self.folder
+        if inner := version.folder_in_workspace():  # the whole workspace, of which this is a folder
+            folder = folder.removesuffix(f"/{inner}")
+        mount = f'type=bind,"source={folder}",target={place}'
         told = ["--env", "HOME=/tmp", "--env", "CI", *_variables(BRANCH=here.branch)]
-        options = ["--workdir", place, "--mount", mount, *told]
+        options = ["--workdir", f"{place}/{inner}".rstrip("/"), "--mount", mount, *told]
         cache = os.environ.get("BUILD_CACHE", "")
         if cache and not cache.startswith("/"):  # what mypy knows of libraries is kept with the image that they are in
             options += ["--env", f"MYPY_CACHE_DIR={cache}/mypy"]
