@@ -208,8 +208,7 @@ def test_the_image_that_was_tested_is_the_one_that_is_deployed(production: Produ
     production.commit(GREEDY, "pipeline.py")
     assert "shared: 96 MB" in production.project.run("make", "develop").stderr
     swept(production.project.make("sweep"))
-    tested, again = (production.project.folder / f"var/develop/{production.branch}/images").read_text().split()
-    assert again == tested  # which make sweep built
+    tested = (production.project.folder / f"var/develop/{production.branch}/images").read_text().split()[-1]
     assert "the image that is here of" in production.deploy()
     assert inspected(production.name)["Image"] == tested
     before = inspected(production.name)["Id"]
