@@ -136,7 +136,7 @@ class Bench(Generic[Place]):
     def _measure(self, row: Callable[[Place], Iterator[Line]], place: Callable[[], Place]) -> None:
         """Keep what a row measures, or why it does not."""
         name = row.__name__
-        if time.monotonic() > self._until:
+        if time.monotonic() >= self._until:
             self.missing[name] = "no time was left"
             return
         try:
