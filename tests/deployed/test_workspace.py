@@ -18,6 +18,7 @@ from rig import Project, append
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
 
 USES = '"""Uses what is shared."""\n\nfrom shop_features import hello\n\nSAID = hello()\n'
+TESTED = "from my_model.shared import SAID\n\n\ndef test_said() -> None:\n    assert SAID\n"
 THERE = "import importlib.util as found; print(*[name for name in {names} if found.find_spec(name)])"
 
 
@@ -35,9 +36,7 @@ def shop(template: Path, generate: Callable[..., Project], tmp_path: Path) -> It
     assert root.run("uv", "init", "--quiet", "--lib", "packages/shop-features").returncode == 0
     root.make("add", "PROJECT=models/own", "PACKAGE=shop-features")
     (own.folder / "src/my_model/shared.py").write_text(USES)
-    (own.folder / "tests/test_shared.py").write_text(
-        "from my_model.shared import SAID\n\n\ndef test_said() -> None:\n    assert SAID\n"
-    )
+    (own.folder / "tests/test_shared.py").write_text(TESTED)
     root.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
     root.git("add", "--all")
     root.git("commit", "--quiet", "--no-verify", "--message", "Share")
