@@ -70,7 +70,7 @@ def test_a_project_knows_its_folder_and_leaves_to_the_root_what_is_once_in_a_rep
     root: Path, plain: Path, tmp_path: Path
 ) -> None:
     alone = copy(plain, tmp_path / "alone", example="blank", database="postgresql", features="feast", reviewers="@ada")
-    (root / ".github/workflows").mkdir(parents=True)
+    (root / ".github/workflows").mkdir(parents=True, exist_ok=True)
     (root / ".github/workflows/check.yml").touch()
     for name, project in (("GitHub", {"ci": "github"}), ("GitLab", {"ci": "gitlab"})):
         given = {"example": "blank", "database": "postgresql", "features": "feast", "package": name.lower(), **project}
