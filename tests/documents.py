@@ -11,6 +11,7 @@ PLAYED = (
     "docs/install.md",
     "docs/at-a-glance.md",
     "example/docs/updates.md",
+    "docs/workspaces.md",
 )
 FIVE = ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")')
 # What else runs a command: a file, and what stands there.

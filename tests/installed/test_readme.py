@@ -69,6 +69,7 @@ def test_each_command_of_the_documents_does_what_it_says(reader: Reader) -> None
     assert "Fourteen questions" in said["copier-ml: .venv/bin/copier copy gh:OWNER/copier-ml ~/burger-combos"]
     assert "rows of recommendations for" in said["burger-combos: make develop"]
     assert '-name = "ours"' in said["our-shop: git diff"]
+    assert "rows of churn_scores for" in said["our-models: make develop PROJECT=models/churn"]
     assert "C0000003" in said["burger-combos: make results KEY=C0000003"]
     assert ", ok, " in said["burger-combos: make status"]
     assert "publish" in said["burger-combos: make logs"]
