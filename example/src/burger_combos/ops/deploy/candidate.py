@@ -84,7 +84,7 @@ class Candidate:
 
 def make_image(engine: Engine) -> None:
     """Build the image, compare it with the lock, and push it where a registry is named; print what to call it."""
-    if engine.holds_provenance:
+    if "io.containerd.snapshotter" in engine.facts:
         image = engine.build("runtime", "--provenance", "mode=max", "--sbom", "true")
     else:
         engine.here.say("without SBOM and provenance, which this engine's image store cannot hold (containerd's can)")

@@ -1,6 +1,5 @@
 """The container engine, by its command line `docker`, and the images that are made with it."""
 
-import json
 import os
 import shutil
 import sys
@@ -42,11 +41,6 @@ class Engine:
         facts = call("docker", "info", "--format", FACTS, out=False, errors=False).stdout
         return "" if facts.startswith(" ") else facts.strip()
 
-    @property
-    def holds_provenance(self) -> bool:
-        """Whether images are kept in containerd's store, by the digest of their manifest, with what is said of them."""
-        return "io.containerd.snapshotter" in self.facts
-
     def obstacle(self) -> str:
         """Why there is no engine to work with; nothing where there is one."""
         if not shutil.which("docker"):
@@ -67,9 +61,6 @@ class Engine:
     def build(self, target: str, *options: str) -> str:
         """Build a target of the Dockerfile from what is checked out; return the image's id.
 
-        Where nothing has changed it is the image that is here. One with a provenance would be another each time, as
-        that says when it was built: whoever wants one has to ask for it.
-
         What is built goes to, and comes from, the folder BUILD_CACHE too, where one is named: CI keeps that.
 
         Raises:
@@ -83,22 +74,20 @@ class Engine:
         told = {"COMMIT": here.commit, "VERSION": here.version, "TEMPLATE": template()}
         made_of = [word for name, value in told.items() for word in ("--build-arg", f"{name}={value}")]
         with tempfile.TemporaryDirectory() as place:
-            written = ["--output", f"type=docker,{PACKED}", "--metadata-file", f"{place}/made", "--progress", "plain"]
+            written = ["--output", f"type=docker,{PACKED}", "--iidfile", f"{place}/id", "--progress", "plain"]
             workspace = ("--build-context", f"workspace={ROOT}") if folder_in_workspace() else ()
-            build = ("buildx", "build", "--provenance=false", *workspace)
-            command = (*build, *written, *made_of, "--target", target, *options, ".")
+            command = ("buildx", "build", *workspace, *written, *made_of, "--target", target, *options, ".")
             built = self.do(*command, out=False, errors=False)
             if built.returncode:
                 print(*built.stderr.splitlines()[-30:], sep="\n", file=sys.stderr)
                 with tempfile.NamedTemporaryFile("w", prefix="build-", suffix=".log", delete=False) as log:
                     log.write(built.stderr)
                 raise Problem(f"the image cannot be built; the whole log is {log.name}")
-            made = json.loads(Path(place, "made").read_text(encoding="utf-8"))
+            image = Path(place, "id").read_text(encoding="utf-8").strip()
         if cache:
             shutil.rmtree(cache, ignore_errors=True)
             Path(f"{cache}.new").rename(cache)
-        # What the store calls it, which --iidfile does not always tell.
-        return str(made["containerimage.digest" if self.holds_provenance else "containerimage.config.digest"])
+        return image
 
     def fetch(self, image: str) -> bool:
         """Whether an image is here, or could be pulled."""
