@@ -93,7 +93,8 @@ def generated() -> dict[str, str]:
     texts: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="docs") as folder:
         template = Path(folder, "template")
-        for part in ("hooks", "template/docs", "template/production", "workspace/docs"):  # of which alone Copier is soon done
+        # Of these alone, Copier is soon done.
+        for part in ("hooks", "template/docs", "template/production", "workspace/docs"):
             shutil.copytree(rig.ROOT / part, template / part)
         shutil.copy(rig.ROOT / "copier.yml", template)
         projects: list[dict[str, str]] = []  # by their answers
