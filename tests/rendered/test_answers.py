@@ -130,7 +130,9 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     assert any("colab" in text for text in files.values()) == bool(given["repository"])
 
 
-@pytest.mark.parametrize("question", [name for name in QUESTIONS if name != "folder"])  # test_workspace.py has that
+@pytest.mark.parametrize(
+    "question", [name for name in QUESTIONS if name != "folder"]
+)  # test_workspace_files.py has that
 def test_each_answer_changes_a_file(question: str, write: Write) -> None:
     values = VALUES.get(question) or [DEFAULTS[question], "another"]
 
