@@ -68,7 +68,7 @@ def needed(
         "reviewers": ci == "none",
         "repository": notebooks != "jupyter",
         "serving": target not in ("docker", "kubernetes"),
-        "folder": True,  # of a workspace, see test_workspace.py
+        "folder": True,  # of a workspace, see test_workspace_files.py
     }
     return [name for name in QUESTIONS if not needless.get(name)]
 
