@@ -88,7 +88,9 @@ def test_each_image_has_what_its_project_uses_and_both_are_deployed(shop: tuple[
     layers = {json.dumps(inspected(name)["RootFS"]["Layers"]) for name in made}
     revisions = {inspected(name)["Config"]["Labels"]["org.opencontainers.image.revision"] for name in made}
     assert (len(layers), revisions) == (1, {head, second})
-    assert own.project.status()["production"]["commit"] == f"{head[:11]} (HEAD)"
+    assert (
+        own.project.status()["production"]["commit"] == f"{head[:11]} (1 commit behind HEAD)"
+    )  # by the lock, everybody's
     churn.deploy()
     until(churn.done_by(second))
     assert own.seen()["deployments"][-1]["commit"] == head
