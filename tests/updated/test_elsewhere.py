@@ -181,7 +181,7 @@ def test_another_address_is_taken_with_the_update_or_not_at_all(
     newer = rig.next_release(template, tmp_path / "newer", rig.append("template/Makefile.jinja", "# Newer.\n"))
     wrong = mine.run("make", "answer", "lisence=MIT", f"SOURCE={newer}")
     assert wrong.returncode != 0
-    assert "There is no question lisence; there are example, project_name, " in wrong.stderr.splitlines()[0]
+    assert "There is no question lisence; there are example, folder, project_name, " in wrong.stderr.splitlines()[0]
     assert mine.git("status", "--porcelain") == mine.git("diff", "HEAD") == ""
     assert source(mine) == "gone"
     said = mine.make("update", f"SOURCE={newer}")

@@ -232,7 +232,9 @@ def test_what_was_edited_stays_and_what_is_new_comes(
         for name in ("Makefile.jinja", "production/platform.toml.jinja", "src/{{ package }}/ops/progress.py"):
             file = folder / "template" / name
             file.write_text(f"# Newer.\n{file.read_text()}")
-        workflow = folder / "template/{% if ci == 'github' %}.github{% endif %}/workflows/check.yml"
+        workflow = (
+            folder / "template/{% if ci == 'github' and not folder %}.github{% endif %}/workflows/check.yml.jinja"
+        )
         workflow.write_text(f"# Newer.\n{workflow.read_text()}".replace("timeout-minutes: 30", "timeout-minutes: 31"))
 
     rig.follow(mine, rig.next_release(template, tmp_path / "template", improve))
