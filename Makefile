@@ -36,8 +36,8 @@ demo: $(READY) ## generate a project with the defaults and run it
 quick: $(READY) ## the tests of what is written, in a minute
 	$(IN_MEMORY) $(PYTEST) -n 2 $(KEEP_FAILED) tests/rendered
 
-test: quick ## all tests; generated projects are really installed, updated, run and deployed
-	@$(MAKE) --no-print-directory --jobs 2 updated alone
+test: $(READY) ## all tests; generated projects are really installed, updated, run and deployed
+	@$(MAKE) --no-print-directory --jobs 2 alone quick updated # in this order: as one ends, the next begins
 	@$(MAKE) --no-print-directory installed deployed
 
 updated: $(READY)

@@ -21,7 +21,7 @@ ELSEWHERE = {
     "make backfill FROM=… TO=…": ("tests/deployed/test_month.py", '.make("backfill", '),
     "make explore": ("tests/installed/test_notebooks.py", '["make", "explore"]'),
     "make check": (".ci/run", "make check"),
-    "make quick": ("Makefile", "test: quick"),
+    "make quick": ("Makefile", "alone quick updated"),
     "make test": (".ci/run", "engine.py make test"),
     "python3 tests/containers/engine.py make test": (".ci/run", "python3 tests/containers/engine.py make test"),
     "bash .ci/run": (".github/workflows/test.yml", "bash .ci/run"),

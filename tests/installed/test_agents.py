@@ -20,7 +20,7 @@ OF_A_PROJECT = {
 }
 OF_THE_TEMPLATE = {
     "make check": (".ci/run", "make check"),
-    "make quick": ("Makefile", "test: quick"),
+    "make quick": ("Makefile", "alone quick updated"),
     "make demo": (".ci/run", "make demo"),
     "make example": (".pre-commit-config.yaml", "docs/example.py"),
     "make test": (".ci/run", "engine.py make test"),
