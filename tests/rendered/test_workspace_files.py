@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,7 @@ import copier
 import pytest
 import yaml
 from answers import REVIEWERS
-from rig import ROOT, append, sh
+from rig import ROOT, append, environment, sh
 
 ROOTS = [{"ci": ci, "reviewers": who} for ci, who in product(("github", "gitlab", "none"), ("", REVIEWERS))][:-1]
 
@@ -93,6 +94,15 @@ def test_who_does_ci_is_what_the_root_has(files: list[str], plain: Path, tmp_pat
     assert answers(copy(plain, made / "models/churn", example="blank"))["ci"] == ci
 
 
+def folder_of(project: Path) -> str:
+    """The workspace's folder in which a project takes itself to be."""
+    (package,) = (path.name for path in (project / "src").iterdir())
+    code = f"from {package}.ops.version import folder_in_workspace; print(folder_in_workspace(), end='')"
+    done = sh(sys.executable, "-c", code, cwd=project, env=environment() | {"PYTHONPATH": "src"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_what_stands_alone_in_the_repository_of_a_workspace_is_as_anywhere(
     root: Path, plain: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +110,8 @@ def test_what_stands_alone_in_the_repository_of_a_workspace_is_as_anywhere(
     assert answers(copy(plain, root / "other/alone", folder="", **given))["folder"] == ""
     assert texts(root / "other/alone") == texts(copy(plain, tmp_path / "p", **given))
     assert "folder" not in answers(tmp_path / "p")  # nobody else is asked
+    assert folder_of(root / "other/alone") == folder_of(tmp_path / "p") == ""
+    assert folder_of(copy(plain, root / "models/inside", **given | {"package": "inside"})) == "models/inside"
 
 
 @pytest.mark.parametrize(
