@@ -28,11 +28,9 @@ TEXTS = {
 
 @dataclass(frozen=True)
 class Made:
-    """A project as it is written, in memory."""
+    """A project as it is written, in memory, without the answers file, which each answer changes."""
 
-    files: dict[
-        str, str
-    ]  # without the answers themselves, which each answer changes; the package's folder has one name
+    files: dict[str, str]  # by their paths, in which the package's folder has one name
     answers: Answers
     unasked: set[str]  # the questions that these answers leave out
 

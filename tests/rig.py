@@ -29,6 +29,7 @@ VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8
 UNNAMED = {  # releases, by what the last commit of each says
     "Remove the history of the backtest once a model is judged": "0.13.0",
     "Delete the flow of a sweep that was stopped when the stage is uninstalled": "0.15.0",
+    "Take an empty answer to folder for none": "0.16.0",
 }
 
 GIT_IDENTITY = {
@@ -228,6 +229,17 @@ def commit(folder: Path, tag: str) -> None:
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", tag], ["tag", tag]):
         done = sh("git", *arguments, cwd=folder)
         assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def thrown_away(project: Project) -> Iterator[None]:
+    """Do something to a committed project on a branch of which nothing stays."""
+    project.git("switch", "--quiet", "--create", "tried")
+    yield
+    project.git("reset", "--quiet", "--hard", "main")
+    project.git("clean", "--quiet", "-d", "--force")
+    project.git("switch", "--quiet", "main")
+    project.git("branch", "--quiet", "--delete", "--force", "tried")
 
 
 def generate(template: Path, folder: Path, release: str | None = None, **answers: str) -> Project:

@@ -1,9 +1,9 @@
 """Each command of AGENTS.md, a project's and this repository's: run here, as it stands there, or where it says so."""
 
-import re
 import shlex
 from pathlib import Path
 
+from documents import ELSEWHERE, FIVE, commands
 from rig import ROOT, Project, sh
 
 # What runs it: a file, and what stands there.
@@ -15,24 +15,16 @@ OF_A_PROJECT = {
         "tests/installed/test_verbs.py",
         'make("add", "PACKAGE=hypothesis", "GROUP=test")',
     ),
-    "make deploy": ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")'),
-    "make rollback": ("tests/deployed/test_deploy.py", '("deploy", "status", "logs", "results", "rollback")'),
+    "make deploy": FIVE,
+    "make rollback": FIVE,
 }
-OF_THE_TEMPLATE = {
-    "make check": (".ci/run", "make check"),
-    "make quick": ("Makefile", "alone quick updated"),
-    "make demo": (".ci/run", "make demo"),
-    "make example": (".pre-commit-config.yaml", "docs/example.py"),
-    "make test": (".ci/run", "engine.py make test"),
-    "make engines": (".ci/run", "engine.py make engines"),
-}
+OF_THE_TEMPLATE = ELSEWHERE | {"make demo": (".ci/run", "make demo")}
 
 
 def run(folder: Project, elsewhere: dict[str, tuple[str, str]]) -> dict[str, str]:
     """What the commands of a folder's page print, of all that no other test runs; they have to succeed."""
     said = {}
-    for line in re.findall(r"^    (\S.*)$", (folder.folder / "AGENTS.md").read_text(encoding="utf-8"), re.MULTILINE):
-        command = re.split(r"   +", line)[0]
+    for command in commands((folder.folder / "AGENTS.md").read_text(encoding="utf-8")):
         if command in elsewhere:
             file, text = elsewhere[command]
             assert text in (ROOT / file).read_text(encoding="utf-8"), command

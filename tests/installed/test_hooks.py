@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import rig
 from rig import Project
 
 CELL = {"cell_type": "code", "execution_count": 7, "id": "a", "metadata": {}, "source": ["1 + 1"]}
@@ -38,12 +39,8 @@ UNFILTERED = ("-c", "filter.nbstripout.clean=cat")
 @pytest.fixture
 def mine(project: Project, tmp_path: Path) -> Iterator[Project]:
     """The default project on a branch that is thrown away."""
-    project.git("switch", "--quiet", "--create", "planted")
-    yield project
-    project.git("reset", "--quiet", "--hard", "main")
-    project.git("clean", "--quiet", "-d", "--force")
-    project.git("switch", "--quiet", "main")
-    project.git("branch", "--quiet", "--delete", "--force", "planted")
+    with rig.thrown_away(project):
+        yield project
 
 
 def commit(project: Project, *options: str) -> tuple[bool, str]:

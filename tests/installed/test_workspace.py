@@ -61,13 +61,8 @@ def workspace(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Works
 @pytest.fixture
 def shop(workspace: Workspace) -> Iterator[Workspace]:
     """The workspace, on a branch that is thrown away."""
-    root = workspace.root
-    root.git("switch", "--quiet", "--create", "tried")
-    yield workspace
-    root.git("reset", "--quiet", "--hard", "main")
-    root.git("clean", "--quiet", "-d", "--force")
-    root.git("switch", "--quiet", "main")
-    root.git("branch", "--quiet", "--delete", "--force", "tried")
+    with rig.thrown_away(workspace.root):
+        yield workspace
 
 
 def commit(project: Project, message: str = "Change") -> subprocess.CompletedProcess[str]:
