@@ -150,7 +150,7 @@ def _answer(question: str) -> str:
         answers = Path(".copier-answers.yml").read_text(encoding="utf-8")
     except OSError:
         return ""
-    found = re.search(f"^{question}: *['\"]?([^'\"\n]+)", answers, re.MULTILINE)
+    found = re.search(f"^{question}: *['\"]?([^'\"\\s][^'\"\n]*)", answers, re.MULTILINE)
     return found[1] if found else ""
 
 
