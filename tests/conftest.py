@@ -59,10 +59,11 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template without a history, which is copied sooner."""
-    folder = tmp_path_factory.mktemp("plain") / "template"
-    return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+    folder = tmp_path_factory.mktemp("plain")
+    rig.copy_work_tree(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,32 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rig import ROOT
+from rig import ROOT, environment
+
+COPIER = ROOT / ".venv/bin/copier"
+
+
+def copier(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What somebody sees who calls Copier with these arguments; as `rig.sh`, in a tenth of the time."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
+        child = os.fork()
+        if child == 0:
+            os.chdir(cwd)
+            for number, file in enumerate((nothing, out, err)):
+                os.dup2(file.fileno(), number)
+            _become(COPIER, [str(COPIER), *arguments], environment() if env is None else env)
+        _, status = os.waitpid(child, 0)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(arguments, os.waitstatus_to_exitcode(status), *texts)
 
 
 class Forked:

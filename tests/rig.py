@@ -196,16 +196,25 @@ def earlier_releases() -> dict[str, str]:
 
 def snapshot(folder: Path) -> Path:
     """A repository in `folder` of all releases, each tagged with its version; the last is the work tree."""
+
+    def git(*arguments: str) -> str:
+        done = sh("git", *arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    git("init", "-q")
+    objects = Path(sh("git", "rev-parse", "--path-format=absolute", "--git-path", "objects", cwd=ROOT).stdout.strip())
+    borrowed = folder / ".git/objects/info/alternates"
+    borrowed.write_text(f"{objects}\n", encoding="utf-8")
+    parent: list[str] = []
     for version, revision in earlier_releases().items():
-        _empty(folder)
-        files = subprocess.run(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-        subprocess.run(["tar", "-x"], cwd=folder, input=files, check=True)
-        commit(folder, version)
-    _empty(folder)
+        parent = ["-p", git("commit-tree", *parent, "-m", version, f"{revision}^{{tree}}")]
+        git("tag", version, parent[1])
+    git("reset", "-q", *parent[1:])
     copy_work_tree(folder)
     commit(folder, VERSION)
-    done = sh("git", "repack", "-a", "-d", "-q", cwd=folder)  # one file of all, where each clone has thousands to link
-    assert done.returncode == 0, done.stderr
+    git("repack", "-a", "-d", "-q")  # one file of all, where each clone has thousands to link
+    borrowed.unlink()
     return folder
 
 
@@ -216,12 +225,6 @@ def copy_work_tree(folder: Path) -> None:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-
-
-def _empty(repository: Path) -> None:
-    for path in repository.iterdir():
-        if path.name != ".git":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def commit(folder: Path, tag: str) -> None:

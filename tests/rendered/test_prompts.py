@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import copier
+import forked
 import pytest
 import yaml
 from answers import DEFAULTS, QUESTIONS, SETTINGS, defaults
@@ -11,8 +12,8 @@ from names import NAMES
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
-from rig import Project, environment, sh
-from terminal import COLUMNS, COPIER, DOWN, ENTER, ERASE, INTERRUPT, Terminal
+from rig import Project, environment
+from terminal import COLUMNS, DOWN, ENTER, ERASE, INTERRUPT, Terminal
 
 CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
 ANSWERS = ".copier-answers.yml"
@@ -142,8 +143,8 @@ def test_a_person_answers_at_a_terminal(template: Path, tmp_path: Path) -> None:
     }
 
 
-def test_whoever_thinks_better_of_it_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
-    terminal = Terminal("copy", str(template), str(tmp_path / "p"))
+def test_whoever_thinks_better_of_it_leaves_nothing_behind(plain: Path, tmp_path: Path) -> None:
+    terminal = Terminal("copy", str(plain), str(tmp_path / "p"))
     terminal.press("", asked("example"), "(Use arrow keys)")
     terminal.press(ENTER, asked("project_name"), "Burger Combos")
     terminal.press(ENTER, asked("package"), "burger_combos")
@@ -170,10 +171,10 @@ def test_enter_at_every_question_takes_the_defaults(
     ],
 )
 def test_what_is_suggested_and_promised_fits_the_example(
-    example: str, package: str, promise: str, template: Path, tmp_path: Path
+    example: str, package: str, promise: str, plain: Path, tmp_path: Path
 ) -> None:
     data = f"--data=example={example}"
-    done = sh(COPIER, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    done = forked.copier("copy", "--defaults", data, str(plain), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"    make develop     from here to {promise}\n    make             all the verbs\n" in done.stderr
     assert ("docs/own-model.md shows where" in done.stderr) == (example == "blank")
@@ -199,19 +200,19 @@ def test_a_wrong_answer_is_corrected_where_it_was_typed(plain: Path, tmp_path: P
     assert written == written | TYPED
 
 
-def test_each_question_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
+def test_each_question_is_answered_on_the_command_line(plain: Path, tmp_path: Path) -> None:
     given = TYPED | {name: list(choices.values())[1] for name, choices in CHOICES.items()}
     data = [f"--data={name}={answer}" for name, answer in given.items()]
-    done = sh(COPIER, "copy", "--defaults", *data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    done = forked.copier("copy", "--defaults", *data, str(plain), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "make develop " in done.stderr
     assert answers(tmp_path / "p") == given
     assert given.keys() == QUESTIONS.keys() - {"folder"}
 
 
-def test_the_last_line_says_what_is_wrong_on_the_command_line(template: Path, tmp_path: Path) -> None:
+def test_the_last_line_says_what_is_wrong_on_the_command_line(plain: Path, tmp_path: Path) -> None:
     data = "--data=package=class"
-    done = sh(COPIER, "copy", "--defaults", data, str(template), str(tmp_path / "p"), cwd=tmp_path)
+    done = forked.copier("copy", "--defaults", data, str(plain), str(tmp_path / "p"), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"ValueError: {REFUSED}"
     assert not (tmp_path / "p").exists()
@@ -268,7 +269,7 @@ def test_the_author_is_who_copier_knows_or_the_projects_team(plain: Path, tmp_pa
     known = environment() | {"COPIER_SETTINGS_PATH": str(tmp_path / "settings.yml")}
     for env, author in ((known, "Zoë"), (environment(), "The Spice Route team")):
         data = ["--data", "project_name=Spice Route", "--overwrite", "--defaults", "--quiet"]
-        done = sh(COPIER, "copy", *data, str(plain), str(tmp_path / author), cwd=tmp_path, env=env)
+        done = forked.copier("copy", *data, str(plain), str(tmp_path / author), cwd=tmp_path, env=env)
         assert done.returncode == 0, done.stderr
         assert answers(tmp_path / author)["author"] == author
 
@@ -280,7 +281,9 @@ def test_a_package_does_not_hide_a_module_that_is_there(module: str, plain: Path
     named = {"example": "recommend", "project_name": "Spice Route"}
     with pytest.raises(ValueError, match="Try ml_spice_route: src/spice_route would hide the spice_route that is here"):
         copier.run_copy(str(plain), tmp_path / "ours", data=named | {"package": "spice_route"}, quiet=True)
-    done = sh(COPIER, "copy", "--defaults", "--data=project_name=Spice Route", str(plain), ".", cwd=tmp_path / "ours")
+    done = forked.copier(
+        "copy", "--defaults", "--data=project_name=Spice Route", str(plain), ".", cwd=tmp_path / "ours"
+    )
     assert done.returncode == 0, done.stderr
     assert answers(tmp_path / "ours")["package"] == "ml_spice_route"
     assert "Spice Route is ready here\n\n    make develop " in done.stderr
