@@ -1,5 +1,6 @@
 """Copier in a fraction of its time, for many copies in one process: what it found once is taken again."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -7,23 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rig
 from copier import _template
+from copier._vcs import clone
 from copier._main import Worker
 from jinja2.sandbox import SandboxedEnvironment
 
 
 @contextmanager
 def quick_copies() -> Iterator[None]:
-    """Compile and read once, and render each part of a path once in a copy, for as long as the block lasts.
+    """Clone, compile and read once, and render each part of a path once in a copy, for as long as the block lasts.
 
     Copier asks git whether each file's mode has to be told to its index, too, which it never has on these file systems.
     """
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="clones") as clones:
+        _clone_once(patch, Path(clones))
         _compile_once(patch)
         _read_once(patch)
         patch.setattr(Worker, "_render_template", _with_one_context(Worker._render_template))
         patch.setattr(Worker, "_sync_git_index_executable_bit", lambda *_: None)
         yield
+
+
+def _clone_once(patch: pytest.MonkeyPatch, clones: Path) -> None:
+    """Of a repository on this machine in which nothing has changed; an update makes five clones otherwise."""
+    known: dict[tuple[str, str, str], str] = {}
+
+    def clone_once(url: str, ref: str = "HEAD", location: str | None = None) -> str:
+        if ref == "HEAD" or not Path(url).is_dir():  # which may have what no commit holds
+            return clone(url, ref, location)
+        key = url, ref, rig.sh("git", "for-each-ref", cwd=Path(url)).stdout
+        if key not in known:
+            known[key] = clone(url, ref, tempfile.mkdtemp(dir=clones))
+        return known[key]
+
+    patch.setattr(_template, "clone", clone_once)
 
 
 def _compile_once(patch: pytest.MonkeyPatch) -> None:
