@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import rig
 from copier import _template
-from copier._vcs import clone
 from copier._main import Worker
+from copier._vcs import clone
 from jinja2.sandbox import SandboxedEnvironment
 
 
