@@ -102,20 +102,6 @@ def test_a_merge_request_has_a_develop_of_its_own_until_it_is_closed(run: Pipeli
 
 
 @pytest.mark.docker
-def test_each_fault_turns_the_job_red_that_looks_for_it(run: Pipelines) -> None:
-    source = run.project.folder / "src" / run.project.package
-    (source / "other.py").write_text('"""Other."""\n\n\ndef other() -> None:\n    pass\n')
-    rig.change(source / "model.py", {"Model(affinity": "Model(0 * affinity"})
-    for name in ("test_model.py", "test_pipeline.py"):  # which would find a bad model too
-        (run.project.folder / "tests" / name).unlink()
-    Production(run.project).commit_all()
-    done = run.run("push")
-    assert done.passed == {"check": False, "build": False}, done.output
-    assert "D103" in done.logs["check"]
-    assert "'better than a baseline' refuses" in done.logs["build"]
-
-
-@pytest.mark.docker
 def test_once_a_week_updates_are_proposed(
     containers: None, template: Path, generate: Callable[..., Project], tmp_path: Path
 ) -> None:

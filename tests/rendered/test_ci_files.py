@@ -55,6 +55,29 @@ def test_workflows_have_no_findings(plain: Path, many: Project, tmp_path: Path) 
     assert not list(many.folder.glob("models/*/.github"))
 
 
+# The verbs of both jobs, which tests/deployed/test_faults.py sees red. Each has to succeed.
+CHECK = ['make inside DO="make check explore CHECK=1"']
+ON_GITHUB = ['name=$(make --silent image)\necho "name=$name" >>"$GITHUB_OUTPUT"\n', "make develop", "make scan"]
+ON_GITLAB = ["IMAGE=$(make --silent image)", 'mkdir -p var && echo "IMAGE=$IMAGE" >var/image.env']
+ON_GITLAB += ['make develop scan IMAGE="$IMAGE"']
+
+
+def test_a_commit_is_checked_by_verbs_each_of_which_has_to_succeed(
+    github: Path, many: Project, on_gitlab: tuple[Path, Path]
+) -> None:
+    for folder, job in ((github, "check"), (many.folder, "hooks")):
+        jobs = yaml.safe_load((folder / ".github/workflows/check.yml").read_text())["jobs"]
+        for name, runs in ((job, CHECK), ("image", ON_GITHUB)):
+            steps = [step for step in jobs[name]["steps"] if "run" in step]
+            assert [step["run"] for step in steps] == runs
+            assert not [step for step in steps if {"if", "continue-on-error", "shell"} & step.keys()]
+            assert "continue-on-error" not in jobs[name]
+    jobs = yaml.safe_load((on_gitlab[0] / ".gitlab-ci.yml").read_text())
+    for name, script in (("check", CHECK), ("build", ON_GITLAB)):
+        assert jobs[name]["script"] == script
+        assert "allow_failure" not in jobs[name]
+
+
 # What is put where in a workflow, and what is then said of it.
 SPOILT = {
     "credentials": ("persist-credentials: false", "fetch-depth: 0", r"artipacked.*\n.*/credentials\.yml"),
