@@ -98,14 +98,12 @@ def test_it_opens_straight_after_copying_and_works(
     assert mine.up("--remove-existing-container")["containerId"] != first["containerId"]
     assert (mine.folder / "uv.lock").read_bytes() == lock
     assert f"{customers} rows of recommendations for" in mine.call("exec", "make", "results")
+    if not root:
+        finds_interpreter_tests_formatter_and_checks_a_commit(mine)
 
 
-@pytest.mark.docker
-def test_the_editor_finds_interpreter_tests_formatter_and_a_commit_is_checked(
-    opened: Callable[[str, bool], Devcontainer],
-) -> None:
-    mine = opened("sqlite", False)
-    mine.up()
+def finds_interpreter_tests_formatter_and_checks_a_commit(mine: Devcontainer) -> None:
+    """What the editor is told is there, and so are the hooks."""
     settings = json.loads((mine.folder / ".devcontainer/devcontainer.json").read_text())["customizations"]["vscode"]
     python = settings["settings"]["python.defaultInterpreterPath"]
     tests = json.loads((mine.folder / ".vscode/settings.json").read_text())["python.testing.pytestArgs"]
