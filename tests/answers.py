@@ -76,7 +76,7 @@ _ASKED = [
 ]
 # What a project's processes are made by where there is no container engine, and the targets that change none then.
 RUNNING = ["example", "target", "database", "serving", "features", "notebooks", "tracking"]
-ELSEWHERE = {"kubernetes": "docker", "kubeflow": "docker"}
+ELSEWHERE = {"kubernetes": "docker", "kubeflow": "docker", "metaflow-aws": "metaflow-argo"}
 
 
 def asked(row: Answers) -> bool:
@@ -88,21 +88,23 @@ def _covering(values: dict[str, list[str]], *begun: Answers, strength: int = 2) 
     """Rows in which any two values are, or more, that can be answered together; those that are there come first."""
     rules = [rule for rule in _ASKED if values.keys() >= {each["left"] for each in rule["conditions"]}]
     # Of the salts up to 100, the one that gives the fewest rows.
-    how = {"strength": strength, "constraints": rules, "presets": list(begun), "salt": "57", "tolerance": 5}
+    how = {"strength": strength, "constraints": rules, "presets": list(begun), "salt": "53", "tolerance": 5}
     rows: list[Answers] = covertable.make(values, **how)
     return rows
 
 
 def _whole(rows: list[Answers]) -> list[Answers]:
     """These rows with each value by turns of what changes no process."""
-    same = [target for target in VALUES["target"] if ELSEWHERE.get(target, target) == "docker"]
-    turns = {name: cycle(values) for name, values in (VALUES | {"target": same}).items()}
+    turns = {name: cycle(values) for name, values in VALUES.items() if name not in RUNNING}
+    targets = {
+        one: cycle([each for each in VALUES["target"] if ELSEWHERE.get(each, each) == one])
+        for one in _RUNNING["target"]
+    }
     found = []
     for row in rows:
         full = dict(row)
-        for name in VALUES:
-            if name not in row or (name == "target" and row[name] in same):
-                full[name] = next(each for each in turns[name] if asked(full | {name: each}))
+        for name, values in (turns | {"target": targets[row["target"]]}).items():
+            full[name] = next(each for each in values if asked(full | {name: each}))
         found.append(full)
     return found
 

@@ -19,7 +19,7 @@ import rig
 from containers import registry
 from containers.docker import docker, image_names, inspected
 from listener import until
-from production import Production, distinguish, leave_out_what_takes_long
+from production import Production, distinguish, grow_once, leave_out_what_takes_long
 from rig import Project, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("containers")]
@@ -82,8 +82,11 @@ def production(
     """A project with a small sample, committed and not yet deployed; nothing of it is left behind."""
     project = replace(generate(tmp_path / "shop", database=getattr(request, "param", "sqlite")), containers=True)
     rig.configure(project, "production", {"customers = 20_000": "customers = 500"})
-    if not hasattr(request, "param"):  # what takes long of a candidate is looked at once for each database
+    if not hasattr(request, "param"):  # what takes long of a candidate is looked at once
         leave_out_what_takes_long(project)
+    elif request.param != "sqlite":  # in whose image the tests are the same
+        grow_once(project)
+        (project.folder / "tests/test_pipeline.py").unlink()
     distinguish(project)
     project.make("setup")
     project.git("checkout", "--quiet", "-b", f"test-{secrets.token_hex(3)}")
