@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import rig
-import yaml
 from answers import (
     ALL,
     ELSEWHERE,
@@ -25,25 +23,14 @@ from answers import (
     called,
     filled,
 )
-from own_model import PAGE
-from rig import ROOT, Project, sh
+from rig import Project
 from snippets import paths_missing
+from tidy import filled_in, lint, read
 
 Rendered = dict[str, str]
 Write = Callable[[Answers], tuple[Project, Rendered]]
 
 
-class ComposeLoader(yaml.SafeLoader):
-    """YAML with the tags by which one compose file overrides another, as `!reset []`."""
-
-
-ComposeLoader.add_multi_constructor("!", lambda loader, _, node: loader.construct_sequence(node))
-PARSERS: dict[str, Callable[[str], object]] = {
-    ".toml": tomllib.loads,
-    ".json": json.loads,
-    ".yml": lambda text: yaml.load(text, ComposeLoader),
-    ".yaml": lambda text: yaml.load(text, ComposeLoader),
-}
 # Words of an answer that no file may have where another was given; scripts and ops/ serve them all.
 OF_ANSWER = {
     ("example", "recommend"): [r"[Rr]ecommendation(?!s\": )", r"\borders\b", "hit[ _]rate", "top_k", r"\bcustomers?\b"],
@@ -95,50 +82,11 @@ def of_what_was_not_chosen(given: Answers, files: Rendered) -> list[str]:
     return [f"{name}: {word}" for name, text in files.items() for word in sorted(words_of_answers(name, text) - chosen)]
 
 
-# What many projects have is looked at once.
-
-
 @cache
 def words_of_answers(name: str, text: str) -> set[str]:
     """The words of any answer that a file has."""
     where = name if SHARED.search(name) else f"{name}\n{text}"
     return {word for words in OF_ANSWER.values() for word in words if re.search(word, where)}
-
-
-@cache
-def filled_in(text: str) -> bool:
-    """Whether nothing is left of the template's own language."""
-    return not re.search(r"(?<!\$)\{\{ |\{%-? ", text)  # GitHub's have a $, Docker's own formats no blank
-
-
-@cache
-def read(name: str, text: str) -> None:
-    """Let what a file is for read it; it is tidy."""
-    blank = 3 if name.endswith(".py") or name == PAGE else 2  # which has whole files of Python
-    assert "\n" * (blank + 1) not in text, name
-    assert text.endswith("\n") and not text.endswith("\n\n"), name
-    assert "\r" not in text, name
-    assert not re.search(r"[ \t]$", text, re.MULTILINE), name
-    PARSERS.get(Path(name).suffix, str)(text)
-    if name.endswith(".py"):
-        compile(text, name, "exec")
-    elif name.endswith(".sh"):
-        subprocess.run(["sh", "-n"], input=text, text=True, check=True)
-
-
-LINTED: set[tuple[str, ...]] = set()
-
-
-def lint(project: Project, files: Rendered) -> None:
-    """Let ruff look at the files of Python, but for those that were the same beside the same modules and rules."""
-    code = [name for name in files if name.endswith((".py", ".ipynb"))]
-    modules = sorted(name for name in code if "/ops/" not in name)  # which ruff tells from libraries
-    known = {name: (files["pyproject.toml"].partition("[tool.ruff]")[2], *modules, name, files[name]) for name in code}
-    if new := [name for name in code if known[name] not in LINTED]:
-        for check in (["format", "--check"], ["check"]):
-            done = sh(ROOT / ".venv/bin/ruff", *check, "--no-cache", *new, cwd=project.folder)
-            assert done.returncode == 0, done.stdout
-    LINTED.update(known.values())
 
 
 def pairs(names: list[str], rows: list[Answers]) -> set[tuple[tuple[str, str], tuple[str, str]]]:
@@ -173,7 +121,7 @@ def test_what_is_written_is_valid_tidy_and_of_what_was_chosen(answers: Answers, 
     assert paths_missing(page, files.keys() | {"uv.lock", "var/develop"}) == []
     verbs = re.findall(r"^([a-z]+):.*## ", files["Makefile"], re.MULTILINE)
     assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(verbs)
-    lint(project, files)
+    lint(project.folder, files)
     for path in project.folder.rglob("*"):
         assert not path.is_symlink()
         assert path.is_file() or any(path.iterdir()), f"{path}: empty"

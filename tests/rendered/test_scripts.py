@@ -3,26 +3,12 @@
 import re
 from pathlib import Path
 
-from rig import ROOT, sh
-
-
-def sourced(script: Path, folder: Path) -> str:
-    """A script's text, and that of all that it sources."""
-    text = script.read_text(encoding="utf-8")
-    others = [folder / name for name in re.findall(r"# shellcheck source=(\S+)", text) if name != "/dev/null"]
-    return text + "".join(sourced(other, folder) for other in others)
+from tidy import check_scripts
 
 
 def test_scripts_have_no_findings(folders: dict[str, Path]) -> None:
-    seen: set[tuple[str, str]] = set()
     for folder in folders.values():
-        scripts = {str(path.relative_to(folder)): sourced(path, folder) for path in folder.rglob("*.sh")}
-        new = scripts.items() - seen
-        seen |= new
-        if new:
-            done = sh(ROOT / ".venv/bin/shellcheck", "--external-sources", *sorted(name for name, _ in new), cwd=folder)
-            assert done.returncode == 0, done.stdout
-    assert len(seen) > 10
+        check_scripts(folder)
 
 
 def test_each_script_first_leaves_behind_what_the_shell_around_it_is_set_to(folders: dict[str, Path]) -> None:

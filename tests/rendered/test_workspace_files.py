@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from itertools import product
@@ -12,7 +11,8 @@ import copier
 import pytest
 import yaml
 from answers import REVIEWERS
-from rig import ROOT, append, environment, sh
+from rig import append, environment, sh
+from tidy import check_scripts, filled_in, lint, read
 
 ROOTS = [{"ci": ci, "reviewers": who} for ci, who in product(("github", "gitlab", "none"), ("", REVIEWERS))][:-1]
 
@@ -47,24 +47,13 @@ def test_a_root_is_valid_tidy_and_of_what_was_chosen(given: dict[str, str], plai
     written = texts(made)
     others = {"github": "GitLab", "gitlab": r"GitHub|\.github"}.get(given["ci"], r"GitHub|GitLab|\bCI\b(?! takes)")
     for name, text in written.items():
-        assert text.endswith("\n") and not text.endswith("\n\n") and "\n\n\n\n" not in text, name
-        assert not re.search(r"(?<!\$)\{\{ |\{%-? |[ \t]$|\r", text, re.MULTILINE), name
-        if name.endswith(".toml"):
-            tomllib.loads(text)
-        elif name.endswith((".yaml", ".yml")):
-            yaml.safe_load(text)
-        elif name.endswith(".md"):
-            assert not re.search(others, text), name
+        assert filled_in(text), name
+        read(name, text)
+        assert not (name.endswith(".md") and re.search(others, text)), name
     assert ("CODEOWNERS" in written) == bool(given["reviewers"])
     assert written["README.md"].startswith("# The Shop\n")
-    for program in (["ruff", "format", "--check", "--no-cache"], ["ruff", "check", "--no-cache"]):
-        done = sh(ROOT / ".venv/bin" / program[0], *program[1:], cwd=made)
-        assert done.returncode == 0, done.stdout
-    scripts = sorted(name for name in written if name.endswith(".sh"))
-    done = sh(ROOT / ".venv/bin/shellcheck", "--external-sources", *scripts, cwd=made)
-    assert done.returncode == 0, done.stdout
-    for script in scripts:
-        subprocess.run(["sh", "-n", made / script], check=True)
+    lint(made, written)
+    check_scripts(made)
 
 
 def test_a_project_knows_its_folder_and_leaves_to_the_root_what_is_once_in_a_repository(
