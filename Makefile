@@ -37,17 +37,20 @@ quick: $(READY) ## the tests of what is written, in a minute
 	$(IN_MEMORY) $(PYTEST) -n 2 $(KEEP_FAILED) tests/rendered
 
 test: $(READY) ## all tests; generated projects are really installed, updated, run and deployed
-	@$(MAKE) --no-print-directory --jobs 2 alone quick updated # in this order: as one ends, the next begins
-	@$(MAKE) --no-print-directory installed deployed
+	@$(MAKE) --no-print-directory --jobs 2 alone quick updated installed # in this order: as one ends, the next begins
+	@$(MAKE) --no-print-directory shown deployed
 
 updated: $(READY)
 	$(IN_MEMORY) $(PYTEST) -n 2 --dist worksteal $(KEEP_FAILED) tests/updated
 
-alone: $(READY) # beside which nothing may use the engine, and no browser run, as it notices what networks come and go
+alone: $(READY) # beside which nothing may use the engine, and no browser run
 	$(PYTEST) -m alone tests/deployed
 
 installed: $(READY) # what needs no container engine
-	$(PYTEST) -n 3 --dist worksteal tests/installed
+	$(PYTEST) -n 3 --dist worksteal -m "not browser" tests/installed
+
+shown: $(READY) # the pages of what is installed
+	$(PYTEST) -n 3 --dist worksteal -m browser tests/installed
 
 deployed: $(READY)
 	$(PYTEST) -n 4 --dist worksteal -m "not alone" tests/deployed
@@ -101,5 +104,5 @@ $(READY): requirements.txt
 	@uv pip install --quiet --require-hashes --requirements requirements.txt --python .venv/bin/python
 	@touch $(READY)
 
-.PHONY: help demo quick test updated alone installed deployed engines check bench docs example pictures pins release
+.PHONY: help demo quick test updated alone installed shown deployed engines check bench docs example pictures pins release
 .DEFAULT_GOAL := help

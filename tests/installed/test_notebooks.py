@@ -164,6 +164,7 @@ LIGHT = """(() => {
 })()"""
 
 
+@pytest.mark.browser
 def test_the_page_shows_tables_plots_and_what_the_model_would_recommend(mine: Project, tmp_path: Path) -> None:
     file = mine.folder / FILES[kind(mine)]
     before = file.read_text()
@@ -273,6 +274,7 @@ def greeting(project: Project) -> Iterator[Callable[[], None]]:
         test.unlink(missing_ok=True)
 
 
+@pytest.mark.browser
 def test_what_changes_in_src_is_taken_by_the_open_page(of_kind: Callable[[str], Project]) -> None:
     marimo = of_kind("marimo")
     with greeting(marimo) as moved, opened(marimo) as page:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import website
 from page import browser
 
@@ -11,6 +12,7 @@ WIDE = """JSON.stringify([innerWidth, [...document.querySelectorAll("article *")
 ).map(element => element.outerHTML.slice(0, 80))])"""
 
 
+@pytest.mark.browser
 def test_the_search_finds_pages_and_a_phone_shows_them(tmp_path: Path) -> None:
     built = website.build(tmp_path)
     with browser() as page:

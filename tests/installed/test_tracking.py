@@ -430,6 +430,7 @@ def test_without_a_server_a_file_keeps_them_and_a_page_is_served_of_it(tracked: 
         shutil.rmtree(mine.folder / "var")
 
 
+@pytest.mark.browser
 def test_the_page_lists_the_run_with_its_metrics(there: Project, server: Server, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
