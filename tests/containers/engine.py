@@ -59,7 +59,14 @@ def unmount(folder: Path) -> None:
 
 
 def tidy(env: dict[str, str]) -> None:
-    """Remove what earlier tests have left but the stand-ins: the more images there are, the slower is every list."""
+    """Remove what earlier tests have left but the stand-ins: the more images there are, the slower is every list.
+
+    Containers of tests that were killed are begun again with the engine.
+    """
+    left = subprocess.run(["docker", "ps", "--all", "--quiet"], env=env, capture_output=True, text=True, check=True)
+    if left.stdout:
+        remove = ["docker", "rm", "--force", "--volumes", *left.stdout.split()]
+        subprocess.run(remove, env=env, capture_output=True, check=True)
     prune = ["docker", "image", "prune", "--all", "--force", "--filter", f"label!={STAND_IN}"]
     subprocess.run(prune, env=env, capture_output=True, check=True)
 
