@@ -30,7 +30,7 @@ MADE_UP = """
 import json
 from datetime import date, timedelta
 import polars as pl
-from {package}.ops import alerts, earlier, records, review, trials
+from {package}.ops import alerts, earlier_rows, records, review, trials
 from {package}.ops.problems import Problem
 from {package}.ops.runs import Record, Run
 from {package}.ops.settings import Monitoring, Stage, StageSettings, load
@@ -101,7 +101,7 @@ out["nothing"] = run(day(1), seen)[0]
 publish(day(0), "a", 1.0)
 out["one"] = run(day(1), seen)[0]
 publish(day(1), "b", 1.0)
-earlier.ROWS = 2  # at a time
+earlier_rows.ROWS = 2  # at a time
 out["next"], record = run(day(2), seen)
 names = ("date", "value", "backtest", "weight", "run_id")
 out["reviews"] = [[each[name] for name in names] for each in record.reviews]

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from . import faults, needs, records, training
+from . import code_errors, needs, records, training
 from .databases import NotThere
 from .databases.urls import without_password
 from .fingerprint import RAW
@@ -303,7 +303,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
     goes_on = tried(first, run, settings)
-    with faults.named("resize"):
+    with code_errors.named("resize"):
         size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
     if size:
         run.record.numbers["rows_read"] = size.rows
@@ -322,7 +322,7 @@ def _trials(settings: StageSettings) -> Runs:
 def tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
     """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
     try:
-        with no_writing(), faults.named(step.__name__):
+        with no_writing(), code_errors.named(step.__name__):
             perform(step, run, settings)
     except WouldPublish:
         return False

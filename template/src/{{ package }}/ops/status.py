@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records, training, turned_out, unusual
+from . import input_findings, provenance, records, review_summary, training
+from .active_version import Deployment, history
 from .cron import Cron
-from .deployments import Deployment, history
-from .due import how_to_catch_up, missed
+from .due_runs import how_to_catch_up, missed
 from .problems import Problem
 from .results import counted
 from .runs import DAILY, Record, Run, kept
@@ -101,9 +101,9 @@ def lines(view: StageStatus) -> dict[str, str]:
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
         rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
-        rows["data"] = unusual.in_words(record)
+        rows["data"] = input_findings.in_words(record)
         rows["model"] = training.told(record)
-        rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
+        rows["turned out"] = " ".join(review_summary.newest(record, record.settings.get("deploy.metric", "")) or ())
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows

@@ -14,7 +14,7 @@ from .problems import Problem
 from .results import Results, as_text, counted, find
 from .runs import Record, Run, names
 from .settings import Stage, StageSettings, load, settings_file
-from .show import print_json, print_table
+from .show_results import print_json, print_table
 from .version import subject
 
 

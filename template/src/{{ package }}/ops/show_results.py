@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from . import provenance, records, report, training, unusual
+from . import input_findings, provenance, records, report, training
 from .databases import NotThere, open_store
 from .logs import renderer
 from .metrics import value_of
@@ -230,7 +230,7 @@ def _summary(record: Record, settings: StageSettings) -> None:
         table.add_row("gate" if gate["passed"] else "refused", "✓" if gate["passed"] else "✗", gate["finding"])
     for reason, count in record.facts.get("rejected", {}).items():
         table.add_row("set aside", number(count), reason)
-    for each in unusual.found(record):
+    for each in input_findings.found(record):
         table.add_row("unusual", each.table, each.finding.text)
     metric = settings.deploy.metric or next(iter(record.metrics), "")
     days = [(day.date, value_of(day, metric)) for day in records.by_day(settings)]
