@@ -49,6 +49,7 @@ def run(
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time, and again at the end
     from ..pipeline import Settings
     from . import execute, show_results
+    from .printing import read_in_part
 
     gc.freeze()
     gc.enable()
@@ -63,7 +64,7 @@ def run(
             return
         done = execute.run_all(settings, _day(day, settings), run_id, kind)
     try:
-        with show_results.read_in_part():
+        with read_in_part():
             show_results.results(stage, 10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
@@ -168,17 +169,17 @@ def status(
 ) -> None:
     """Show each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
-    from . import show_results
-    from .status import look_at, parse
+    from .printing import read_in_part
+    from .status import look_at, parse, show
 
     elsewhere = parse(deployed.read()) if deployed else {}
     stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
     views = [elsewhere.get(each) or look_at(each) for each in stages]
-    with show_results.read_in_part():
+    with read_in_part():
         if as_json:
             print("\n".join(view.to_json() for view in views))
         else:
-            show_results.status(views, all_deployments=stage is not None)
+            show(views, all_deployments=stage is not None)
 
 
 @app.command()
@@ -189,10 +190,11 @@ def logs(
 ) -> None:
     """Show the log of a run."""
     enter_project(stage)
-    from . import show_results
+    from . import show_run
+    from .printing import read_in_part
 
-    with show_results.read_in_part():
-        show_results.logs(stage, run_id, follow=follow)
+    with read_in_part():
+        show_run.logs(stage, run_id, follow=follow)
 
 
 @app.command()
@@ -213,8 +215,9 @@ def results(
     """Show the newest rows, or those of a day, and which run and commit wrote them."""
     enter_project(stage)
     from . import show_results
+    from .printing import read_in_part
 
-    with show_results.read_in_part():
+    with read_in_part():
         if sweep or run_id:
             from .sweep import show_results as shown
 
@@ -241,10 +244,10 @@ def trace(
 ) -> None:
     """Show why a row is as it is: its run, version, settings and model, and what the run has read of its key."""
     enter_project(stage)
-    from . import show_results
+    from .printing import read_in_part
     from .trace import trace
 
-    with show_results.read_in_part():
+    with read_in_part():
         trace(stage, key, rows, table=table, day=day.date() if day else None, as_json=as_json)
 
 
@@ -262,11 +265,11 @@ def gates(stage: StageOption = Stage.production) -> None:
     """Put this version on trial, as before a deployment; publish nothing."""
     enter_project(stage)
     from ..pipeline import Settings
-    from . import gates, show_results, tracking
+    from . import gates, tracking
 
     settings = load(Settings, stage)
     tracking.of(settings)
-    show_results.gates(gates.judge(stage, settings))
+    gates.show(gates.judge(stage, settings))
 
 
 @app.command(hidden=True)
@@ -351,9 +354,9 @@ def deployed(stage: StageOption = Stage.production) -> None:
 def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.production) -> None:
     """Print the page of a run's report."""
     enter_project(stage)
-    from . import show_results
+    from . import show_run
 
-    print(show_results.report_page(stage, run_id))
+    print(show_run.report_page(stage, run_id))
 
 
 @app.command(hidden=True)

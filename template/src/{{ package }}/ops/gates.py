@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -95,6 +95,20 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
         yield from _at_scale(settings, day, trial, memory_mb)
+
+
+def show(found: Iterable[Gate]) -> None:
+    """Each gate as it is judged.
+
+    Raises:
+        Refused: one of them refuses, or more.
+    """
+    refused = []
+    for gate in found:
+        print(f"{'✓' if gate.passed else '✗'} {gate.name:24} {gate.finding}", flush=True)
+        refused += [] if gate.passed else [gate.name]
+    if refused:
+        raise Refused(f"refused by {', '.join(refused)}")
 
 
 def _against_production(deploy: Deploy, trial: Trial, running: Record | None) -> Gate:
