@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..problems import Problem, outside, stoppable
-from . import candidate, deploy_and_rollback, verbs_where_deployed
+from . import candidate_image, deploy_and_rollback, verbs_where_deployed
 from .checkout import Checkout
 from .chosen_target import Chosen
 from .develop import Develop, tracking
@@ -25,8 +25,8 @@ def verbs(stage: str, arguments: Sequence[str]) -> dict[str, Callable[[], None]]
         return found
 
     return {
-        "image": lambda: candidate.make_image(engine()),
-        "scan": lambda: candidate.scan(engine()),
+        "image": lambda: candidate_image.make_image(engine()),
+        "scan": lambda: candidate_image.scan(engine()),
         "deploy": lambda: deploy_and_rollback.deploy(Chosen(stage)),
         "rollback": lambda: deploy_and_rollback.rollback(Chosen(stage)),
         "remove": lambda: deploy_and_rollback.remove(Chosen(stage)),
