@@ -340,9 +340,10 @@ def test_merging_what_was_left_alone_before_can_be_done_again(
     migrate.divide(f"src/{mine.package}/ops/sample.py")
     assert files(mine) == once
     commit(mine.folder, "updated")
-    migrate.merge("LICENSE")
+    migrate.merge("LICENSE", "not/here/before.py=not/here/now.py")
     migrate.divide(f"src/{mine.package}/ops/sample.py")
     assert mine.git("status", "--porcelain") == ""
+    assert not (mine.folder / "not").exists()
 
 
 def test_settings_that_both_changed_are_a_conflict_of_those_lines(
