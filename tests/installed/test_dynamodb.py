@@ -32,7 +32,7 @@ import sys
 from datetime import date, datetime, timedelta
 
 import polars as pl
-from {package}.ops import catalogue, earlier_rows, records, results, trials
+from {package}.ops import catalogue, dry_run, earlier_rows, records, results
 from {package}.ops.problems import Problem
 from {package}.ops.published import Table
 from {package}.ops.runs import Record

@@ -450,8 +450,8 @@ def test_a_place_that_is_lost_meanwhile_fails_the_run_and_not_the_rows(shop: Pro
 
 
 NOTHING = """
-from acme.ops import trials
-with trials.no_writing():
+from acme.ops import dry_run
+with dry_run.no_writing():
     publishers.follow(None, load(pipeline.Settings, Stage.production), [])
 os.environ["ACME_DATABASE__PARQUET_URL"] = ""
 del sys.modules["acme.ops.publish_parquet"]

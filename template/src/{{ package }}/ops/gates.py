@@ -22,6 +22,7 @@ import numpy as np
 from . import code_errors, needs, records, training
 from .databases import NotThere
 from .databases.urls import without_password
+from .dry_run import WouldPublish, no_writing
 from .fingerprint import RAW
 from .holdout import measured_on
 from .metrics import Metric, measured, value_of
@@ -33,7 +34,6 @@ from .scaling import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
 from .steps import names
-from .trials import WouldPublish, no_writing
 from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 import structlog
 
-from . import catalogue, earlier_rows, trials
+from . import catalogue, dry_run, earlier_rows
 from .databases import open_store
 from .problems import Problem
 from .runs import Record, Run
@@ -117,7 +117,7 @@ def follow(run: Run, settings: StageSettings, tables: Sequence["Table"]) -> None
     Raises:
         Problem: a publisher cannot do it; the database has the rows all the same.
     """
-    if trials.running():
+    if dry_run.running():
         return
     for publisher in of(settings):
         put = False

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import chart_data, input_findings, plots, provenance, records, review_summary, training
+from .dry_run import ROWS
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
-from .trials import ROWS
 from .version import short
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import structlog
 
-from . import alerts, catalogue, earlier_rows, records, review_summary, trials
+from . import alerts, catalogue, dry_run, earlier_rows, records, review_summary
 from .databases import NotThere, open_store
 from .metrics import Better, Metric
 from .plots import distinct_digits
@@ -139,7 +139,7 @@ def days(
     if kind is None or kind.base_type() not in (pl.Date, pl.Datetime):
         raise Problem(f"review: what happened needs a column {when!r} of days (Date) or moments (Datetime), not {kind}")
     record.reviews = [each for each in record.reviews if each["table"] != table]
-    if trials.running() or record.kind != DAILY:
+    if dry_run.running() or record.kind != DAILY:
         return
     until = min(until or record.date, record.date)
     last = until - timedelta(days=1 if unfinished else horizon)
