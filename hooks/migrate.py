@@ -35,14 +35,15 @@ def merge(*files: str) -> None:
             name = before if before and committed(before) is not None else after
             mine, base, theirs = Path(after), old / (before or after), new / after
             mine.unlink(missing_ok=True)
-            mine.parent.mkdir(parents=True, exist_ok=True)
             content = committed(name)
             if content is not None:
+                mine.parent.mkdir(parents=True, exist_ok=True)
                 mine.write_bytes(content)
                 worktree.merge(mine, old / name, theirs)
             elif theirs.exists() and not base.exists():
+                mine.parent.mkdir(parents=True, exist_ok=True)
                 mine.write_bytes(theirs.read_bytes())
-            elif not any(mine.parent.iterdir()):
+            elif mine.parent.is_dir() and not any(mine.parent.iterdir()):
                 mine.parent.rmdir()
 
 

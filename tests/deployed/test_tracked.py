@@ -28,7 +28,7 @@ pytestmark = pytest.mark.docker
 NAME = "burger-combos-develop-main"
 COPY = """
 from pathlib import Path
-from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.chosen_target import Chosen
 
 print(Chosen("develop").fetch_tracking(Path("{file}")))
 """

@@ -75,8 +75,8 @@ SCHEDULE = "target.schedule(version)"
 CALL = """
 import sys
 
-from burger_combos.ops.deploy.candidate import collect_secrets
-from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.candidate_image import collect_secrets
+from burger_combos.ops.deploy.chosen_target import Chosen
 from burger_combos.ops.deploy.programs import at_the_end
 from burger_combos.ops.deploy.target import Version
 from burger_combos.ops.problems import Problem

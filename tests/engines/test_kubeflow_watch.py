@@ -22,7 +22,7 @@ clusters: [{{name: here, cluster: {{server: "{address}"}}}}]
 users: [{{name: me, user: {{token: {token}}}}}]
 """
 CALLS = """
-from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.chosen_target import Chosen
 from burger_combos.ops.deploy.target import Version
 
 target = Chosen("production")

@@ -26,7 +26,7 @@ case $1 in run)
 esac
 """
 CALLS = """
-from {package}.ops.deploy.chosen import Chosen
+from {package}.ops.deploy.chosen_target import Chosen
 from {package}.ops.deploy.target import Version
 
 target, version = Chosen("production"), Version("{image}", "c" * 40, "{image}")

@@ -53,7 +53,7 @@ SWEPT = """
 CALLS = """
 import sys
 
-from burger_combos.ops.deploy.chosen import Chosen
+from burger_combos.ops.deploy.chosen_target import Chosen
 from burger_combos.ops.deploy.programs import Ended, at_the_end
 from burger_combos.ops.deploy.target import Version
 from burger_combos.ops.problems import Problem

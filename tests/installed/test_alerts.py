@@ -46,10 +46,10 @@ MISSING = """
 import json
 from datetime import UTC, date, datetime, timedelta
 from {package}.ops.cron import Cron, looks
-from {package}.ops.deployments import Deployment
+from {package}.ops.active_version import Deployment
 from {package}.ops.runs import Record
 from {package}.ops.settings import Schedule, Stage, StageSettings
-from {package}.ops.watch import missing
+from {package}.ops.missing_runs import missing
 
 def at(text):
     return datetime.fromisoformat("2026-03-" + text).replace(tzinfo=UTC)
@@ -134,7 +134,7 @@ ARE_MISSING: list[Any] = [
 # A deployment of some days ago, and its runs: good ones for these days.
 DEPLOYED = """
 from datetime import UTC, datetime, timedelta
-from {package}.ops import deployments, records
+from {package}.ops import active_version, records
 from {package}.ops.runs import Record
 from {package}.ops.settings import Stage, StageSettings, load
 from {package}.ops.store import Store
@@ -143,7 +143,7 @@ from pathlib import Path
 settings = load(StageSettings, Stage.production)
 with Store(settings.database.url, create=True) as store:
     store.prepare()
-file, made = Path("var/production/deployments.jsonl"), deployments.history(Stage.production)[-1].at
+file, made = Path("var/production/deployments.jsonl"), active_version.history(Stage.production)[-1].at
 file.write_text(file.read_text().replace(made, (datetime.now(UTC) - timedelta(days=5)).isoformat()))
 for days, status in {runs}:
     began = datetime.fromisoformat("{due}") - timedelta(days=days) + timedelta(minutes=1)
@@ -155,12 +155,13 @@ for days, status in {runs}:
 # A scheduler that is begun again after each run that did not begin.
 TRIED = """
 from datetime import datetime
-from {package}.ops import watch
+from {package}.ops import missing_runs
 from {package}.ops.settings import Stage, StageSettings, load
 
 due = datetime.fromisoformat("{due}")
 for name in ("R1", "R2"):
-    watch.tell_once(load(StageSettings, Stage.production), due, f"the run for {{due.date()}} did not begin: {{name}}")
+    problem = f"the run for {{due.date()}} did not begin: {{name}}"
+    missing_runs.tell_once(load(StageSettings, Stage.production), due, problem)
 """
 
 

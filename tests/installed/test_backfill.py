@@ -47,7 +47,7 @@ from datetime import UTC, date, datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from {package}.ops import as_of, backfill, due, late
+from {package}.ops import as_of, backfill, due_runs, late_data
 from {package}.ops.cron import Cron
 from {package}.ops.problems import Problem
 from {package}.ops.runs import BACKFILL, LATE, Record
@@ -93,11 +93,11 @@ print(json.dumps([
 def days(older, first="2026-01-01", columns="c", **rows):
     totals = {{"": [older, older, older]}}
     totals |= {{f"2026-03-0{{day[1]}}": [count, count + (day == "s2"), count] for day, count in rows.items()}}
-    return late.Days(columns, first, totals)
+    return late_data.Days(columns, first, totals)
 
 whole = dict(d1=1, d2=2, d3=3, d4=4)
 def changed(then, now, day="2026-03-05"):
-    return late.changed(then, now, date.fromisoformat(day))
+    return late_data.changed(then, now, date.fromisoformat(day))
 
 print(json.dumps([
     changed(days(9, **whole), days(9, **whole)),
@@ -120,7 +120,7 @@ began = now - timedelta(minutes=5)
 def run(day, kind="daily"):
     return Record("x", Stage.production, date(2026, 3, day), "c", "i", started_at=began, status="ok", kind=kind)
 def since(*runs):
-    found = due.due_since(runs, "i", cron, now)
+    found = due_runs.due_since(runs, "i", cron, now)
     return found and found.isoformat()
 def done(**what):
     record = Record("x", Stage.production, date(2026, 3, 5), **{{"git_commit": "c" * 40, "status": "ok"}} | what)

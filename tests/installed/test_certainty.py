@@ -339,7 +339,7 @@ PUBLISHED = """
 from datetime import date, datetime
 import polars as pl
 from burger_combos import pipeline
-from burger_combos.ops import catalogue, published, records, results, trials
+from burger_combos.ops import catalogue, dry_run, published, records, results
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.published import Table
 from burger_combos.ops.runs import Record, Run
@@ -438,7 +438,7 @@ refused("column sold holds numbers there, which are exact to 2^53",
         forecasts=parts(forecasts.clear().cast({"sold": pl.Int64}), forecasts.with_columns(sold=pl.lit(2**53 + 1))))
 refused("table forecasts: there is not one part", forecasts=parts())
 assert records.published(settings)["run_id"] == "parts"
-with trials.no_writing():
+with dry_run.no_writing():
     refused("part 2: row 1 has no day", forecasts=parts(forecasts, forecasts.with_columns(day=None)))
     refused("a trial publishes nothing", forecasts=parts(forecasts))
 

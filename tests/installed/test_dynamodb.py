@@ -32,7 +32,7 @@ import sys
 from datetime import date, datetime, timedelta
 
 import polars as pl
-from {package}.ops import catalogue, earlier, records, results, trials
+from {package}.ops import catalogue, dry_run, earlier_rows, records, results
 from {package}.ops.problems import Problem
 from {package}.ops.published import Table
 from {package}.ops.runs import Record
@@ -251,7 +251,7 @@ def test_what_dynamodb_does_not_take_at_once_comes_in_the_end(place: Place) -> N
     found = place.does("""
 out["put"] = put("slow")
 with open_store(URL) as store:
-    out["all"] = [sum(map(len, earlier.published(store, table, S, DAY).read(URL)))
+    out["all"] = [sum(map(len, earlier_rows.published(store, table, S, DAY).read(URL)))
         for table in catalogue.published(store).values()]
 """)
     place.proxy.fault = None

@@ -34,7 +34,7 @@ import json, sys
 from datetime import date, datetime
 import polars as pl
 from acme import pipeline
-from acme.ops import execute, feast_days
+from acme.ops import execute, publish_feast
 from acme.ops.problems import Problem
 from acme.ops.published import Table, publish
 from acme.ops.settings import Stage, load
@@ -221,11 +221,11 @@ def test_a_run_that_is_killed_while_it_writes_is_done_again(shop: Project, tmp_p
     parts = f"""
 import os
 from pathlib import Path
-from acme.ops import earlier
-earlier.ROWS = 2
-feast_days.PYTHON = Path({str(child)!r})
+from acme.ops import earlier_rows
+earlier_rows.ROWS = 2
+publish_feast.PYTHON = Path({str(child)!r})
 """
-    before_online = "feast_days.Publisher._online = lambda *_: os.kill(os.getpid(), 9)\n"
+    before_online = "publish_feast.Publisher._online = lambda *_: os.kill(os.getpid(), 9)\n"
     file = tmp_path / "days/explore/kinds/2026-01-02.parquet"
     look = """
 moment = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -255,7 +255,7 @@ print(json.dumps([latest("explore", "kinds", keys)[name] for name in ("run_id", 
 
 def test_days_that_the_database_keeps_no_more_go_from_the_offline_store(shop: Project, tmp_path: Path) -> None:
     days = """
-feast_days.Publisher._online = lambda *_: None
+publish_feast.Publisher._online = lambda *_: None
 problems = [run(stage, day, f"{stage}-{day}", kinds("A")) for stage in ("develop", "production") for day in (1, 4, 6)]
 print(json.dumps(problems))
 """
@@ -263,7 +263,7 @@ print(json.dumps(problems))
 from acme.ops import retention
 settings = load(pipeline.Settings, Stage.develop)
 pipeline.TABLES = (Table("kinds", key=("shop", "day", "number", "at")),)
-feast_days.Publisher._online = lambda *_: None
+publish_feast.Publisher._online = lambda *_: None
 record = {}
 execute.STEPS, execute.NAMES = (lambda run, settings: record.update(of=run.record),), ["step"]
 execute.run_all(settings, date(2026, 1, 6), "last")
@@ -307,7 +307,7 @@ one(at=[None, datetime(2026, 1, 1, 0, 0, 0, 5)])
 one(good=[True, False], key=("id", "good"))
 one(event_timestamp=["x", "y"])
 try:
-    feast_days._refuse(pl.Series([1.0, None, float("nan")]), 10, "column share")  # SQLite has none
+    publish_feast._refuse(pl.Series([1.0, None, float("nan")]), 10, "column share")  # SQLite has none
 except Problem as problem:
     said.append(str(problem))
 print(json.dumps(said))

@@ -27,7 +27,7 @@ from datetime import date, datetime
 from pathlib import Path
 import polars as pl
 from acme import pipeline
-from acme.ops import artifacts, earlier, execute, parquet_days, published, publishers, retention
+from acme.ops import earlier_rows, execute, object_store, publish_parquet, published, publishers, retention
 from acme.ops.problems import Problem
 from acme.ops.published import Table, publish
 from acme.ops.settings import Stage, load
@@ -146,7 +146,7 @@ def test_a_forecast_is_in_the_bucket_as_in_the_database(shop: Project, bucket: d
 
 
 KINDS = """
-earlier.ROWS, parquet_days.ROWS = 20, 50
+earlier_rows.ROWS, publish_parquet.ROWS = 20, 50
 rows = 130
 whole = pl.DataFrame({
     "store": [f"Ä{n % 13}" for n in range(rows)],
@@ -211,7 +211,7 @@ KILLS = """
 class Killed(BaseException):
     "This process is dead: nothing that it does reaches the store any more."
 
-store, dead, calls = artifacts.ArtifactStore, [False], [0]
+store, dead, calls = object_store.ObjectStore, [False], [0]
 
 def killed_at(call, name):
     real = getattr(store, name)
@@ -267,12 +267,12 @@ def test_a_kill_at_any_point_leaves_the_day_before_the_run_or_after_it(shop: Pro
 
 
 KILLED = """
-real = artifacts.ArtifactStore.put
+real = object_store.ObjectStore.put
 def put(self, name, file):
     if sys.argv[1] == "killed" and name.endswith("_SUCCESS"):
         os.kill(os.getpid(), 9)
     real(self, name, file)
-artifacts.ArtifactStore.put = put
+object_store.ObjectStore.put = put
 run("2026-11-01", sys.argv[1], visits=visits(float(len(sys.argv[1]))))
 """
 
@@ -293,13 +293,13 @@ def test_a_run_that_is_killed_before_the_marker_is_done_again(shop: Project, tmp
 
 
 MEANWHILE = """
-real, read = earlier.Published.read, []
+real, read = earlier_rows.Published.read, []
 def reads(self, *arguments):
     yield from real(self, *arguments)
     read.append(self.run_id)
     if read == ["slow", "slow"]:
         run("2026-11-01", "quick", sales=visits(1), visits=visits(101, shops=3))
-earlier.Published.read = reads
+earlier_rows.Published.read = reads
 slow = run("2026-11-01", "slow", sales=visits(0), visits=visits(100))
 root = Path(os.environ["ACME_DATABASE__PARQUET_URL"])
 found = [marked(place) for place in sorted(root.glob("*/stage=production/date=*"))]
@@ -325,11 +325,11 @@ run("2026-11-06", "all", visits=visits(0))
 before = sorted(str(file.parent.relative_to(root)) for file in root.rglob("_SUCCESS"))
 settings = load(pipeline.Settings, Stage.production)
 settings = settings.model_copy(update={"database": settings.database.model_copy(update={"keep_days": 2})})
-real, order = artifacts.ArtifactStore.remove, []
+real, order = object_store.ObjectStore.remove, []
 def remove(self, names):
     order.extend(name.rpartition("/")[2][:8] for name in names)
     real(self, names)
-artifacts.ArtifactStore.remove = remove
+object_store.ObjectStore.remove = remove
 retention.tidy(run("2026-11-06", "last", visits=visits(0)).record, settings)
 after = sorted(str(file.parent.relative_to(root)) for file in root.rglob("*") if file.is_file())
 print()
@@ -421,18 +421,18 @@ def test_a_place_that_is_none_is_told_before_anything_is_done(
 
 
 LOST = """
-real = artifacts.ArtifactStore.put
+real = object_store.ObjectStore.put
 def put(self, name, file):
     if "part-" in name:
         raise Problem(f"{self.url}: Service Unavailable")
     real(self, name, file)
-artifacts.ArtifactStore.put = put
+object_store.ObjectStore.put = put
 problem = ""
 try:
     run("2026-11-01", "lost", visits=visits(0))
 except Problem as error:
     problem = str(error)
-artifacts.ArtifactStore.put = real
+object_store.ObjectStore.put = real
 run("2026-11-01", "again", visits=visits(0))
 root = os.environ["ACME_DATABASE__PARQUET_URL"]
 print(json.dumps([problem, marked(f"{root}/visits/stage=production/date=2026-11-01")]))
@@ -450,13 +450,13 @@ def test_a_place_that_is_lost_meanwhile_fails_the_run_and_not_the_rows(shop: Pro
 
 
 NOTHING = """
-from acme.ops import trials
-with trials.no_writing():
+from acme.ops import dry_run
+with dry_run.no_writing():
     publishers.follow(None, load(pipeline.Settings, Stage.production), [])
 os.environ["ACME_DATABASE__PARQUET_URL"] = ""
-del sys.modules["acme.ops.parquet_days"]
+del sys.modules["acme.ops.publish_parquet"]
 run("2026-11-01", "first", visits=visits(0))
-print(json.dumps([name for name in ("obstore", "acme.ops.parquet_days") if name in sys.modules]))
+print(json.dumps([name for name in ("obstore", "acme.ops.publish_parquet") if name in sys.modules]))
 """
 
 

@@ -210,7 +210,7 @@ MEASURED = """
 import json
 from datetime import date
 from pathlib import Path
-from burger_combos.ops import charts, plots, report
+from burger_combos.ops import chart_data, plots, report
 from burger_combos.ops.metrics import headline
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.runs import Record, Run
@@ -245,7 +245,7 @@ print(json.dumps({{
     "listed": list(report._numbers(run.record)),
     "kept": Record.from_json(Path({folder!r}, "run.json").read_text()) == run.record,
     "drawn": {{title: report._chart(title, chart) for title, chart in run.record.charts.items() if title != "Few"}},
-    "empty": [title for title, chart in run.record.charts.items() if charts.is_empty(chart)],
+    "empty": [title for title, chart in run.record.charts.items() if chart_data.is_empty(chart)],
     "eight": plots.lines(many, ["a", "b"], "Eight"),
     "problems": [
         problem(run.lines, days, {{"actual": [1, 2]}}),

@@ -30,7 +30,7 @@ MADE_UP = """
 import json
 from datetime import date, timedelta
 import polars as pl
-from {package}.ops import alerts, earlier, records, review, trials
+from {package}.ops import alerts, dry_run, earlier_rows, records, review
 from {package}.ops.problems import Problem
 from {package}.ops.runs import Record, Run
 from {package}.ops.settings import Monitoring, Stage, StageSettings, load
@@ -74,7 +74,7 @@ def run(day, seen, kind="daily", run_id="", *, asked=None, **how):
         review.judge(mine, asked)
     except Problem as problem:
         found = str(problem)
-    if not trials.running():
+    if not dry_run.running():
         records.save(mine.record, asked)
     return found, mine.record
 
@@ -101,7 +101,7 @@ out["nothing"] = run(day(1), seen)[0]
 publish(day(0), "a", 1.0)
 out["one"] = run(day(1), seen)[0]
 publish(day(1), "b", 1.0)
-earlier.ROWS = 2  # at a time
+earlier_rows.ROWS = 2  # at a time
 out["next"], record = run(day(2), seen)
 names = ("date", "value", "backtest", "weight", "run_id")
 out["reviews"] = [[each[name] for name in names] for each in record.reviews]
@@ -116,7 +116,7 @@ out["gone"], record = run(day(2), happened(day(0), day(1)))
 out["stay"] = [each["date"] for each in record.reviews]
 out["backfill"], record = run(day(2), seen, "backfill")
 out["late"] = run(day(2), seen, "late data")[0]
-with trials.no_writing():
+with dry_run.no_writing():
     out["trial"], record = run(day(2), seen)
     out["trial"].append(record.reviews)
 """,

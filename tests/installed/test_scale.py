@@ -15,7 +15,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 import polars as pl
-from burger_combos.ops.copied import COPIES, as_text
+from burger_combos.ops.scaling_keys import COPIES, as_text
 from burger_combos.ops.fingerprint import RAW
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.runs import Record, Run

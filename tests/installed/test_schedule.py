@@ -20,8 +20,8 @@ DUE = """
 import json
 from datetime import UTC, date, datetime, timedelta
 from {package}.ops.cron import Cron
-from {package}.ops.deployments import Deployment
-from {package}.ops.due import due_since, missed
+from {package}.ops.active_version import Deployment
+from {package}.ops.due_runs import due_since, missed
 from {package}.ops.runs import Record
 from {package}.ops.settings import Schedule, Stage, StageSettings
 
@@ -149,7 +149,7 @@ ARE_MISSED = [
 EARLIER = """
 from datetime import datetime, timedelta
 from pathlib import Path
-from {package}.ops import deployments, records
+from {package}.ops import active_version, records
 from {package}.ops.settings import Stage, StageSettings, load
 
 settings = load(StageSettings, Stage.production)
@@ -158,7 +158,7 @@ record.started_at = datetime.fromisoformat("{due}") - timedelta(days=3)
 record.date = record.started_at.date()
 records.save(record, settings)
 file = Path("var/production/deployments.jsonl")
-made = deployments.history(Stage.production)[-1].at
+made = active_version.history(Stage.production)[-1].at
 file.write_text(file.read_text().replace(made, (record.started_at - timedelta(days=1)).isoformat()))
 """
 

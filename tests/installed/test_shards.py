@@ -340,12 +340,12 @@ SAVES = """learnt = modelling.learnt(counts, orders, settings.model.neighbours)
         learnt.save(run.path(file))"""
 IS_WHOLE = """
 import sys
-from burger_combos.ops.artifacts import ArtifactStore
+from burger_combos.ops.object_store import ObjectStore
 from burger_combos.ops.runs import Run, names, prune
 from burger_combos.ops.settings import Runs, Stage, StageSettings, load
 
 runs = load(StageSettings, Stage.develop).runs
-store = ArtifactStore(runs.store)
+store = ObjectStore(runs.store)
 run = Run.open(runs, "together")
 folder = run.path("model")
 assert [each.name for each in sorted(folder.rglob("*"))] == ["of it", "100 %.npz"], list(folder.rglob("*"))

@@ -17,7 +17,7 @@ from datetime import date
 from {package}.ops.settings import Stage, enter_project, load
 enter_project(Stage.develop)
 from {package} import pipeline
-from {package}.ops import deployment_history, deployments, execute, gates, training, version
+from {package}.ops import active_version, deployment_history, execute, gates, training, version
 from {package}.ops.shards import by_shard
 from {package}.ops.store import Store
 
@@ -59,7 +59,7 @@ def by_step(name, day, **variables):  # each step, or shard of it, on a machine 
 
 def activate(action, day, **variables):
     under(variables)
-    line = asdict(deployments.Deployment("Ada", action, at=day + "T04:00:00Z"))
+    line = asdict(active_version.Deployment("Ada", action, at=day + "T04:00:00Z"))
     deployment_history.add(Stage.develop, json.dumps(line))
 
 {script}

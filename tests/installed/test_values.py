@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from burger_combos import orders
 from burger_combos.ops.ingest import parted, read
-from burger_combos.ops.notes import noting
+from burger_combos.ops.changed_values import noting
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.rejected import refuse_too_many
 from burger_combos.ops.runs import Record

@@ -45,7 +45,7 @@ def test_the_debugger_starts_the_pipeline(plain: Path, tmp_path: Path, monkeypat
     assert (made.folder / "src" / (started["module"].replace(".", "/") + ".py")).is_file()
     assert started["args"] == ["run", "--stage", "develop"]
     monkeypatch.syspath_prepend(made.folder / "src")
-    assert list(started["env"]) == [import_module("fresh_combos.ops.faults").WHOLE]
+    assert list(started["env"]) == [import_module("fresh_combos.ops.code_errors").WHOLE]
 
 
 def test_each_verb_that_needs_no_more_than_its_name_is_a_task(plain: Path, tmp_path: Path) -> None:

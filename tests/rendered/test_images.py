@@ -10,7 +10,7 @@ PROGRAM = """
 import json, sys
 from types import SimpleNamespace
 sys.path.insert(0, "src")
-from {package}.ops.deploy import images
+from {package}.ops.deploy import image_cleanup
 
 class Engine:
     "An engine by what it is asked: images by id with their names, and what containers are made of."
@@ -56,7 +56,7 @@ class Engine:
 
 known, used, kept, newest, deployed = json.loads(sys.argv[1])
 engine = Engine(known, used)
-images.remove_earlier(engine, kept, newest, deployed)
+image_cleanup.remove_earlier(engine, kept, newest, deployed)
 print(json.dumps({{image: about["names"] for image, about in engine.known.items()}}))
 """
 OLD, NEW = "2026-01-01T12:00:00.123456789Z", "2999-01-01T12:00:00Z"

@@ -14,11 +14,11 @@ SECRET = "hunter2-of-the-vault"
 COLLECT = """
 import json, sys
 sys.path.insert(0, "src")
-from {package}.ops.deploy import candidate, secret_commands
+from {package}.ops.deploy import candidate_image, secret_commands
 from {package}.ops.problems import Problem
 secret_commands.SECONDS = 1
 try:
-    print(json.dumps({{name: value.decode() for name, value in candidate.collect_secrets("production").items()}}))
+    print(json.dumps({{name: value.decode() for name, value in candidate_image.collect_secrets("production").items()}}))
 except Problem as problem:
     sys.exit(f"production: {{problem}}")
 """

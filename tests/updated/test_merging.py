@@ -46,6 +46,19 @@ LIVED_IN = [
     )
 ]
 
+# The files that have another path since 0.17.0, and the path.
+MOVED = dict(
+    each.split("=")
+    for migration in SETTINGS["_migrations"]
+    if migration["version"] == "0.17.0"
+    for each in migration["command"]
+    if "=" in each
+)
+# The one of them that earlier releases end as this one does, since 0.6.0; of 0.16.0 all do, but for what has gone from
+# the end of show.py to another file.
+SINCE_EARLY = "src/{{ package }}/ops/artifacts.py"
+SHOW = "src/{{ package }}/ops/show.py"
+
 
 def update(project: Project, **answers: str) -> None:
     """Update as one who trusts the template."""
@@ -84,6 +97,25 @@ def lived_in(project: Project) -> Project:
     return project
 
 
+def edit_moved(project: Project, release: str) -> dict[str, str]:
+    """Edit files of a release that have another path since; return that of each as it was and as it is."""
+    chosen = MOVED if release == "0.16.0" else {SINCE_EARLY: MOVED[SINCE_EARLY]}
+    here = [(old, new) for old, new in chosen.items() if (project.folder / of(project, old)).exists()]
+    for old, _ in here:
+        edit(project, of(project, old), old)
+    return dict(here)
+
+
+def edit(project: Project, name: str, old: str) -> None:
+    """Say something in a file that an earlier release calls `old`."""
+    change(project, name, *(("def _sparkline", "# Ours.\ndef _sparkline") if old == SHOW else ("", "# Ours.\n")))
+
+
+def of(project: Project, name: str) -> str:
+    """A path of the template as the project has it."""
+    return name.replace("{{ package }}", project.package)
+
+
 def own(project: Project) -> dict[str, str]:
     """What is in the owners' modules and tests."""
     listed = project.git("ls-files", "src/*/*.py", "tests").splitlines()
@@ -97,11 +129,17 @@ def test_a_project_of_any_release_becomes_what_a_new_one_would_have_become(
     release: str, answers: Answers, generate: Callable[..., Project], tmp_path: Path
 ) -> None:
     """The template's files are a new project's, with the same edits; the owners' are as they were."""
-    mine = lived_in(generate(tmp_path / "mine", release=release, **answers))
+    mine = generate(tmp_path / "mine", release=release, **answers)
+    moved = edit_moved(mine, release)
+    assert bool(moved) == (Version(release) >= Version("0.6.0"))
+    lived_in(mine)
     before, page = own(mine), text(mine, "README.md")
     update(mine, **({"notebooks": DEFAULTS["notebooks"]} | answers))
     assert conflicts(mine) == []
-    fresh = lived_in(generate(tmp_path / "fresh", **answers))
+    fresh = generate(tmp_path / "fresh", **answers)
+    for old, new in moved.items():
+        edit(fresh, of(fresh, new), old)
+    lived_in(fresh)
     found, expected = as_new(mine), as_new(fresh)
     # The lines of the owners' libraries are where they were, and before 0.4.0 a job had no time that could be edited.
     assert sorted(found.pop("pyproject.toml").splitlines()) == sorted(expected.pop("pyproject.toml").splitlines())
@@ -302,9 +340,10 @@ def test_merging_what_was_left_alone_before_can_be_done_again(
     migrate.divide(f"src/{mine.package}/ops/sample.py")
     assert files(mine) == once
     commit(mine.folder, "updated")
-    migrate.merge("LICENSE")
+    migrate.merge("LICENSE", "not/here/before.py=not/here/now.py")
     migrate.divide(f"src/{mine.package}/ops/sample.py")
     assert mine.git("status", "--porcelain") == ""
+    assert not (mine.folder / "not").exists()
 
 
 def test_settings_that_both_changed_are_a_conflict_of_those_lines(
@@ -394,6 +433,7 @@ def test_nothing_that_a_release_wrote_is_gone_without_a_migration(release: str) 
     present = {re.sub(r"\{% .*? %\}|\.jinja$", "", p.relative_to(ROOT / "template").as_posix()) for p in written()}
     merged = {name for migration in SETTINGS["_migrations"] for name in migration["command"][2:]}
     moved = {name.partition("=")[0] for name in merged}
+    assert {name.partition("=")[2] for name in merged if "=" in name} <= present
     gone = paths(rig.earlier_releases()[release]) - present - moved
     # The user's own files are not an update's to remove.
     assert {name for name in gone if Path(name).parent != Path("src/{{ package }}")} == set()

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from ..faults import summary
+from ..code_errors import summary
 from ..problems import Problem
 from ..runs import Run
 from ..settings import StageSettings

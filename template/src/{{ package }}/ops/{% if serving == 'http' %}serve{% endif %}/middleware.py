@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
-from ..faults import summary
+from ..code_errors import summary
 from .answers import refusal
 from .metrics import Metrics
 

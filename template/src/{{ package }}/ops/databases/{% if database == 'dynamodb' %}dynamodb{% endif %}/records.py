@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from datetime import date
 
-from ... import trials
+from ... import dry_run
 from ...catalogue import Found
 from ...runs import DAILY, Record
 from ...settings import Stage
@@ -31,11 +31,11 @@ class Records(AnyStore):
 
     def prepare(self) -> None:
         """Make the tables, and so find out whether they can be written."""
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         self._client.make_tables(expiring=self._keep_days > 0)
 
     def _make_if_missing(self) -> None:
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         try:
             self._client.refuse_missing()
         except NotThere:
@@ -43,7 +43,7 @@ class Records(AnyStore):
 
     def save_run(self, record: Record) -> None:
         """Write the record of a run, in place of an earlier one of the same id."""
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         of_stage = f"runs#{record.stage}"
         before = self._client.get(self._records, of_stage, record.run_id)
         whole = f"{record.run_id}#{secrets.token_hex(4)}"
@@ -96,7 +96,7 @@ class Records(AnyStore):
 
     def remove_records(self, stage: Stage, before: date, tables: Iterable[str], spared: Iterable[str]) -> int:
         """Remove the records of a stage's runs for days before one that have no rows in any table; how many."""
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         stay = set(spared)
         old = [
             each for each in self._listed(stage) if each["date"]["S"] < str(before) and each["which"]["S"] not in stay

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ... import catalogue, trials
+from ... import catalogue, dry_run
 from ...catalogue import ADDED, TYPES, Found
 from ...problems import Problem
 from ...settings import Stage
@@ -140,7 +140,7 @@ class DynamoStore(Records):
         self, stage: Stage, day: date, tables: "Sequence[tuple[Table, pl.DataFrame | Iterable[pl.DataFrame]]]"
     ) -> list[int]:
         """Put rows in place of the stage's of that day, in all tables or in none; see `AnyStore`."""
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         known = self.tables()
         with Writers(self._client) as writers:
             writing = [_Writing(self, writers, stage, day, table, known.get(table.name)) for table, _ in tables]
@@ -166,7 +166,7 @@ class DynamoStore(Records):
             earlier = pointer.earlier(git_commit)
             notes = [noted.get(f"{name}#{each.name}") for name, each in earlier.items() if each.rows]
             if earlier and all(note and "unread_since" not in note for note in notes):
-                trials.refuse_to_write()
+                dry_run.refuse_to_write()
                 pointers.put_back(self._client, stage, pointer.day, git_commit)
                 days.append(pointer.day)
         return sorted(days)
@@ -180,7 +180,7 @@ class DynamoStore(Records):
         for pointer in pointers.newest_first(self._client, stage):
             mine = [name for name in tables if name in pointer.tables] if pointer.day < before else []
             if mine:
-                trials.refuse_to_write()
+                dry_run.refuse_to_write()
                 pointers.take_away(self._client, stage, pointer.day, mine)
             for name in mine:
                 counts[name] = counts.get(name, 0) + pointer.tables[name].rows
@@ -191,7 +191,7 @@ class DynamoStore(Records):
         noted = list(self._client.query(self._records, f"writing#{stage}"))
         if not noted:
             return 0
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         now = datetime.now(UTC)
         all_of = pointers.newest_first(self._client, stage)
         used = {f"{name}#{each.name}" for pointer in all_of for name, each in pointer.tables.items()}
