@@ -15,7 +15,7 @@ from burger_combos.ops import holdout
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.runs import Record, Run
 from burger_combos.ops.fingerprint import RAW
-from burger_combos.ops.scaling import resize
+from burger_combos.ops.scale_check_rows import resize
 from burger_combos.ops.settings import Scale
 
 folder = Path({folder!r})

@@ -15,11 +15,11 @@ import tempfile
 from datetime import date
 from pathlib import Path
 import polars as pl
-from burger_combos.ops.scaling_keys import COPIES, as_text
+from burger_combos.ops.scale_check_keys import COPIES, as_text
 from burger_combos.ops.fingerprint import RAW
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.runs import Record, Run
-from burger_combos.ops.scaling import resize
+from burger_combos.ops.scale_check_rows import resize
 from burger_combos.ops.settings import Scale
 
 def trial(*frames):

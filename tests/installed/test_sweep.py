@@ -22,16 +22,17 @@ SWEEP = """
 {settings}
 """
 
-# What the module `search` finds, and how many trials fit on a machine, each as JSON.
+# What the module `combinations` finds, and how many trials fit on a machine, each as JSON.
 FOUND = """
 import json
 from {package}.ops.settings import Stage, Sweep, enter_project, load
 enter_project(Stage.develop)
 from {package}.pipeline import Settings
-from {package}.ops.sweep import pool, search
+from {package}.ops.sweep import pool
+from {package}.ops.sweep.combinations import combinations
 
 def tried(**section):
-    return search.combinations(Sweep(**section), "here")
+    return combinations(Sweep(**section), "here")
 
 both = {{"model.a": [1, 2], "model": {{"b": {{"min": 1, "max": 100, "log": True}}, "c": {{"min": 0.5, "max": 2}}}}}}
 few = {{"a": [1, 2], "b": {{"min": 1, "max": 3}}}}

@@ -30,7 +30,7 @@ from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
 from .runs import Record, Run, new_id, trials_folder
-from .scaling import resize
+from .scale_check_rows import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
 from .steps import names

@@ -12,7 +12,7 @@ import polars as pl
 
 from .fingerprint import hashes_of_texts
 from .problems import Problem
-from .scaling_keys import COPIES, as_text
+from .scale_check_keys import COPIES, as_text
 
 if TYPE_CHECKING:
     from .runs import Record, Run

@@ -10,7 +10,7 @@ from ..problems import Problem, meant
 from ..settings import PREFIX, StageSettings, load, settings_file, variables
 from ..version import commit
 from .plan import as_text
-from .search import Combination
+from .combinations import Combination
 
 S = TypeVar("S", bound=StageSettings)
 

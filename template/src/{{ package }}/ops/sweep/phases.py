@@ -15,7 +15,7 @@ from . import trial as trials
 from .comparison import compare
 from .plan import Plan, changing, compared, done, keep, make, prune, read
 from .pool import Pool, width
-from .search import Combination, combinations
+from .combinations import Combination, combinations
 
 
 def sweep(settings: StageSettings) -> None:

@@ -19,7 +19,7 @@ from .fingerprint import RAW, ROW, Words
 from .problems import Problem, meant
 from .published import Table
 from .raw import raw_files
-from .scaling_keys import COPIES, Column, as_text
+from .scale_check_keys import COPIES, Column, as_text
 
 if TYPE_CHECKING:
     from .runs import Run
