@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 import filelock
 
 from . import PREFIX, alerts, provenance, records
-from .child import run_day, start_day
-from .due import ONGOING
+from .due_runs import ONGOING
 from .problems import Problem
 from .progress import track
+from .run_in_subprocess import run_day, start_day
 from .runs import BACKFILL, Record, Run
 from .settings import StageSettings, settings_file
 from .version import commit, short

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import typer
 from pydantic import ValidationError
 
-from . import faults
-from .complaints import expectation
+from . import code_errors
 from .problems import Problem, meant, stoppable, told_in_one_line
 from .settings import Stage, StageSettings, enter_project, load, no_stage
+from .settings_errors import expectation
 from .terminal import print_utf8
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
@@ -48,7 +48,8 @@ def run(
     enter_project(stage)
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time, and again at the end
     from ..pipeline import Settings
-    from . import execute, show
+    from . import execute, show_results
+    from .printing import read_in_part
 
     gc.freeze()
     gc.enable()
@@ -63,8 +64,8 @@ def run(
             return
         done = execute.run_all(settings, _day(day, settings), run_id, kind)
     try:
-        with show.read_in_part():
-            show.results(stage, 10, day=done.record.date)
+        with read_in_part():
+            show_results.results(stage, 10, day=done.record.date)
     except Problem as problem:  # the rows are in place all the same
         print(f"warning: the results cannot be shown: {problem}", file=sys.stderr)
 
@@ -168,17 +169,17 @@ def status(
 ) -> None:
     """Show each stage: which version, its last run and what came of it, its next."""
     enter_project(stage or Stage.develop)
-    from . import show
-    from .status import look_at, parse
+    from .printing import read_in_part
+    from .status import look_at, parse, show
 
     elsewhere = parse(deployed.read()) if deployed else {}
     stages = [each for each in ([stage] if stage else Stage) if here or each in elsewhere]
     views = [elsewhere.get(each) or look_at(each) for each in stages]
-    with show.read_in_part():
+    with read_in_part():
         if as_json:
             print("\n".join(view.to_json() for view in views))
         else:
-            show.status(views, all_deployments=stage is not None)
+            show(views, all_deployments=stage is not None)
 
 
 @app.command()
@@ -189,10 +190,11 @@ def logs(
 ) -> None:
     """Show the log of a run."""
     enter_project(stage)
-    from . import show
+    from . import show_run
+    from .printing import read_in_part
 
-    with show.read_in_part():
-        show.logs(stage, run_id, follow=follow)
+    with read_in_part():
+        show_run.logs(stage, run_id, follow=follow)
 
 
 @app.command()
@@ -212,11 +214,12 @@ def results(
 ) -> None:
     """Show the newest rows, or those of a day, and which run and commit wrote them."""
     enter_project(stage)
-    from . import show
+    from . import show_results
+    from .printing import read_in_part
 
-    with show.read_in_part():
+    with read_in_part():
         if sweep or run_id:
-            from .sweep import show as shown
+            from .sweep import show_results as shown
 
             settings = load(StageSettings, stage)
             if sweep:
@@ -225,7 +228,7 @@ def results(
             if shown.trial(settings.runs, run_id):
                 return
         of = day.date() if day else None
-        show.results(stage, rows, table=table, key=key, day=of, run_id=run_id, as_json=as_json)
+        show_results.results(stage, rows, table=table, key=key, day=of, run_id=run_id, as_json=as_json)
 
 
 @app.command()
@@ -241,10 +244,10 @@ def trace(
 ) -> None:
     """Show why a row is as it is: its run, version, settings and model, and what the run has read of its key."""
     enter_project(stage)
-    from . import show
+    from .printing import read_in_part
     from .trace import trace
 
-    with show.read_in_part():
+    with read_in_part():
         trace(stage, key, rows, table=table, day=day.date() if day else None, as_json=as_json)
 
 
@@ -262,11 +265,11 @@ def gates(stage: StageOption = Stage.production) -> None:
     """Put this version on trial, as before a deployment; publish nothing."""
     enter_project(stage)
     from ..pipeline import Settings
-    from . import gates, show, tracking
+    from . import gates, tracking
 
     settings = load(Settings, stage)
     tracking.of(settings)
-    show.gates(gates.judge(stage, settings))
+    gates.show(gates.judge(stage, settings))
 
 
 @app.command(hidden=True)
@@ -287,16 +290,16 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
     """Make this version the active one of its stage, if its settings are right."""
     enter_project(stage)
     from ..pipeline import Settings
-    from . import deployments, logs, tracking
+    from . import active_version, logs, tracking
     from .cron import Cron
 
     settings = load(Settings, stage)
     schedule = Cron(settings).name
     tracking.of(settings)
-    deployments.promote(stage, by, action, schedule)
+    active_version.promote(stage, by, action, schedule)
     if action == "rollback":
         logs.start()
-        deployments.put_rows_back(settings)
+        active_version.put_rows_back(settings)
         tracking.rolled_back(settings)
 
 
@@ -304,9 +307,9 @@ def promote(by: Annotated[str, typer.Option()], action: str = "deploy", stage: S
 def wait(minutes: Annotated[float, typer.Option()], stage: StageOption = Stage.production) -> None:
     """Wait until the active version of a stage has finished the run that is due."""
     enter_project(stage)
-    from . import deployments
+    from . import active_version
 
-    deployments.wait_for_run(load(StageSettings, stage), minutes)
+    active_version.wait_for_run(load(StageSettings, stage), minutes)
 
 
 @app.command(hidden=True)
@@ -317,24 +320,24 @@ def watch(
 ) -> None:
     """Look for runs that are missing, and tell the webhook of each once."""
     enter_project(stage)
-    from . import watch
+    from . import missing_runs
 
     settings = load(StageSettings, stage)
     if when:
-        print("\n".join(watch.when(settings)))
+        print("\n".join(missing_runs.when(settings)))
     elif test:
-        watch.test(settings)
+        missing_runs.test(settings)
     else:
-        watch.look(settings)
+        missing_runs.look(settings)
 
 
 @app.command(hidden=True)
 def active(stage: StageOption = Stage.production) -> None:
     """Print the image and the commit of the active version; nothing where none is deployed."""
     enter_project(stage)
-    from . import deployments
+    from . import active_version
 
-    for found in deployments.history(stage)[-1:]:
+    for found in active_version.history(stage)[-1:]:
         print(found.image, found.commit)
 
 
@@ -342,27 +345,27 @@ def active(stage: StageOption = Stage.production) -> None:
 def deployed(stage: StageOption = Stage.production) -> None:
     """Print the images that were deployed, each once: the active one, and those that were active last first."""
     enter_project(stage)
-    from . import deployments
+    from . import active_version
 
-    print(*deployments.images(stage), sep="\n")
+    print(*active_version.images(stage), sep="\n")
 
 
 @app.command(hidden=True)
 def report(run_id: Annotated[str, RunOption] = "", stage: StageOption = Stage.production) -> None:
     """Print the page of a run's report."""
     enter_project(stage)
-    from . import show
+    from . import show_run
 
-    print(show.report_page(stage, run_id))
+    print(show_run.report_page(stage, run_id))
 
 
 @app.command(hidden=True)
 def previous(to: str = "", stage: StageOption = Stage.production) -> None:
     """Print the image and the commit that a rollback goes back to."""
     enter_project(stage)
-    from . import deployments
+    from . import active_version
 
-    found = deployments.previous(stage, to)
+    found = active_version.previous(stage, to)
     print(found.image, found.commit)
 
 
@@ -373,7 +376,7 @@ if Path(__file__).with_name("serve").joinpath("command.py").exists():  # where t
 def main() -> None:
     """Run the command line."""
     print_utf8()
-    with told_in_one_line(), faults.named():
+    with told_in_one_line(), code_errors.named():
         try:
             code = app(standalone_mode=False)
         except typer.TyperException as error:

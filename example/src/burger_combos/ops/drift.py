@@ -16,9 +16,9 @@ from itertools import pairwise
 from statistics import median
 
 from .freshness import EXPECTED, RARE, few, stale
+from .input_findings import Finding
 from .profile import CATEGORY, Profile
 from .settings import Drift
-from .unusual import Finding
 
 BINS = 10  # of numbers: as many values of the earlier runs in each
 FLOOR = 0.005  # a share that is less, or nothing, counts as this one: what no value fell into is no proof

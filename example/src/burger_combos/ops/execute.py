@@ -11,9 +11,9 @@ import structlog
 from ..pipeline import STEPS, Settings
 from . import (
     alerts,
-    faults,
-    inputs,
-    late,
+    code_errors,
+    input_checks,
+    late_data,
     logs,
     metrics,
     needs,
@@ -202,7 +202,7 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
     with open_store(settings.database.url, create=True, keep_days=settings.database.keep_days) as store:
         store.prepare()  # before anything else is written, so that a database out of reach leaves no trace
     run = Run.create(settings.runs, settings.stage, day, run_id)
-    run.watch = inputs.Watch(settings)
+    run.watch = input_checks.Watch(settings)
     run.record.kind = kind
     provenance.note(run.record, settings)
     training.begin(run, settings, STEPS)
@@ -212,7 +212,7 @@ def _begin(settings: Settings, day: date, run_id: str | None, kind: str = DAILY)
 def _continued(settings: Settings, run_id: str) -> Run:
     tracking.of(settings)
     run = Run.open(settings.runs, run_id)
-    run.watch = inputs.Watch(settings)
+    run.watch = input_checks.Watch(settings)
     if run.record.git_commit != commit():
         raise Problem(f"run {run_id} began at commit {run.record.git_commit}, this is {commit()}: begin another run")
     if changed := provenance.changed(run.record, settings):
@@ -240,7 +240,7 @@ def _do(step: Callable[..., None], run: Run, settings: Settings) -> None:
     start = time.perf_counter()
     if step is STEPS[-1] and run.fingerprint:
         run.fingerprint.begin()  # here, as rows are written by one processor and the others have nothing to do
-    with _headline(run, settings), faults.named(step.__name__, _whole(run)), training.noting(step, run):
+    with _headline(run, settings), code_errors.named(step.__name__, _whole(run)), training.noting(step, run):
         if not training.skips(step, run):
             _say_why(step, run)
             perform(step, run, settings)
@@ -283,7 +283,7 @@ def _note_data(run: Run) -> None:
 def _do_shard(step: Callable[..., None], run: Run, settings: Settings, shard: Shard) -> None:
     """A shard's part of a step; the record knows nothing of it before all parts are there."""
     start = time.perf_counter()
-    with faults.named(step.__name__, _whole(run)):
+    with code_errors.named(step.__name__, _whole(run)):
         if shard.number == 0:
             _say_why(step, run)
         part = Part(step.__name__) if training.skips(step, run) else do_part(step, run, settings, shard)
@@ -375,14 +375,14 @@ def _tell(run: Run, settings: Settings, told: str) -> None:
             alerts.failed(settings.alert, record.stage, record.problem, record)
     elif record.status == "ok" and record.kind == DAILY:  # another one proves nothing of today
         alerts.succeeded(settings.alert, record)
-    if record.status in inputs.ENDED:
-        inputs.tell(run, settings)
+    if record.status in input_checks.ENDED:
+        input_checks.tell(run, settings)
 
 
 def _redo_late(run: Run, settings: Settings) -> None:
     """Do days again whose data came late; that it cannot be found out is no reason to fail a run that is good."""
     try:
-        late.redo(run, settings)
+        late_data.redo(run, settings)
     except Exception:
         log.exception("late data")
     run.share()
@@ -419,7 +419,7 @@ def judged(run: Run) -> Iterator[None]:
             record.status = "stopped"
         else:
             record.status = "refused" if isinstance(error, Refused) else "failed"
-            record.problem = outside(error) or faults.summary(error)
+            record.problem = outside(error) or code_errors.summary(error)
         if record.problem:
             unexpected = error.__cause__ if isinstance(error, Bug) else None if outside(error) else error
             structlog.get_logger(logs.FILE_ONLY).error(record.status, problem=record.problem, exc_info=unexpected)

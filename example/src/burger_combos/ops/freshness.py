@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from statistics import fmean, median, stdev
 
+from .input_findings import Finding
 from .plots import number
 from .profile import Profile
 from .settings import Drift
-from .unusual import Finding
 
 EXPECTED = 10  # rows, of which chance may leave none
 RARE = 3.0  # standard deviations, which chance seldom exceeds

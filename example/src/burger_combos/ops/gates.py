@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from . import faults, needs, records, training
+from . import code_errors, needs, records, training
 from .databases import NotThere
 from .databases.urls import without_password
+from .dry_run import WouldPublish, no_writing
 from .fingerprint import RAW
 from .holdout import measured_on
 from .metrics import Metric, measured, value_of
@@ -29,11 +30,10 @@ from .plots import distinct_digits
 from .problems import Problem, Refused
 from .published import declared
 from .runs import Record, Run, new_id, trials_folder
-from .scaling import resize
+from .scale_check_rows import resize
 from .settings import Deploy, Runs, Stage, StageSettings, load
 from .shards import perform
 from .steps import names
-from .trials import WouldPublish, no_writing
 from .version import commit, short
 
 QUICK = 1.0  # seconds; a growth of less is noise
@@ -95,6 +95,20 @@ def judge(stage: Stage, settings: StageSettings) -> Iterator[Gate]:
     yield _against_production(deploy, trial, running)
     if all(each["passed"] for each in trial.gates) and deploy.scale.factors:
         yield from _at_scale(settings, day, trial, memory_mb)
+
+
+def show(found: Iterable[Gate]) -> None:
+    """Each gate as it is judged.
+
+    Raises:
+        Refused: one of them refuses, or more.
+    """
+    refused = []
+    for gate in found:
+        print(f"{'✓' if gate.passed else '✗'} {gate.name:24} {gate.finding}", flush=True)
+        refused += [] if gate.passed else [gate.name]
+    if refused:
+        raise Refused(f"refused by {', '.join(refused)}")
 
 
 def _against_production(deploy: Deploy, trial: Trial, running: Record | None) -> Gate:
@@ -303,7 +317,7 @@ def prepare(stage: Stage, day: date, factor: float, run_id: str) -> None:
     run = Run.create(_trials(settings), stage, day, run_id)
     first = pipeline.STEPS[0]
     goes_on = tried(first, run, settings)
-    with faults.named("resize"):
+    with code_errors.named("resize"):
         size = resize(run, factor, settings.deploy.scale, declared(), getattr(pipeline, "resize", None))
     if size:
         run.record.numbers["rows_read"] = size.rows
@@ -322,7 +336,7 @@ def _trials(settings: StageSettings) -> Runs:
 def tried(step: Callable[..., None], run: Run, settings: StageSettings) -> bool:
     """Execute a step on trial; whether the trial goes on after it, as it does where the step publishes nothing."""
     try:
-        with no_writing(), faults.named(step.__name__):
+        with no_writing(), code_errors.named(step.__name__):
             perform(step, run, settings)
     except WouldPublish:
         return False

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from .copied import COPIES, as_text
 from .fingerprint import hashes_of_texts
 from .problems import Problem
+from .scale_check_keys import COPIES, as_text
 
 if TYPE_CHECKING:
     from .runs import Record, Run

@@ -7,9 +7,9 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import BaseModel, TypeAdapter
 
-from . import as_of, late
+from . import as_of, late_data
+from .changed_values import Changed, collecting, note_changed
 from .fingerprint import RAW, ROW
-from .notes import Changed, collecting, note_changed
 from .parts import BATCH, Column, Known, deal
 from .problems import Problem
 from .raw import CHECKED, KNOWN, REJECTED, is_parted
@@ -32,7 +32,7 @@ class Checked:
     rejected: int
     changed: Changed = field(default_factory=dict)
     times: dict[str, Found] = field(default_factory=dict)  # by column
-    days: late.Days | None = None
+    days: late_data.Days | None = None
 
 
 def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame] | None = None, by: str = "") -> None:
@@ -87,7 +87,7 @@ def checked(run: Run, settings: TableSettings, schema: pa.DataFrameSchema, shard
         set_aside(run, rejected, len(raw), settings)
         rows, days = _as_of(run, fit, settings) if time else (fit, None)
         if days:
-            late.note(run, settings, days)
+            late_data.note(run, settings, days)
         if run.watch:
             run.watch.look(run, settings, fit, _numbers(raw, rejected))
         return rows
@@ -129,7 +129,7 @@ def join_rejected(run: Run, settings: TableSettings) -> None:
             times.join(each.times[column])
         times.refuse(column, settings)
     if days := [each.days for each in found if each.days]:
-        late.note(run, settings, late.joined(days))
+        late_data.note(run, settings, late_data.joined(days))
     total = sum(each.rows for each in found)
     keep(run, _in_order(run, total, sum(each.rejected for each in found)), total, settings)
     if run.watch:
@@ -201,11 +201,11 @@ def _numbers(raw: pl.DataFrame, rejected: pl.DataFrame) -> pl.Series:
     return rows.filter(~rows.is_in(rejected[ROW].cast(pl.Int64).implode())) if len(rejected) else rows
 
 
-def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> tuple[pl.DataFrame, late.Days | None]:
+def _as_of(run: Run, rows: pl.DataFrame, settings: TableSettings) -> tuple[pl.DataFrame, late_data.Days | None]:
     """The rows from before the run's day, and what they add up to; the others are counted."""
     known = as_of.before(rows, settings, run.record.date)
     run.count("rows_later", len(rows) - len(known))
-    return known, late.days_of(run, known, settings)
+    return known, late_data.days_of(run, known, settings)
 
 
 def _in_order(run: Run, total: int, rejected: int) -> Iterator[pl.DataFrame]:

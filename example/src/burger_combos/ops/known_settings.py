@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterable
 
 from . import PREFIX
-from .complaints import all_variables, open_variables
 from .problems import Problem, meant, told_in_one_line
 from .settings import StageSettings
+from .settings_errors import all_variables, open_variables
 
 
 def refuse_unknown(kind: type[StageSettings], where: str, names: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from . import charts
+from . import chart_data
 from .metrics import Better, Metric
 from .problems import Problem
 
@@ -86,20 +86,20 @@ class Measuring:
         self.record.numbers[metric.name] = metric.value
 
     def bars(self, title: str, values: Mapping[Any, float]) -> None:
-        """Show bars in the report, one for each label; see `charts.bars`."""
-        self._show(title, charts.bars(title, values))
+        """Show bars in the report, one for each label; see `chart_data.bars`."""
+        self._show(title, chart_data.bars(title, values))
 
     def lines(self, title: str, labels: Iterable[Any], series: Mapping[str, Iterable[float | None]]) -> None:
-        """Show lines in the report, such as what was forecast beside what came; see `charts.lines`."""
-        self._show(title, charts.lines(title, labels, series))
+        """Show lines in the report, such as what was forecast beside what came; see `chart_data.lines`."""
+        self._show(title, chart_data.lines(title, labels, series))
 
     def points(self, title: str, series: Mapping[str, Iterable[tuple[float, float]]], *, x: str, y: str) -> None:
-        """Show points or curves of two numbers in the report, such as a calibration; see `charts.points`."""
-        self._show(title, charts.points(title, series, x, y))
+        """Show points or curves of two numbers in the report, such as a calibration; see `chart_data.points`."""
+        self._show(title, chart_data.points(title, series, x, y))
 
     def matrix(self, title: str, rows: Mapping[Any, Mapping[Any, float]]) -> None:
-        """Show a table of numbers in the report, such as what was taken for what; see `charts.matrix`."""
-        self._show(title, charts.matrix(title, rows))
+        """Show a table of numbers in the report, such as what was taken for what; see `chart_data.matrix`."""
+        self._show(title, chart_data.matrix(title, rows))
 
     @contextmanager
     def measuring(self) -> Iterator[list[str]]:
@@ -131,6 +131,6 @@ class Measuring:
         if self.part:
             raise Problem(f"step {self.part.step} is split into shards, so it cannot have {what}: {advice}")
 
-    def _show(self, title: str, chart: charts.Chart) -> None:
+    def _show(self, title: str, chart: chart_data.Chart) -> None:
         self.refuse_in_shard(f"the chart {title!r}", "make it in a step that is not split, as the next one")
         self.record.charts[title] = chart

@@ -10,8 +10,8 @@ from typing import Self
 import polars as pl
 from pydantic import TypeAdapter
 
+from .changed_values import note_changed
 from .fingerprint import RAW, ROW
-from .notes import note_changed
 from .problems import Problem
 from .raw import KNOWN
 from .runs import Run

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from . import publishers, trials
+from . import dry_run, publishers
 from .catalogue import ADDED, MODEL
 from .databases import open_store
 from .problems import Problem, meant
@@ -87,7 +87,7 @@ def publish(run: Run, settings: StageSettings, tables: Mapping[str, pl.DataFrame
         raise Problem(f"publish: no rows for table {missing[0]!r}, which TABLES of pipeline.py names")
     record = run.record
     complete = [(table, _complete(tables[name], table, record)) for name, table in wanted.items()]
-    if trials.running():
+    if dry_run.running():
         for _, parts in complete:
             deque(parts, 0)  # they are judged as they are taken
     with open_store(settings.database.url, keep_days=settings.database.keep_days) as store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 import structlog
 
-from . import catalogue, earlier, trials
+from . import catalogue, dry_run, earlier_rows
 from .databases import open_store
 from .problems import Problem
 from .runs import Record, Run
@@ -36,7 +36,7 @@ class Rows:
         settings: those of the stage.
     """
 
-    of: earlier.Published
+    of: earlier_rows.Published
     any: bool
     settings: StageSettings
 
@@ -51,7 +51,7 @@ class Rows:
         """
         yield from self.of.read(self.settings.database.url)
         with open_store(self.settings.database.url) as store:
-            there = earlier.published(store, self.of.table, self.of.stage, self.of.date)
+            there = earlier_rows.published(store, self.of.table, self.of.stage, self.of.date)
         if there != (self.of if self.any else None):
             raise Replaced(f"table {self.of.table.name}: another run has replaced the rows of {self.of.date} meanwhile")
 
@@ -81,10 +81,10 @@ def of(settings: StageSettings) -> list[Publisher]:
         Problem: what one of them needs is not in the settings.
     """
     chosen: dict[str, bool] = {
-        "parquet_days": bool(settings.database.parquet_url),
-        "feast_days": bool(settings.database.feast_url),
+        "publish_parquet": bool(settings.database.parquet_url),
+        "publish_feast": bool(settings.database.feast_url),
     }
-    if chosen["feast_days"] and not find_spec(".feast_days", __package__):
+    if chosen["publish_feast"] and not find_spec(".publish_feast", __package__):
         raise Problem("database.feast_url: Feast is not chosen here: make answer features=feast")
     return [
         import_module(f".{name}", __package__).Publisher(settings) for name, is_chosen in chosen.items() if is_chosen
@@ -117,7 +117,7 @@ def follow(run: Run, settings: StageSettings, tables: Sequence["Table"]) -> None
     Raises:
         Problem: a publisher cannot do it; the database has the rows all the same.
     """
-    if trials.running():
+    if dry_run.running():
         return
     for publisher in of(settings):
         put = False
@@ -166,9 +166,11 @@ def _day(record: Record, settings: StageSettings, tables: Sequence["Table"]) -> 
     with open_store(settings.database.url) as store:
         known = catalogue.published(store)
         for table in tables:
-            found = earlier.published(store, known[table.name], record.stage, record.date)
+            found = earlier_rows.published(store, known[table.name], record.stage, record.date)
             if found is None and record.tables[table.name]["rows"]:
                 raise Problem(f"table {table.name}: another run has put no rows in place of those of {record.date}")
-            none = earlier.Published(known[table.name], record.stage, record.date, record.run_id, record.git_commit)
+            none = earlier_rows.Published(
+                known[table.name], record.stage, record.date, record.run_id, record.git_commit
+            )
             day.append(Rows(found or none, found is not None, settings))
     return day

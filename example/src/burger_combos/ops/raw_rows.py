@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import ValidationError
 
-from .notes import collecting
+from .changed_values import collecting
 from .problems import Problem
 from .raw import REJECTED_OF_ALL, is_parted, raw_files
 from .runs import Record, Run

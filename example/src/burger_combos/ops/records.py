@@ -8,7 +8,7 @@ from typing import Any
 
 from .cron import Cron
 from .databases import AnyStore, NotThere, Wanted, open_store
-from .due import SHOWN
+from .due_runs import SHOWN
 from .runs import Record
 from .settings import StageSettings
 

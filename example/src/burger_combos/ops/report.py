@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import charts, plots, provenance, records, training, turned_out, unusual
+from . import chart_data, input_findings, plots, provenance, records, review_summary, training
+from .dry_run import ROWS
 from .metrics import Metric, all_of, measured, value_of, words
 from .runs import Record, Run
 from .settings import StageSettings
-from .trials import ROWS
 from .version import short
 
 if TYPE_CHECKING:
@@ -41,11 +41,13 @@ def write(run: Run, settings: StageSettings) -> Path:
         quality=_quality(run.record, settings.deploy.metric),
         turned_out=_turned_out(run.record),
         history=_history(records.by_day(settings), settings.deploy.metric),
-        charts={title: _chart(title, each) for title, each in run.record.charts.items() if not charts.is_empty(each)},
+        charts={
+            title: _chart(title, each) for title, each in run.record.charts.items() if not chart_data.is_empty(each)
+        },
         scale=_scale(trials, run.record, settings.deploy.metric),
         by=_counted(trials, settings.deploy.scale.by),
-        unusual=unusual.found(run.record),
-        input=unusual.in_words(run.record),
+        unusual=input_findings.found(run.record),
+        input=input_findings.in_words(run.record),
         by_day=_by_day(run.record),
         rejected=bars(run.record.facts.get("rejected", {})),
         seconds=bars(run.record.steps, "{:.2f} s"),
@@ -85,7 +87,7 @@ def tiles(record: Record, wanted: str) -> dict[str, tuple[str, str]]:
     if numbers.get("rows_read"):
         share = numbers.get("rows_rejected", 0) / numbers["rows_read"]
         found["set aside"] = (f"{share:.2%}", f"of {plots.number(numbers['rows_read'])} rows")
-    if told := turned_out.newest(record, wanted):
+    if told := review_summary.newest(record, wanted):
         label, value, against = told
         found[f"{label} as it turned out"] = (value, against)
     return found | {"took": (f"{record.seconds:.1f} s", f"{len(record.steps)} steps")}
@@ -121,9 +123,9 @@ def bars(values: dict[str, float], form: str = "") -> list[Bar]:
     return [Bar(label, value, length / most) for (label, length), value in zip(lengths.items(), told, strict=True)]
 
 
-def _chart(title: str, chart: charts.Chart) -> str | list[Bar]:
+def _chart(title: str, chart: chart_data.Chart) -> str | list[Bar]:
     """A chart of a record, of the kind that it has."""
-    kind = charts.kind(chart)
+    kind = chart_data.kind(chart)
     if kind == "lines":
         return plots.lines(chart["series"], chart["labels"], title)
     if kind == "points":
@@ -169,7 +171,7 @@ def _by_day(record: Record) -> dict[str, str]:
 def _turned_out(record: Record) -> dict[str, str]:
     """How good earlier days really were, beside their baselines and backtests: a chart for each metric."""
     found = {}
-    for label, (days, series) in turned_out.lines(record).items():
+    for label, (days, series) in review_summary.lines(record).items():
         title = f"As it turned out: {label}"
         found[title] = plots.lines(series, [f"{date.fromisoformat(day):%d %b}" for day in days], title)
     return found

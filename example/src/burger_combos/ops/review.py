@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import structlog
 
-from . import alerts, catalogue, earlier, records, trials, turned_out
+from . import alerts, catalogue, dry_run, earlier_rows, records, review_summary
 from .databases import NotThere, open_store
 from .metrics import Better, Metric
 from .plots import distinct_digits
@@ -46,7 +46,7 @@ class Day:
     happened: pl.DataFrame
     _run: "Run"
     _settings: "StageSettings"
-    _rows: earlier.Published
+    _rows: earlier_rows.Published
     _by: "Record | None"
     _data: str
     _told: frozenset[str]
@@ -139,7 +139,7 @@ def days(
     if kind is None or kind.base_type() not in (pl.Date, pl.Datetime):
         raise Problem(f"review: what happened needs a column {when!r} of days (Date) or moments (Datetime), not {kind}")
     record.reviews = [each for each in record.reviews if each["table"] != table]
-    if trials.running() or record.kind != DAILY:
+    if dry_run.running() or record.kind != DAILY:
         return
     until = min(until or record.date, record.date)
     last = until - timedelta(days=1 if unfinished else horizon)
@@ -185,11 +185,11 @@ def judge(run: "Run", settings: "StageSettings") -> None:
     for each in record.reviews:
         each["thin"] = each["weight"] < chosen.min_weight
     refuses = chosen.then == "refuse"
-    known = [each for each in turned_out.counting(record, settings.deploy.metric) if each["backtest"] is not None]
+    known = [each for each in review_summary.counting(record, settings.deploy.metric) if each["backtest"] is not None]
     last = [each for each in known if each["git_commit"] == record.git_commit or not refuses][-chosen.judged_days :]
     if not last or not chosen.min_of_backtest:
         return
-    found, said = turned_out.together(last)
+    found, said = review_summary.together(last)
     passed = found.good_enough_beside(said, chosen.min_of_backtest)
     short = [] if passed else [each for each in last if not _is_enough(each, chosen.min_of_backtest)] or last
     finding = _finding(short or last, len(last), chosen.min_of_backtest)
@@ -209,13 +209,13 @@ def judge(run: "Run", settings: "StageSettings") -> None:
         alerts.noticed(settings.alert, record.stage, sentence, record)
 
 
-def _published(settings: "StageSettings", table: str, wanted: list[date]) -> dict[date, earlier.Published]:
+def _published(settings: "StageSettings", table: str, wanted: list[date]) -> dict[date, earlier_rows.Published]:
     """What is published for each of some days."""
     try:
         with open_store(settings.database.url) as store:
             if (found := catalogue.published(store).get(table)) is None:
                 return {}
-            each = [earlier.published(store, found, settings.stage, day) for day in wanted]
+            each = [earlier_rows.published(store, found, settings.stage, day) for day in wanted]
     except NotThere:
         return {}
     return {rows.date: rows for rows in each if rows}
@@ -249,7 +249,7 @@ def _sum(by_day: dict[date, tuple[int, int]], first: date, until: date) -> str:
     return f"{sum(count for count, _ in mine)}-{hashes:016x}" if mine else ""
 
 
-def _is_of(review: dict[str, Any], rows: earlier.Published, data: str, commit: str) -> bool:
+def _is_of(review: dict[str, Any], rows: earlier_rows.Published, data: str, commit: str) -> bool:
     """Whether a review is of these rows and of what happened since, made by this code."""
     return (review["run_id"], review["data"], review["reviewed_by"]) == (rows.run_id, data, commit)
 
@@ -278,7 +278,7 @@ def _margin(found: Metric, said: float, share: float) -> float | None:
 
 def _finding(reviews: list[dict[str, Any]], judged: int, share: float) -> str:
     """How good some days were, and what was demanded of all that are judged."""
-    found, said = turned_out.together(reviews)
+    found, said = review_summary.together(reviews)
     mine, theirs = distinct_digits([found.value, said])
     first, last = reviews[0]["date"], reviews[-1]["date"]
     days = first if first == last else f"{first} {'and' if len(reviews) == 2 else 'to'} {last}"

@@ -23,8 +23,8 @@ import filelock
 import structlog
 
 from . import PREFIX
-from .artifacts import ArtifactStore
 from .measuring import Measuring
+from .object_store import ObjectStore
 from .problems import Problem
 from .settings import Runs, Stage
 from .shards import Joined, Part, Shard, all_of, joined
@@ -32,7 +32,7 @@ from .version import commit, template
 
 if TYPE_CHECKING:
     from .fingerprint import Fingerprint
-    from .inputs import Watch
+    from .input_checks import Watch
 
 DAILY, BACKFILL, LATE = KINDS = ("daily", "backfill", "late data")  # what a run is for: today, or a past day again
 TRIAL = "trial"  # of a sweep: it publishes nothing, and no database knows of it
@@ -59,7 +59,7 @@ class Record:
     shards: int = 1  # how many a step is split into, if it can be
     given: dict[str, list[str]] = field(default_factory=dict)  # the counts and metrics that each step noted
     headline: str = ""  # how good the result is, in a few words
-    charts: dict[str, dict[str, Any]] = field(default_factory=dict)  # for the report, by title; see charts.py
+    charts: dict[str, dict[str, Any]] = field(default_factory=dict)  # for the report, by title; see chart_data.py
     facts: dict[str, Any] = field(default_factory=dict)  # what else the report shows
     settings: dict[str, Any] = field(default_factory=dict)  # those in force, by full name; secrets are masked
     overrides: dict[str, str] = field(default_factory=dict)  # which of them an environment variable set, and which
@@ -107,7 +107,7 @@ class Run(Measuring):
 
     watch: "Watch | None" = None  # looks at the input, where this is a run and no trial
 
-    def __init__(self, folder: Path, record: Record, store: ArtifactStore | None = None) -> None:
+    def __init__(self, folder: Path, record: Record, store: ObjectStore | None = None) -> None:
         self.folder = folder
         self.record = record
         self.fingerprint: Fingerprint | None = None  # of what was fetched, where this process has to find it out
@@ -318,9 +318,9 @@ def new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def store_of(runs: Runs) -> ArtifactStore | None:
+def store_of(runs: Runs) -> ObjectStore | None:
     """The store that machines share, where there is one."""
-    return ArtifactStore(runs.store) if runs.store else None
+    return ObjectStore(runs.store) if runs.store else None
 
 
 def names(runs: Runs) -> list[str]:

@@ -1,6 +1,6 @@
 """The scheduler: runs the pipeline when it is due, in a process of its own, as long as this version is active.
 
-What is due follows from the records of the runs alone (`due.py`), so that a scheduler which was killed, or whose
+What is due follows from the records of the runs alone (`due_runs.py`), so that a scheduler which was killed, or whose
 machine was off, does on its return what it missed. The day is due anew where another version did it last: a deployment
 and a rollback show in the day's rows at once. Of several days that were missed the last is done, the others are told.
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 import filelock
 import structlog
 
-from . import PREFIX, alerts, deployments, logs, records, watch
+from . import PREFIX, active_version, alerts, logs, missing_runs, records
 from .cron import Cron
-from .due import ONGOING, due_since, how_to_catch_up, missed, newest
+from .due_runs import ONGOING, due_since, how_to_catch_up, missed, newest
 from .problems import Problem
 from .runs import Run, new_id
 from .settings import StageSettings
@@ -63,7 +63,7 @@ class Scheduler:
 
     def _watch(self) -> None:
         """Begin when this version becomes the active one, and stop when another one does."""
-        is_active = deployments.is_active(self.stage)
+        is_active = active_version.is_active(self.stage)
         if is_active and not self.active:
             log.info("scheduler", active=True)
             self.active = True
@@ -128,11 +128,11 @@ class Scheduler:
     def _tell_late(self, due: datetime, day: date) -> None:
         """Say that a run begins late, and which days before it have none; a run does not fail of that."""
         now = datetime.now(UTC)
-        without = missed(records.good_days(self.settings), deployments.history(self.stage), self.cron, due)
+        without = missed(records.good_days(self.settings), active_version.history(self.stage), self.cron, due)
         if earlier := [each for each in without if each < day]:
             log.warning("scheduler", missed=how_to_catch_up(earlier, self.stage))
         try:
-            watch.tell(self.settings, now, ends=timedelta(0), begins=due, quietly=self._told(now))
+            missing_runs.tell(self.settings, now, ends=timedelta(0), begins=due, quietly=self._told(now))
         except Problem as problem:
             log.error("scheduler", problem=str(problem))
 
@@ -169,7 +169,7 @@ class Scheduler:
         """Once a day, however often it is tried again, and by whichever process."""
         if not self._told(due):
             self.told = due
-            watch.tell_once(self.settings, self.cron.until(due) or due, problem)
+            missing_runs.tell_once(self.settings, self.cron.until(due) or due, problem)
 
     def _told(self, moment: datetime) -> bool:
         """Whether this process has told within a day that a run is missing."""

@@ -37,9 +37,9 @@ from pydantic_settings import (
 
 from . import PREFIX as PREFIX
 from . import settings_files
-from .complaints import all_variables, complaint
 from .problems import Problem, meant, told_in_one_line
 from .resources import Resources
+from .settings_errors import all_variables, complaint
 from .version import branch
 
 SECRETS = Path("/run/secrets")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
+from .changed_values import noting
 from .metrics import Metric
-from .notes import noting
 from .problems import Problem
 
 if TYPE_CHECKING:

@@ -5,10 +5,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import provenance, records, training, turned_out, unusual
+from rich.table import Table
+
+from . import input_findings, provenance, records, review_summary, training
+from .active_version import Deployment, history
 from .cron import Cron
-from .deployments import Deployment, history
-from .due import how_to_catch_up, missed
+from .due_runs import how_to_catch_up, missed
+from .printing import print_table
 from .problems import Problem
 from .results import counted
 from .runs import DAILY, Record, Run, kept
@@ -17,6 +20,24 @@ from .version import distance, short
 
 AS_IN_FILE = "as in the file"
 MANY = 3  # settings that differ; more are counted only
+ROWS = (  # of the table, from top to bottom
+    "commit",
+    "image",
+    "template",
+    "deployed",
+    "published",
+    "service",
+    "last run",
+    "result",
+    "data",
+    "model",
+    "turned out",
+    "report",
+    "worst gate",
+    "settings",
+    "missed",
+    "next run",
+)
 
 
 @dataclass
@@ -101,9 +122,9 @@ def lines(view: StageStatus) -> dict[str, str]:
         rows["last run"] = f"{_ago(record.started_at)} for {record.date}, {view.outcome}, {record.seconds:.1f} s{other}"
         rows["last run"] += f", {record.kind}" * (record.kind != DAILY)
         rows["result"] = record.problem or record.headline
-        rows["data"] = unusual.in_words(record)
+        rows["data"] = input_findings.in_words(record)
         rows["model"] = training.told(record)
-        rows["turned out"] = " ".join(turned_out.newest(record, record.settings.get("deploy.metric", "")) or ())
+        rows["turned out"] = " ".join(review_summary.newest(record, record.settings.get("deploy.metric", "")) or ())
         rows["report"] = view.report
         rows["worst gate"] = _worst(record.facts.get("gates", []))
     return rows
@@ -116,6 +137,24 @@ def deployments(view: StageStatus) -> list[tuple[str, ...]]:
         (one.at.replace("T", " ").rstrip("Z"), one.action, short(one.commit), _image(one.image), one.by)
         for one in reversed(each)
     ]
+
+
+def show(views: list[StageStatus], *, all_deployments: bool) -> None:
+    """A table with a column a stage, and the deployments of those that have any."""
+    columns = {view.stage: lines(view) for view in views}
+    table = Table("", *columns, box=None, pad_edge=False)
+    for key in ROWS:
+        if any(column.get(key) for column in columns.values()):
+            table.add_row(key, *(column.get(key, "") for column in columns.values()))
+    print_table(table)
+    for view in views:
+        made = deployments(view)
+        if len(made) > 1 or (made and all_deployments):
+            print(f"\ndeployments of {view.stage}")
+            listed = Table(box=None, pad_edge=False, show_header=False)
+            for row in made if all_deployments else made[:3]:
+                listed.add_row(*row)
+            print_table(listed)
 
 
 def _look_at_schedule(found: StageStatus, settings: StageSettings, made: list[Deployment], last: Record | None) -> None:

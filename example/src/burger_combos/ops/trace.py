@@ -10,11 +10,11 @@ from . import provenance, raw_rows
 from .databases import AnyStore, NotThere, open_store
 from .metrics import all_of, words
 from .plots import number
+from .printing import print_json, print_table
 from .problems import Problem
 from .results import Results, as_text, counted, find
 from .runs import Record, Run, names
 from .settings import Stage, StageSettings, load, settings_file
-from .show import print_json, print_table
 from .version import subject
 
 

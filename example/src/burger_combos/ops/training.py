@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from . import deployments, provenance, records
+from . import active_version, provenance, records
 from .problems import Problem
 from .runs import Record, Run
 from .settings import StageSettings, interval
@@ -140,7 +140,7 @@ def in_use(settings: StageSettings, record: Record) -> set[str]:
         return {best.run_id} if best else set()
     using = [record, best]
     with suppress(Problem):  # nothing is deployed, or nothing before it
-        using.append(records.good(settings, git_commit=deployments.previous(settings.stage, "").commit))
+        using.append(records.good(settings, git_commit=active_version.previous(settings.stage, "").commit))
     return {each.model_run for each in using if each} | ({best.run_id} if best else set())
 
 
@@ -175,7 +175,7 @@ def _too_old(of: Record, record: Record, settings: StageSettings) -> str:
     """How old a model is, where that is too old; after a rollback it counts from then on."""
     every, unit = interval(settings.schedule.train_every)
     ages = {f"the model of run {of.run_id} is {{}} old": _age(of.date, of.started_at, record, unit)}
-    for last in deployments.history(settings.stage)[-1:]:
+    for last in active_version.history(settings.stage)[-1:]:
         if last.action == "rollback" and (last.commit, last.image) == (record.git_commit, record.image):
             at = datetime.fromisoformat(last.at)
             since = _age(at.astimezone(ZoneInfo(settings.schedule.timezone)).date(), at, record, unit)

@@ -17,7 +17,7 @@ import polars as pl
 from adbc_driver_manager import Error, dbapi
 from pydantic import SecretStr
 
-from .. import catalogue, locks, trials
+from .. import catalogue, dry_run, locks
 from ..catalogue import ADDED, Found
 from ..problems import Problem, one_line
 from ..runs import Record
@@ -441,7 +441,7 @@ class Store(AnyStore):
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Alone in writing until the end; nothing is written if it fails, or in a trial."""
-        trials.refuse_to_write()
+        dry_run.refuse_to_write()
         with self._translated():
             try:
                 with self._told_of_waiting():

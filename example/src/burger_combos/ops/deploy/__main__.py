@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..problems import Problem, outside, stoppable
-from . import candidate, deployment, look
+from . import candidate_image, deploy_and_rollback, verbs_where_deployed
 from .checkout import Checkout
-from .chosen import Chosen
+from .chosen_target import Chosen
 from .develop import Develop, tracking
 from .engine import Engine
 from .programs import at_the_end
@@ -25,18 +25,18 @@ def verbs(stage: str, arguments: Sequence[str]) -> dict[str, Callable[[], None]]
         return found
 
     return {
-        "image": lambda: candidate.make_image(engine()),
-        "scan": lambda: candidate.scan(engine()),
-        "deploy": lambda: deployment.deploy(Chosen(stage)),
-        "rollback": lambda: deployment.rollback(Chosen(stage)),
-        "remove": lambda: deployment.remove(Chosen(stage)),
-        "status": lambda: look.status(arguments),
-        "logs": lambda: look.logs(Chosen(stage), arguments),
-        "results": lambda: look.results(Chosen(stage), arguments),
-        "trace": lambda: look.trace(Chosen(stage), arguments),
-        "run": lambda: look.run(Chosen(stage), arguments),
-        "backfill": lambda: look.backfill(Chosen(stage), arguments),
-        "sweep": lambda: look.sweep(Chosen(stage), arguments),
+        "image": lambda: candidate_image.make_image(engine()),
+        "scan": lambda: candidate_image.scan(engine()),
+        "deploy": lambda: deploy_and_rollback.deploy(Chosen(stage)),
+        "rollback": lambda: deploy_and_rollback.rollback(Chosen(stage)),
+        "remove": lambda: deploy_and_rollback.remove(Chosen(stage)),
+        "status": lambda: verbs_where_deployed.status(arguments),
+        "logs": lambda: verbs_where_deployed.logs(Chosen(stage), arguments),
+        "results": lambda: verbs_where_deployed.results(Chosen(stage), arguments),
+        "trace": lambda: verbs_where_deployed.trace(Chosen(stage), arguments),
+        "run": lambda: verbs_where_deployed.run(Chosen(stage), arguments),
+        "backfill": lambda: verbs_where_deployed.backfill(Chosen(stage), arguments),
+        "sweep": lambda: verbs_where_deployed.sweep(Chosen(stage), arguments),
     }
 
 

@@ -13,7 +13,7 @@ from .. import version
 from ..problems import Problem
 from . import needs
 from .checkout import IN_DEVCONTAINER, PREFIX, VENV, Checkout, setting, variables
-from .chosen import Chosen
+from .chosen_target import Chosen
 from .engine import CONFINED, Engine, open_to_all
 from .programs import become, call, checksum, end_with
 from .target import Run

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..problems import Problem
-from . import images, needs
+from . import image_cleanup, needs
 from .checkout import PREFIX, setting
 from .engine import CONFINED, REVISION, open_to_all
 from .programs import Ended, at_the_end, call
@@ -166,7 +166,7 @@ class DockerHost(Target):
         if not found.returncode:
             (earlier,) = self.engine.settings(version.image, "deploy.keep_images")
             deployed = found.stdout.split()
-            images.remove_earlier(self.engine, [version.image, *deployed[: 1 + int(earlier)]], deployed=deployed)
+            image_cleanup.remove_earlier(self.engine, [version.image, *deployed[: 1 + int(earlier)]], deployed=deployed)
 
     def watch(self, version: Version) -> None:
         """Nothing: the scheduler tells of a run that is missing."""

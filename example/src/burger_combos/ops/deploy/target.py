@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from ..problems import Problem
-from . import images
+from . import image_cleanup
 from .checkout import PACKAGE, Checkout
 from .engine import Engine
 from .programs import Ended, become
@@ -186,7 +186,7 @@ class Target(ABC):
     def tidy(self, version: Version) -> None:
         """Remove images of versions before the one just deployed, here where they were built; the registry has them."""
         (most,) = self.engine.settings(version.image, "deploy.keep_images")
-        images.remove_earlier(self.engine, [version.image], int(most))
+        image_cleanup.remove_earlier(self.engine, [version.image], int(most))
 
     @abstractmethod
     def watch(self, version: Version) -> None:

@@ -9,8 +9,8 @@ from .. import provenance, records
 from ..problems import Problem, meant
 from ..settings import PREFIX, StageSettings, load, settings_file, variables
 from ..version import commit
+from .combinations import Combination
 from .plan import as_text
-from .search import Combination
 
 S = TypeVar("S", bound=StageSettings)
 

@@ -10,12 +10,12 @@ from .. import logs, tracking
 from ..problems import Problem
 from ..runs import Run, sweeps
 from ..settings import StageSettings, load, settings_file
-from . import checks, show
+from . import checks, show_results
 from . import trial as trials
+from .combinations import Combination, combinations
 from .comparison import compare
 from .plan import Plan, changing, compared, done, keep, make, prune, read
 from .pool import Pool, width
-from .search import Combination, combinations
 
 
 def sweep(settings: StageSettings) -> None:
@@ -38,7 +38,8 @@ def sweep(settings: StageSettings) -> None:
             nonlocal ended
             ended += 1
             left = (time.monotonic() - begun) / ended * (len(todo) - ended)
-            print(show.line(plan, run, index) + (f", about {left:.0f} s left" if ended < len(todo) else ""), flush=True)
+            more = f", about {left:.0f} s left" if ended < len(todo) else ""
+            print(show_results.line(plan, run, index) + more, flush=True)
             _track(settings, run)
 
         try:
@@ -90,7 +91,7 @@ def begin(settings: StageSettings, sweep_id: str = "") -> Plan:
     if first is None:
 
         def tell(index: int, run: Run) -> None:
-            print(show.line(plan, run, index), flush=True)
+            print(show_results.line(plan, run, index), flush=True)
             _track(settings, run)
 
         Pool(settings, plan).each([0], width(settings, len(plan.trials) - 1), tell)
@@ -147,7 +148,7 @@ def _end(settings: StageSettings, plan: Plan) -> None:
     plan.ended = True
     keep(plan, settings.runs)
     print()
-    show.report(plan, compare(plan, settings.runs))
+    show_results.report(plan, compare(plan, settings.runs))
 
 
 def _track(settings: StageSettings, run: Run) -> None:

@@ -16,7 +16,7 @@ from ..problems import Problem
 from ..runs import Run, kept, new_id, store_of, sweeps
 from ..settings import PREFIX, Runs, StageSettings
 from ..version import commit
-from .search import Combination
+from .combinations import Combination
 
 FILE = "sweep.json"
 MADE_OF = ("stage", "git_commit", "image", "code", "settings", "sweep", "trials")  # what the same command has the same

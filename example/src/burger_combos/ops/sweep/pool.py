@@ -13,7 +13,7 @@ from typing import IO
 
 import polars as pl
 
-from ..child import GRACE, reason
+from ..run_in_subprocess import GRACE, reason
 from ..runs import Run, sweeps
 from ..settings import StageSettings
 from .plan import Plan, done

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from ... import pipeline
-from .. import faults, logs, provenance, training
+from .. import code_errors, logs, provenance, training
 from ..execute import judged
 from ..fingerprint import Fingerprint
 from ..gates import peak, tried
@@ -91,7 +91,7 @@ def _steps(run: Run, settings: StageSettings, plan: Plan) -> None:
 
 def _step(step: Callable[..., None], run: Run, settings: StageSettings, whole: str) -> bool:
     start = time.perf_counter()
-    with faults.named(step.__name__, whole):
+    with code_errors.named(step.__name__, whole):
         goes_on = tried(step, run, settings)
     run.record.steps[step.__name__] = seconds = round(time.perf_counter() - start, 3)
     log.info(step.__name__, seconds=seconds)

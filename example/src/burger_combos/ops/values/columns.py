@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..notes import note_changed
+from ..changed_values import note_changed
 from ..problems import Problem
 from .text import DIGITS, Wholes, any_but, contains, whole
 from .value_settings import ValueSettings

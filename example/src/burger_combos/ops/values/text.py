@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import structlog
 
-from ..notes import note_changed
+from ..changed_values import note_changed
 from ..threads import by_slices
 from .value_settings import MISSING
 

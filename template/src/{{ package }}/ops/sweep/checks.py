@@ -9,8 +9,8 @@ from .. import provenance, records
 from ..problems import Problem, meant
 from ..settings import PREFIX, StageSettings, load, settings_file, variables
 from ..version import commit
-from .plan import as_text
 from .combinations import Combination
+from .plan import as_text
 
 S = TypeVar("S", bound=StageSettings)
 

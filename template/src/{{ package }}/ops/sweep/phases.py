@@ -12,10 +12,10 @@ from ..runs import Run, sweeps
 from ..settings import StageSettings, load, settings_file
 from . import checks, show_results
 from . import trial as trials
+from .combinations import Combination, combinations
 from .comparison import compare
 from .plan import Plan, changing, compared, done, keep, make, prune, read
 from .pool import Pool, width
-from .combinations import Combination, combinations
 
 
 def sweep(settings: StageSettings) -> None:

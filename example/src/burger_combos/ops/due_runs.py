@@ -13,7 +13,7 @@ from .cron import Cron
 from .runs import DAILY, Record
 
 if TYPE_CHECKING:
-    from .deployments import Deployment
+    from .active_version import Deployment
 
 ONGOING = ("running", "stopped")  # where nobody executes such a run any longer, it is to be done again
 SHOWN = 30  # days; older ones that were missed are told no longer

@@ -14,7 +14,7 @@ import structlog
 from . import PREFIX, deployment_history, records
 from .cron import Cron
 from .databases import NotThere, open_store
-from .due import ONGOING, newest
+from .due_runs import ONGOING, newest
 from .problems import Problem
 from .settings import Stage, StageSettings
 from .version import commit, short, template

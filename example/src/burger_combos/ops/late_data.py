@@ -13,8 +13,8 @@ import polars as pl
 import structlog
 
 from . import alerts, records
-from .child import run_day
 from .fingerprint import hash_of, total
+from .run_in_subprocess import run_day
 from .runs import DAILY, LATE, Record, Run
 from .settings import StageSettings
 from .tables import TableSettings

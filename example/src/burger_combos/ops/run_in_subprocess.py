@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from . import alerts, records
-from .due import ONGOING
+from .due_runs import ONGOING
 from .runs import LATE, Record, Run, new_id
 from .settings import StageSettings
 

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .copied import COPIES, Column, as_text
+from .dry_run import ROWS
 from .fingerprint import RAW, ROW, Words
 from .problems import Problem, meant
 from .published import Table
 from .raw import raw_files
-from .trials import ROWS
+from .scale_check_keys import COPIES, Column, as_text
 
 if TYPE_CHECKING:
     from .runs import Run

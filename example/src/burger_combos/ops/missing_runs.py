@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from . import alerts, deployments, logs, records
+from . import active_version, alerts, logs, records
 from .cron import Cron, looks
-from .due import ONGOING, how_to_catch_up, scheduled_since
+from .due_runs import ONGOING, how_to_catch_up, scheduled_since
 from .problems import Problem
 from .runs import DAILY, Record
 from .settings import Schedule, StageSettings, settings_file
 
 if TYPE_CHECKING:
-    from .deployments import Deployment
+    from .active_version import Deployment
 
 NO_RUN = "no run"
 NOT_BEGUN = "not begun"  # although it was tried
@@ -109,7 +109,7 @@ def tell(
         Problem: the database cannot be reached.
     """
     cron, late = Cron(settings), timedelta(minutes=settings.schedule.late_minutes)
-    deployed = deployments.history(settings.stage)
+    deployed = active_version.history(settings.stage)
     if scheduled_since(deployed, cron) is None:
         return []
     found = missing(records.since(settings, cron.day(now - WEEK - DAY)), deployed, cron, now, late, ends)

@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 
 from . import alerts, drift, profile, records
 from .fingerprint import RAW
+from .input_findings import found, sentence
 from .problems import Refused
 from .raw import CHECKED
 from .runs import BACKFILL, Record, Run
 from .settings import Stage, StageSettings
 from .shards import Shard
 from .tables import TableSettings
-from .unusual import found, sentence
 from .values.value_settings import full_name
 
 COUNTED, SAMPLED = "profile.json", "profile.parquet"  # of each shard: what is taken of its rows

@@ -7,10 +7,10 @@ from rich.table import Table
 
 from .. import settings_files
 from ..plots import distinct_digits
+from ..printing import print_json, print_table
 from ..problems import Problem
 from ..runs import Run, sweeps
 from ..settings import Runs, Stage, StageSettings
-from ..show import print_json, print_table
 from . import toml_edit
 from .comparison import Comparison, Outcome, compare, metric_of, value_of
 from .plan import Plan, as_text, compared, done, read

@@ -18,7 +18,7 @@ from .problems import Problem, one_line
 WHOLE = ".whole.json"  # lists the files of a folder; it is stored last, so that half a folder is taken for none
 
 
-class ArtifactStore:
+class ObjectStore:
     """Files and folders by name; a name's parts are divided by `/`.
 
     Raises:

@@ -4,7 +4,7 @@ import os
 
 from ..problems import Problem
 from . import secret_commands
-from .candidate import Candidate, collect_secrets, deployed_by
+from .candidate_image import Candidate, collect_secrets, deployed_by
 from .programs import call
 from .target import Target, Version
 

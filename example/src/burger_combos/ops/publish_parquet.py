@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import polars as pl
 import structlog
 
-from .artifacts import ArtifactStore
+from .object_store import ObjectStore
 from .problems import Problem
 from .publishers import Replaced, Rows
 from .settings import StageSettings, settings_file
@@ -90,7 +90,7 @@ class Publisher:
             raise Problem(f"{where}: a place alone is expected: credentials come from the environment")
         if begun and begun[1] == "file" and not begun[3].startswith("/"):
             raise Problem(f"{where}: file:///FOLDER is expected, or a folder's path alone")
-        self._store = ArtifactStore(unquote(begun[3]) if begun and begun[1] == "file" else url)
+        self._store = ObjectStore(unquote(begun[3]) if begun and begun[1] == "file" else url)
 
     def prepare(self) -> None:
         """Write a file of no bytes, and remove it.

@@ -1,4 +1,4 @@
-"""A trial of a version: it ends where a step would write to the database."""
+"""A dry run: a trial of a version, which ends where a step would write to the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from ..problems import Problem
 from ..version import subject
-from .chosen import Chosen
+from .chosen_target import Chosen
 from .develop import Develop
 from .programs import become, end_with
 from .target import Target
