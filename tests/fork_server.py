@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,6 @@ class ForkServer:
     def __init__(self, python: Path, env: dict[str, str]) -> None:
         self.place = tempfile.mkdtemp(prefix="fork")
         self.path = f"{self.place}/socket"
-        self.env = env
         command: list[str | Path] = [python, Path(__file__), self.path]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, cwd=self.place)
         while not Path(self.path).exists():
@@ -105,11 +105,6 @@ class ForkServer:
         """Let the server go; the commands that it began go on."""
         self.process.stdin and self.process.stdin.close()
         self.process.wait()
-
-    def serves(self, env: dict[str, str]) -> bool:
-        """Whether nothing is in these variables that a copy would have had to know when it began."""
-        early = [{name: text for name, text in each.items() if name.startswith(READ_EARLY)} for each in (env, self.env)]
-        return early[0] == early[1]
 
     def run(self, command: Command, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, as `rig.sh` does."""
@@ -131,6 +126,12 @@ class ForkServer:
         return subprocess.CompletedProcess(command, code, *texts)
 
 
+def read_early(env: Mapping[str, str]) -> dict[str, str]:
+    """What a copy would have had to know when it began; no command is told to write no bytecode."""
+    kept = {name: text for name, text in env.items() if name.startswith(READ_EARLY)}
+    return {name: text for name, text in kept.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 Environment = tuple[Path, int, int]
 _seen: set[Environment] = set()
 _servers: dict[Environment, list[ForkServer]] = {}
@@ -144,7 +145,7 @@ def of(folder: Path, command: Command, env: dict[str, str]) -> ForkServer | None
     """
     program = str(command[0])
     python = (folder / ".venv").resolve() / "bin/python"
-    if not program.startswith(".venv/bin/") or not python.exists():
+    if not program.startswith(".venv/bin/") or not python.exists() or read_early(env) != read_early(os.environ):
         return None
     if program == ".venv/bin/python":
         if (folder / ".venv").is_symlink() or command[1] != "-c":
@@ -163,7 +164,7 @@ def of(folder: Path, command: Command, env: dict[str, str]) -> ForkServer | None
     while len(_servers) > MOST:
         for old in _servers.pop(next(iter(_servers))):
             old.end()
-    return servers[-1] if servers[-1].serves(env) else None
+    return servers[-1]
 
 
 if __name__ == "__main__":
