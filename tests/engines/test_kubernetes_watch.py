@@ -82,7 +82,9 @@ def test_it_comes_with_a_webhook_and_goes_with_the_schedule(deployed: Deployed) 
     assert watch["timeZone"] == runs["timeZone"]
     pod, of_run = (each["jobTemplate"]["spec"]["template"]["spec"] for each in (watch, runs))
     assert pod["containers"][0]["args"] == ["watch", "--stage", "production"]
-    pod["containers"][0]["args"] = of_run["containers"][0]["args"]
+    assert pod["containers"][0]["resources"]["requests"] == {"cpu": "50m", "memory": "64Mi"}  # it only looks
+    for what in ("args", "resources"):
+        pod["containers"][0][what] = of_run["containers"][0][what]
     assert pod == of_run  # the image, the secrets and the few rights, too
     assert SECRET not in json.dumps(found)
 
