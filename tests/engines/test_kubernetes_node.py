@@ -257,8 +257,8 @@ spec:
 
 def asks(path: str) -> dict[str, object]:
     """A probe that is quick to fail, but for want of time beside others."""
-    patient = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30}
-    return {"httpGet": {"path": path, "port": "http"}} | patient
+    asked = {"path": path, "port": "http"}
+    return {"httpGet": asked, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30}
 
 
 def test_pods_that_serve_are_asked_and_begun_anew(kube: Cluster) -> None:

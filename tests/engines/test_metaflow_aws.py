@@ -124,6 +124,13 @@ def test_a_sweep_has_a_task_for_each_trial(production: Production) -> None:
     assert len(production.machine()[1]) == 1  # the sweep's flow is gone
 
 
+def state(definition: dict[str, Any], step: str) -> dict[str, Any]:
+    """That of a step, also where it is done once for each shard."""
+    split = [each["Iterator"]["States"] for each in definition["States"].values() if "Iterator" in each]
+    found: dict[str, Any] = next(states[step] for states in [definition["States"], *split] if step in states)
+    return found
+
+
 def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Production) -> None:
     definition, _ = production.machine()
     commit = production.project.git("rev-parse", "HEAD")
@@ -139,7 +146,7 @@ def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Pr
     assert job["containerProperties"]["image"] == told["BURGER_COMBOS_IMAGE"]
     needs = {}
     for step in ("train", "audit_it"):
-        task = definition["States"][step]["Parameters"]
+        task = state(definition, step)["Parameters"]
         of = {"jobDefinitions": [task["JobDefinition"]]}
         (made,) = aws.client(production.account, "batch").describe_job_definitions(**of)["jobDefinitions"]
         told_of = made["containerProperties"]["resourceRequirements"]
