@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pexpect
 import pyte
-from rig import ROOT, environment
+from forked import COPIER
+from rig import environment
 
-COPIER = str(ROOT / ".venv/bin/copier")
 COLUMNS, LINES = 100, 40
 ENTER, DOWN, ERASE, INTERRUPT = "\r", "\x1b[B", "\x15", "\x03"
 
@@ -19,7 +19,7 @@ class Terminal(pyte.Screen):
         super().__init__(COLUMNS, LINES)
         self.stream = pyte.Stream(self)
         self.child = pexpect.spawn(
-            COPIER,
+            str(COPIER),
             list(arguments),
             cwd=cwd,
             env=environment() | {"TERM": "xterm-256color"},

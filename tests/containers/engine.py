@@ -144,7 +144,7 @@ def start(env: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     features = {"containerd-snapshotter": env.get("ENGINE_STORE") != "classic"}
     (folder / "daemon.json").write_text(json.dumps({"features": features}))
     with log.open("ab") as output:
-        # Go collects garbage a quarter as often, which took a fifth of the engine's time.
+        # Go collects garbage a quarter as often, as processors are short here and memory is not.
         engine = subprocess.Popen(command, env=env | {"GOGC": "400"}, stdout=output, stderr=output)
     for _ in range(600):
         if subprocess.run(["docker", "version"], env=env, capture_output=True).returncode == 0:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import rig
+from forked import COPIER
 from rig import Project, sh
-from terminal import COPIER, Terminal
+from terminal import Terminal
 
 THEIRS = {
     "README.md": "# Recs\nOurs.\n",
