@@ -425,6 +425,8 @@ refused("table forecasts: part 2: 3 rows share their key", "store=1 day=2026-11-
         forecasts=parts(forecasts.clear(), forecasts.with_columns(store=1, day=date(2026, 11, 2))))
 refused("table forecasts: part 2: row 2 shares its key with an earlier one, as store=2 day=2026-11-02",
         forecasts=parts(forecasts[1:], forecasts[::2]))
+refused("table forecasts: part 2: row 1 shares its key with an earlier one, as store=2 day=2026-11-02",
+        forecasts=parts(forecasts[1:], forecasts[::-2]))  # of rows that the database gets in another order
 noon = alerts.head(1)
 refused("table Alerts: part 3: row 1 shares its key with an earlier one, as at=2026-11-01 12:00:00.250000 open=True",
         Alerts=parts(noon, noon.clear(), noon))
