@@ -32,6 +32,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("no time is left for it (TESTS_UNTIL)")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with another file where CI says so: it has no time for all of these, and not always for the same ones."""
+    if items and items[0].path.parent.name in ("deployed", "engines"):
+        middle = items[int(len(items) * float(os.environ.get("TESTS_FROM", "0")))].path
+        first = next(place for place, item in enumerate(items) if item.path == middle)
+        items[:] = items[first:] + items[:first]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick() -> Iterator[None]:
     """Copies in a fraction of their time."""
