@@ -133,5 +133,7 @@ def test_names_are_put_in_the_order_of_the_alphabet(share_a_hash: bool, monkeypa
     if share_a_hash:
         monkeypatch.setattr(pl.Series, "hash", lambda names: names.str.len_chars())
     names = pl.Series([f"C{7 * number % 1000}" for number in range(1000)])
-    assert names.gather(orders.alphabetical(names)).equals(names.sort())
-    assert len(orders.alphabetical(names.clear())) == 0
+    ordered, rows = orders.alphabetical(names)
+    assert ordered.equals(names.sort()) and names.gather(rows).equals(ordered)
+    nothing, none = orders.alphabetical(names.clear())
+    assert nothing.is_empty() and len(none) == 0

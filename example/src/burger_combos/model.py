@@ -209,9 +209,8 @@ def _weights(model: Model, first: Codes, available: NDArray[np.bool_] | None) ->
 
 def _chunks(history: sp.csr_array, weights: sp.csr_array) -> Iterator[slice]:
     """The customers in their order, as many at a time as memory bounds."""
-    products = np.add.reduceat(np.append(np.diff(weights.indptr)[history.indices], 0), history.indptr[:-1])
-    products[np.diff(history.indptr) == 0] = 0
-    spent = np.concatenate([[0], np.cumsum(products)])
+    products = np.diff(weights.indptr)[history.indices]
+    spent = np.concatenate([[0], np.cumsum(products, dtype=np.int64)])[history.indptr]
     start = 0
     while start < history.shape[0]:
         end = int(np.searchsorted(spent, spent[start] + CHUNK, side="right")) - 1

@@ -122,18 +122,18 @@ def numbered(names: pl.Series) -> tuple[pl.Series, pl.Series]:
     return known.gather(order), pl.Series(names.name, numbers[codes.to_numpy()])
 
 
-def alphabetical(names: pl.Series) -> NDArray[np.uint32]:
-    """The order in which the names are those of the alphabet; each is there once.
+def alphabetical(names: pl.Series) -> tuple[pl.Series, NDArray[np.uint32]]:
+    """Sort names by the alphabet; each is there once.
 
     Returns:
-        shape (names,); for each place the row of its name.
+        The names in their order, and the row that each had before, of shape (names,).
     """
     ordered = names.sort()
     rows = np.empty(len(names), np.uint32)  # by their hashes, as to sort text is fast, and to tell its order is not
     rows[ordered.hash().arg_sort().to_numpy()] = names.hash().arg_sort().to_numpy()
     if not names.gather(rows).equals(ordered):  # two names share a hash
-        return names.arg_sort().to_numpy()
-    return rows
+        rows = names.arg_sort().to_numpy()
+    return ordered, rows
 
 
 def schema(today: date) -> pa.DataFrameSchema:

@@ -50,16 +50,16 @@ def load(run: Run, settings: Settings) -> None:
 def check(run: Run, settings: Settings, shard: Shard) -> None:
     """Set aside what is no order; number the customers and items of the rest."""
     known = checked(run, settings.orders, ordering.schema(date.today()), shard)
-    if settings.model.anybody and (known["customer"] == settings.model.anybody).any():
-        raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     items, codes = ordering.numbered(known["item"])
     customers, ordered = ordering.by_customer(known.select("customer", codes, "ordered_at"))
-    customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4")
-    ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4")
+    if settings.model.anybody and (customers == settings.model.anybody).any():
+        raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
+    customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4", statistics=False)
+    ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4", statistics=False)
     counts = pl.Series("orders", np.bincount(codes, minlength=len(items)))
     pl.DataFrame([items, counts]).write_parquet(run.path("items.parquet", shard))
-    days = ordered["ordered_at"].dt.date().alias("day").value_counts(name="rows")
-    days.write_parquet(run.path("days.parquet", shard))
+    days = ordered.lazy().group_by(pl.col("ordered_at").dt.date().alias("day")).agg(rows=pl.len())
+    days.collect().write_parquet(run.path("days.parquet", shard))
     run.count("orders", len(known))
     run.count("customers", len(customers))
 
@@ -88,11 +88,12 @@ def train(run: Run, settings: Settings, shard: Shard) -> None:
     """Count what was ordered together: in all orders, and in those before the last days."""
     alone = settings.model.neighbours if shard.count == 1 else None  # whose counts are not added to others
     orders = _orders(run, shard)
-    held_out = orders.filter("held_out")
-    earlier = _history(run, shard, orders.filter(~pl.col("held_out")))
+    is_held_out = holdout.held_out(run, orders["ordered_at"])
+    held_out = orders.filter(is_held_out)
+    earlier = _history(run, shard, orders.filter(~is_held_out))
     late = _history(run, shard, held_out)
     del orders
-    held_out.write_parquet(run.path("held_out.parquet", shard), compression="lz4")
+    held_out.write_parquet(run.path("held_out.parquet", shard), compression="lz4", statistics=False)
     sp.save_npz(run.path("earlier.npz", shard), earlier, compressed=False)
     np.save(run.path("orders-earlier.npy", shard), earlier.sum(axis=0))
     np.save(run.path("orders-all.npy", shard), earlier.sum(axis=0) + late.sum(axis=0))
@@ -170,10 +171,10 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     best = list(track(chunks, "recommend", len(customers)))
     chosen = np.concatenate([each.items for each in best]) if best else np.empty((0, 0), np.uint32)
     score = np.concatenate([each.scores[:, 0] for each in best]) if best else np.empty(0)
-    order = ordering.alphabetical(customers["customer"])  # in which a database takes them faster
-    rows = _rows(customers.select(pl.col("customer").gather(order)), chosen[order], items["item"], settings)
+    names, order = ordering.alphabetical(customers["customer"])  # in which a database takes them
+    rows = _rows(names.to_frame(), chosen[order], items["item"], settings)
     rows = rows.with_columns(pl.Series("score", score[order]))
-    rows.write_parquet(run.path("recommendations.parquet", shard), compression="lz4")
+    rows.write_parquet(run.path("recommendations.parquet", shard), compression="lz4", statistics=False)
 
 
 def publish(run: Run, settings: Settings) -> None:
@@ -193,13 +194,12 @@ STEPS: tuple[Step, ...] = (load, check, catalogue, train, neighbours, evaluate, 
 
 
 def _orders(run: Run, shard: Shard) -> pl.DataFrame:
-    """The orders of a shard's customers: their `customer` and `item` by number, and whether each is `held_out`."""
+    """The orders of a shard's customers: their `customer` and `item` by number, and when each was."""
     orders = pl.read_parquet(run.path("orders.parquet", shard))
     mine = pl.read_parquet(run.path("items.parquet", shard))["item"]
     items = pl.read_parquet(run.path("catalogue.parquet"))["item"]
     numbers = mine.cast(pl.Enum(items)).to_physical()
-    held_out = holdout.held_out(run, orders["ordered_at"]).alias("held_out")
-    return orders.with_columns(numbers.gather(orders["item"]).alias("item"), held_out)
+    return orders.with_columns(numbers.gather(orders["item"]).alias("item"))
 
 
 def _ordered_since(run: Run, shard: Shard, first: date) -> pl.LazyFrame:

@@ -53,7 +53,7 @@ def fetch(run: Run, settings: TableSettings, make_up: Callable[[], pl.DataFrame]
     """
     if not by or len(run.shards) == 1:
         raw = read(settings, make_up)
-        raw.write_parquet(run.path(RAW), compression="lz4")
+        raw.write_parquet(run.path(RAW), compression="lz4", statistics=False)
         run.count("rows_read", len(raw))
         return
     if settings.source == SAMPLE:

@@ -80,7 +80,7 @@ def deal(
             return 0
         spool.settle()
         for shard in run.shards:
-            spool.part(shard).write_parquet(run.path(RAW, shard), compression="lz4")
+            spool.part(shard).write_parquet(run.path(RAW, shard), compression="lz4", statistics=False)
         spool.note()
         spool.known.save(run)
         return spool.rows

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -84,7 +84,7 @@ class Record:
 
     def to_json(self) -> str:
         """The record as a line of JSON."""
-        return json.dumps(asdict(self), default=_plain, ensure_ascii=False)
+        return json.dumps(vars(self), default=_plain, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -419,5 +419,7 @@ def _state(file: Path) -> State:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: a number of numpy's, or something whose text is enough."""
+    """What JSON has no form for: a number of numpy's, a dataclass, or something whose text is enough."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return value.item() if hasattr(value, "item") else str(value)

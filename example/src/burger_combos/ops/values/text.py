@@ -150,7 +150,10 @@ def _alike(text: pl.Series, null_values: tuple[str, ...]) -> dict[str, int]:
 
 
 def _seen(text: pl.Series) -> pl.Series:
-    odd = text.filter(contains(text, _TO_LOOK_AT)).unique()
+    to_look_at = contains(text, _TO_LOOK_AT)
+    if not to_look_at.any():
+        return text
+    odd = text.filter(to_look_at).unique()
     mended = odd.str.replace_all(_UNSEEN, "").str.replace_all(_JOINERS, "${1}").str.normalize("NFC").str.strip_chars()
     changed = odd != mended
     return text.replace(odd.filter(changed), mended.filter(changed)) if changed.any() else text

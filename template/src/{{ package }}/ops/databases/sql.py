@@ -401,7 +401,7 @@ class Store(AnyStore):
     def _append_keyed(self, table: "Table", rows: pl.DataFrame, where: str) -> None:
         """Append rows in the order of their key; where the key of one is there already, say which.
 
-        SQLite writes a million rows in that order in a quarter of the time, and removes them in a seventh.
+        SQLite writes a million rows in that order in a third of the time, and removes them in a seventh.
         """
         order = rows.select(pl.arg_sort_by(table.key)).to_series()
         if not order.is_sorted():
