@@ -147,10 +147,8 @@ def test_it_is_deployed_on_the_digest_the_commit_and_the_schedule(production: Pr
     needs = {}
     for step in ("train", "audit_it"):
         task = state(definition, step)["Parameters"]
-        of = {"jobDefinitions": [task["JobDefinition"]]}
-        (made,) = aws.client(production.account, "batch").describe_job_definitions(**of)["jobDefinitions"]
-        told_of = made["containerProperties"]["resourceRequirements"]
-        needs[step] = (task["JobQueue"], {each["type"]: float(each["value"]) for each in told_of})
+        told_of = task["ContainerOverrides"]["ResourceRequirements"]  # which come before those of the job's definition
+        needs[step] = (task["JobQueue"], {each["Type"]: float(each["Value"]) for each in told_of})
     assert needs["train"] == ("jobs", {"VCPU": 1, "MEMORY": 3072})
     assert needs["audit_it"][1] == {"VCPU": 2, "MEMORY": 8192}  # flow.py's
     (rule,) = aws.client(production.account, "events").list_rules()["Rules"]
