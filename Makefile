@@ -56,7 +56,7 @@ deployed: $(READY)
 	$(PYTEST) -n 4 --dist worksteal -m "not alone" tests/deployed
 
 engines: $(READY) ## the tests of what runs beyond one machine; some of them take minutes
-	$(PYTEST) -n 2 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
+	$(PYTEST) -n 3 --dist loadfile tests/engines --ignore tests/engines/test_kubeflow.py
 	$(PYTEST) tests/engines/test_kubeflow.py # whose runner lists all images, which fails where one is being removed
 
 check: $(READY) ## format, lint, types and the template's own rules
