@@ -85,12 +85,12 @@ def test_a_bug_of_a_shard_and_on_trial_is_told_too_and_a_debugger_gets_it_as_it_
     assert told.replace("recommend", "evaluate") in tried.stdout
     assert f'  File "src/burger_combos/model.py", line {line}, in sparse' in tried.stderr
 
-    with broken(mine, "pipeline.py", "rows = _rows(customers.select(", "rows = _rows(customers.itm(") as line:
+    with broken(mine, "pipeline.py", "rows = _rows(names.to_frame(", "rows = _rows(names.itm(") as line:
         for step in ("load", "check", "catalogue", "train", "neighbours", "evaluate", "review", "gate"):
             assert split.call("step", step, "--run-id", "split").returncode == 0
         done = split.call("step", "recommend", "--run-id", "split", "--shard", "1")
     assert done.returncode == 1
-    told = f"recommend: AttributeError: 'DataFrame' object has no attribute 'itm' (pipeline.py:{line})"
+    told = f"recommend: AttributeError: 'Series' object has no attribute 'itm' (pipeline.py:{line})"
     assert f"error: {told}\n" in done.stderr
     assert done.stderr.splitlines()[-1] == "  the whole traceback: make logs RUN=split"
     assert told in mine.make("status", "STAGE=develop")
