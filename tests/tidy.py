@@ -82,6 +82,7 @@ def find_secrets(project: Project) -> None:
     """Let the project's own hook look for secrets, but in the files that were the same in another project."""
     listed = filter(None, project.git("ls-files", "-z").split("\0"))
     files = {name: (project.folder / name).read_text(encoding="utf-8") for name in listed if name != "uv.lock"}
+    assert files
     if new := files.items() - _searched:
         hook = ["pre-commit", "run", "secrets", "--files", *sorted(name for name, _ in new)]
         done = project.run("sh", "develop/tool.sh", *hook)

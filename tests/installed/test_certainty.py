@@ -445,13 +445,16 @@ with dry_run.no_writing():
     refused("a trial publishes nothing", forecasts=parts(forecasts))
 
 publish("second", forecasts=forecasts.head(1).with_columns(sold=pl.lit(7), extra=pl.lit("x")), Alerts=alerts.clear())
-publish("past", day=date(2026, 10, 1))
+publish("past", day=date(2026, 10, 1), forecasts=forecasts[::-1])
 assert records.published(settings)["tables"] == {"forecasts": 1}
 with Store(settings.database.url) as store:
     found = results.find(store, Stage.develop, 10)
     assert (found.date, found.run_id) == (DAY, "second")
     assert [(each.table, each.total) for each in found.tables] == [("forecasts", 1), ("Alerts", 0)]
     assert results.as_text(found.tables[0].rows) == [["1", "2026-11-02", "7", "x"]]
+    place = "rowid" if settings.database.url.get_secret_value().startswith("sqlite") else "ctid"
+    lies = store.query(f"SELECT sold FROM forecasts WHERE run_id = 'past' ORDER BY {place}")
+    assert lies["sold"].to_list() == [3.5, None, 1]  # in the order of the key
     past = results.find(store, Stage.develop, 10, day=date(2026, 10, 1), table="forecasts").tables[0].rows
     assert [str(each) for each in past["store"]] == ["2", "1", "1"]  # as the table is ordered
     for key, count in {
