@@ -71,7 +71,10 @@ class Days:
         self.shop.asked.clear()
         self.dawn()
         assert self.shop.asked.wait(180)
-        [container] = docker("ps", "--quiet", f"--filter=label={LABEL}").split()
+        pods = json.loads(self.kube.kubectl("get", "pods", "--output", "json"))["items"]
+        own = {pod["metadata"]["uid"] for pod in pods}  # other tests' clusters use this engine as well
+        listed = docker("ps", f"--filter=label={LABEL}", f'--format={{{{.ID}}}} {{{{.Label "{LABEL}"}}}}').splitlines()
+        [container] = [container for container, uid in map(str.split, listed) if uid in own]
         return container
 
     def go_on(self) -> None:
