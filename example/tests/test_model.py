@@ -97,11 +97,10 @@ def test_scores_are_those_of_all_pairs_in_a_dense_matrix(
     history = shop(customers=300, items=items, orders=3_000)
     learnt = model.fit(history, neighbours)
     dense = history.toarray() @ learnt.affinity.toarray() + 1e-6 * learnt.popularity
-    found = list(model.recommend(learnt, history, 5))
-    scores = np.concatenate([each.scores for each in found])
+    best = model.joined(model.recommend(learnt, history, 5), 300)
+    scores = best.scores
     assert scores == pytest.approx(np.sort(dense, axis=1)[:, :-6:-1], abs=1e-4)
-    best = np.concatenate([each.items for each in found])
-    assert scores == pytest.approx(np.take_along_axis(dense, best.astype(np.int64), axis=1), abs=1e-4)
+    assert scores == pytest.approx(np.take_along_axis(dense, best.items.astype(np.int64), axis=1), abs=1e-4)
     assert (np.diff(scores, axis=1) <= 0).all()
 
 

@@ -135,7 +135,7 @@ import pandera.polars as pa
 import polars as pl
 from structlog.testing import capture_logs
 from burger_combos import orders
-from burger_combos.ops import ingest, parts
+from burger_combos.ops import ingest, parts, threads
 from burger_combos.ops.execute import _note_data
 from burger_combos.ops.problems import Problem
 from burger_combos.ops.raw import refuse_unjoined
@@ -151,6 +151,7 @@ def few(settings, columns, folder):
         yield from batch.iter_slices(ROWS)
 
 ingest.read_batches, ingest.BATCH, parts.BATCH, parts.CANDIDATES = few, ROWS, ROWS, 2
+threads.ROWS = ROWS
 
 def add(name, case):
     CASES[name] = case

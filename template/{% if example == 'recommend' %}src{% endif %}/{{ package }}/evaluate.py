@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from .model import Codes, Model, popular, recommend
+from .model import Codes, Model, joined, popular, recommend
 from .ops.metrics import Metric
 from .ops.settings import Section
 from .ops.verdicts import Verdict, better_than_baselines
@@ -128,4 +128,4 @@ def judge(hit_rate: Metric | None, orders: int, settings: GateSettings) -> list[
 
 
 def _recommended(model: Model, history: sp.csr_array, top_k: int) -> Codes:
-    return np.concatenate([best.items for best in recommend(model, history, top_k)])
+    return joined(recommend(model, history, top_k), history.shape[0]).items

@@ -188,6 +188,26 @@ def recommend(
     yield from in_threads(full if is_full else sparse, _chunks(history, weights))
 
 
+def joined(found: Iterable[Best], customers: int) -> Best:
+    """What is best for all customers, of what `recommend` yields for some at a time.
+
+    It is copied as it comes: to keep the parts, memory would be taken anew for each.
+
+    Args:
+        found: what is best for the customers, in their order.
+        customers: how many they are.
+    """
+    items, scores = np.empty((0, 1), np.uint32), np.empty((0, 1))  # of nobody
+    row = 0
+    for best in found:
+        if row == 0:
+            items, scores = (np.empty((customers, each.shape[1]), each.dtype) for each in (best.items, best.scores))
+        rows = slice(row, row + len(best))
+        items[rows], scores[rows] = best.items, best.scores
+        row = rows.stop
+    return Best(items, scores)
+
+
 def _weights(model: Model, first: Codes, available: NDArray[np.bool_] | None) -> sp.csr_array:
     """What an order of each item adds to the score of others, and below that what popular items have anyway.
 

@@ -56,7 +56,7 @@ def check(run: Run, settings: Settings, shard: Shard) -> None:
         raise Problem(f"a customer is called {settings.model.anybody!r}: model.anybody needs another name")
     customers.to_frame().write_parquet(run.path("customers.parquet", shard), compression="lz4", statistics=False)
     ordered.write_parquet(run.path("orders.parquet", shard), compression="lz4", statistics=False)
-    counts = pl.Series("orders", np.bincount(codes, minlength=len(items)))
+    counts = ordered["item"].value_counts(name="orders").sort("item")["orders"].cast(pl.Int64)  # each item is there
     pl.DataFrame([items, counts]).write_parquet(run.path("items.parquet", shard))
     days = ordered.lazy().group_by(pl.col("ordered_at").dt.date().alias("day")).agg(rows=pl.len())
     days.collect().write_parquet(run.path("days.parquet", shard))
@@ -168,12 +168,10 @@ def recommend(run: Run, settings: Settings, shard: Shard) -> None:
     customers = pl.read_parquet(run.path("customers.parquet", shard))
     history = _history(run, shard, _orders(run, shard))
     chunks = modelling.recommend(model, history, settings.model.top_k, items["available"].to_numpy())
-    best = list(track(chunks, "recommend", len(customers)))
-    chosen = np.concatenate([each.items for each in best]) if best else np.empty((0, 0), np.uint32)
-    score = np.concatenate([each.scores[:, 0] for each in best]) if best else np.empty(0)
+    best = modelling.joined(track(chunks, "recommend", len(customers)), len(customers))
     names, order = ordering.alphabetical(customers["customer"])  # in which a database takes them
-    rows = _rows(names.to_frame(), chosen[order], items["item"], settings)
-    rows = rows.with_columns(pl.Series("score", score[order]))
+    rows = _rows(names.to_frame(), best.items[order], items["item"], settings)
+    rows = rows.with_columns(pl.Series("score", best.scores[order, 0]))
     rows.write_parquet(run.path("recommendations.parquet", shard), compression="lz4", statistics=False)
 
 

@@ -36,5 +36,9 @@ def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], spare: int
 
 def by_slices(column: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """What the work gives for a column, of which each thread gets some rows at a time."""
-    slices = (column[first : first + ROWS] for first in range(0, max(1, len(column)), ROWS))
-    return pl.concat(in_threads(work, slices))
+    return pl.concat(in_threads(work, slices(column)))
+
+
+def slices(column: pl.Series) -> list[pl.Series]:
+    """A column in parts for several threads; at least one."""
+    return [column[first : first + ROWS] for first in range(0, max(1, len(column)), ROWS)]

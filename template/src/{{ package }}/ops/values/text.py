@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 import polars as pl
 import structlog
 
 from ..changed_values import note_changed
-from ..threads import by_slices
+from ..threads import by_slices, in_threads, slices
 from .value_settings import MISSING
 
 log = structlog.get_logger()
@@ -29,6 +31,11 @@ class Cleaning:
 
     characters: int = 0  # values with characters that cannot be seen, in another form, or with blanks around
     alike: Counter[str] = field(default_factory=Counter)  # how often a value is there that perhaps stands for nothing
+
+    def join(self, other: Self) -> None:
+        """Take what is changed in other values into account."""
+        self.characters += other.characters
+        self.alike.update(other.alike)
 
     def note(self, column: str, setting: str) -> None:
         """Say what was changed, and tell of values that stand for nothing elsewhere, or but for their capitals."""
@@ -98,16 +105,18 @@ def plain(column: pl.Series, null_values: tuple[str, ...], changes: Cleaning) ->
         column = column.cast(pl.String)
     if column.dtype != pl.String:
         return column
-    seen = _seen(column)
-    text = seen.set(seen.is_in(["", *null_values]), None)
-    changes.characters += 0 if seen is column else int((seen != column).sum())
-    changes.alike.update(_alike(text, null_values))
-    return text
+    parts = slices(column)
+    texts = []
+    for text, changed in in_threads(partial(_plain, null_values=null_values), parts):
+        texts.append(text)
+        changes.join(changed)
+    is_same = all(text is part for text, part in zip(texts, parts, strict=True))
+    return column if is_same else pl.concat(texts)
 
 
 def whole(text: pl.Series) -> pl.Series:
     """Without a fraction of zeros, as in 17000.0, where all values are whole or 17000 is there too."""
-    if not text.filter(text.str.ends_with("0")).str.contains(_WHOLE).any():
+    if not by_slices(text, lambda some: some.filter(some.str.ends_with("0")).str.contains(_WHOLE)).any():
         return text
     wholes = Wholes()
     wholes.look(text)
@@ -142,15 +151,23 @@ def any_but(text: pl.Series, pattern: str) -> bool:
     return any((~part.str.contains(pattern)).any() for part in (text.head(_FEW), text))
 
 
-def _alike(text: pl.Series, null_values: tuple[str, ...]) -> dict[str, int]:
+def _plain(text: pl.Series, null_values: tuple[str, ...]) -> tuple[pl.Series, Cleaning]:
+    """Some values as `plain` has them, and what is changed in them; the same ones where nothing is."""
+    seen = _seen(text)
+    is_nothing = seen.is_in(["", *null_values])
+    known = seen.set(is_nothing, None) if is_nothing.any() else seen
+    return known, Cleaning(0 if seen is text else int((seen != text).sum()), _alike(known, null_values))
+
+
+def _alike(text: pl.Series, null_values: tuple[str, ...]) -> Counter[str]:
     """How often each value is there that stands for nothing elsewhere; people and things have such names."""
     words = {word.lower() for word in (*null_values, *MISSING)}
     few = text.filter(text.str.len_chars() <= max(map(len, words)))
-    return dict(few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows())
+    return Counter(dict(few.filter(few.str.to_lowercase().is_in(words)).value_counts(sort=True).iter_rows()))
 
 
 def _seen(text: pl.Series) -> pl.Series:
-    to_look_at = contains(text, _TO_LOOK_AT)
+    to_look_at = text.str.contains(_TO_LOOK_AT)
     if not to_look_at.any():
         return text
     odd = text.filter(to_look_at).unique()
