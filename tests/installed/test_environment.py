@@ -215,13 +215,14 @@ def test_in_every_kind_of_repository_the_commit_is_known_and_another_is_made(
     mine = repositories[name].with_env(ORDERS__SAMPLE__CUSTOMERS="300")
     head = mine.git("rev-parse", "HEAD")
     branch = branch.replace("BRANCH", mine.git("symbolic-ref", "--quiet", "--short", "HEAD"))
-    shown = mine.make("develop")
-    assert ("setup: the pre-commit hook" in shown) == hook
-    assert ("setup: part of the repository in " in shown) != hook
+    done = mine.run("make", "develop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("setup: the pre-commit hook" in done.stderr) == hook
+    assert ("setup: part of the repository in " in done.stderr) != hook
     assert mine.git("log", "-1", "--format=%H") == head
     mine.git("add", "uv.lock")
-    assert f"commit   {head}" in shown  # which the new lock makes -dirty
-    assert f"sqlite:///var/develop/{branch}/results.db" in shown
+    assert f"commit   {head}" in done.stdout  # which the new lock makes -dirty
+    assert f"sqlite:///var/develop/{branch}/results.db" in done.stdout
     assert f"{head[:11]}-dirty (HEAD + changes)" in mine.make("status")
     made = mine.run("git", "commit", "--message", "The lock")
     assert made.returncode == 0, made.stderr
