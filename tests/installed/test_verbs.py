@@ -480,7 +480,7 @@ def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tm
     done = sh("make", "develop", cwd=mine.folder, env=nobody)
     assert (
         "no first commit: git does not know you. Tell it, and make setup again:\n    git config --global user"
-        in done.stdout
+        in done.stderr
     )
     assert "commit   uncommitted" in done.stdout
     assert (
@@ -488,7 +488,7 @@ def test_each_step_that_is_skipped_says_why(generate: Callable[..., Project], tm
     )
     here = mine.run(".venv/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
     assert image
-    assert (f"Python {here} here, {image[1]} in the image" in done.stdout) == (here != image[1])
+    assert (f"Python {here} here, {image[1]} in the image" in done.stderr) == (here != image[1])
     hook = mine.folder / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\nexit 0\n")
     assert "git has a pre-commit hook already: left as it is" in mine.make("setup")
