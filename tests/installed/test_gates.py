@@ -152,6 +152,17 @@ def test_a_bad_model_is_refused(change: str, gate: str, finding: str, place: Pro
     assert re.search(finding, line), line
 
 
+def test_a_growth_that_other_work_on_the_machine_makes_refuses_nothing(project: Project) -> None:
+    done = project.python("""
+from burger_combos.ops.gates import QUICK, _growth
+for spent in ([0.35, 1.45], [0.35, 9.0]):
+    print(_growth("time", [250, 500], spent, "s", QUICK, 3600, 1.5))
+""")
+    noise, steep = done.stdout.splitlines()
+    assert "passed=True" in noise and "too little to fit a growth to" in noise
+    assert "passed=False" in steep and "to the power of 4." in steep
+
+
 def test_a_version_worse_than_productions_is_refused(place: Project, project: Project) -> None:
     assert place.call("run", "--stage", "production").returncode == 0
     easy = place.with_env(GATE__MIN_LIFT="0.1", **TWICE)

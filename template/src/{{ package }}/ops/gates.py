@@ -36,7 +36,7 @@ from .shards import perform
 from .steps import names
 from .version import commit, short
 
-QUICK = 1.0  # seconds; a growth of less is noise
+QUICK = 5.0  # seconds; a growth of less is noise, as other work on the machine makes some of it
 SMALL = 50.0  # MB, likewise
 CLI = [sys.executable, "-Pm", f"{__package__}.cli"]
 PREPARED = "prepared.json"  # in a trial's folder: its size, and whether its first step goes on to the next
