@@ -30,7 +30,7 @@ UNNAMED = {  # releases, by what the last commit of each says
     "Remove the history of the backtest once a model is judged": "0.13.0",
     "Delete the flow of a sweep that was stopped when the stage is uninstalled": "0.15.0",
     "Take an empty answer to folder for none": "0.16.0",
-    "Fit no growth to trials that take a few seconds": "0.18.0",
+    "Return no row of recommendations that did not come": "0.18.0",
 }
 
 GIT_IDENTITY = {

@@ -98,6 +98,7 @@ def test_scores_are_those_of_all_pairs_in_a_dense_matrix(
     learnt = model.fit(history, neighbours)
     dense = history.toarray() @ learnt.affinity.toarray() + 1e-6 * learnt.popularity
     best = model.joined(model.recommend(learnt, history, 5), 300)
+    assert len(best) == 300
     scores = best.scores
     assert scores == pytest.approx(np.sort(dense, axis=1)[:, :-6:-1], abs=1e-4)
     assert scores == pytest.approx(np.take_along_axis(dense, best.items.astype(np.int64), axis=1), abs=1e-4)

@@ -205,7 +205,7 @@ def joined(found: Iterable[Best], customers: int) -> Best:
         rows = slice(row, row + len(best))
         items[rows], scores[rows] = best.items, best.scores
         row = rows.stop
-    return Best(items, scores)
+    return Best(items[:row], scores[:row])
 
 
 def _weights(model: Model, first: Codes, available: NDArray[np.bool_] | None) -> sp.csr_array:

@@ -36,8 +36,8 @@ from .shards import perform
 from .steps import names
 from .version import commit, short
 
-QUICK = 5.0  # seconds; a growth of less is noise, as other work on the machine makes some of it
-SMALL = 50.0  # MB, likewise
+QUICK = 5.0  # seconds; a growth of less may come from other work on the machine
+SMALL = 50.0  # MB; a growth of less is noise
 CLI = [sys.executable, "-Pm", f"{__package__}.cli"]
 PREPARED = "prepared.json"  # in a trial's folder: its size, and whether its first step goes on to the next
 STATUS = Path("/proc/self/status")

@@ -7,7 +7,8 @@ import polars as pl
 
 from ..changed_values import note_changed
 from ..problems import Problem
-from .text import DIGITS, Wholes, any_but, contains, whole
+from ..threads import by_slices
+from .text import DIGITS, Wholes, any_but, whole
 from .value_settings import ValueSettings
 
 _TRUTHS = {
@@ -74,8 +75,8 @@ def names(column: pl.Series, forms: Forms | None = None) -> pl.Series:
         text = Wholes(long=1, others=forms.fraction).shortened(text) if forms else whole(text)
     if dtype != pl.String:
         return text
-    is_odd = contains(text, _TO_LOOK_AT).any()
-    several = int(contains(text, _BLANKS).sum()) if is_odd else 0
+    is_odd = _contains(text, _TO_LOOK_AT).any()
+    several = int(_contains(text, _BLANKS).sum()) if is_odd else 0
     note_changed(column.name, "blanks", several)
     if several:  # to look for them takes a fifth of the time that it takes to replace them
         text = text.str.replace_all(r"\s+", " ")
@@ -166,7 +167,7 @@ def _has_fraction(column: pl.Series) -> bool:
 
 
 def _without_short_forms(text: pl.Series, forms: Forms | None) -> pl.Series:
-    if not contains(text, _POWER).any():
+    if not _contains(text, _POWER).any():
         return text
     short = text.str.contains(_SPREADSHEET).fill_null(False)
     scientific = text.str.contains(_SCIENTIFIC).fill_null(False)
@@ -184,3 +185,8 @@ def _decoded(value: bytes | None) -> str | None:
         return None if value is None else value.decode()
     except UnicodeError:
         return None
+
+
+def _contains(text: pl.Series, pattern: str) -> pl.Series:
+    """As polars' `str.contains`, in several threads."""
+    return by_slices(text, lambda some: some.str.contains(pattern))

@@ -125,11 +125,6 @@ def whole(text: pl.Series) -> pl.Series:
     return wholes.shortened(text)
 
 
-def contains(text: pl.Series, pattern: str) -> pl.Series:
-    """As polars' `str.contains`, in several threads."""
-    return by_slices(text, lambda some: some.str.contains(pattern))
-
-
 def short_of(text: pl.Series) -> pl.Series:
     """Whole numbers without a fraction of zeros; other text as it is."""
     return text.str.replace(_WHOLE, "${1}")
